@@ -1,0 +1,63 @@
+"""Notes as a map on the mel grid: what the note-conditioning channels of the model see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import librosa
+import numpy as np
+import numpy.typing as npt
+
+from melnet_music.config import SoundConfig
+
+PARTIALS = 4
+"""A note is drawn on the bins of its first partials, each at the strength 1 / its number."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sounding note."""
+
+    onset_s: float
+    end_s: float
+    """When it is damped: key and pedal both up."""
+    pitch: int
+    """MIDI note number."""
+    velocity: int
+    """MIDI velocity, 1..127."""
+
+
+def note_map(notes: list[Note], start_frame: int, frames: int, sound: SoundConfig) -> npt.NDArray[np.float32]:
+    """Draw notes on frames ``start_frame`` to ``start_frame + frames``.
+
+    Returns:
+        ``[T, M, 2]``: strength of notes sounding in the frame, and of notes starting in it (scaled by velocity).
+    """
+    drawn = np.zeros((frames, sound.mel_bins, 2), np.float32)
+    bins = _partial_bins(sound)
+    for note in notes:
+        onset = round(note.onset_s * sound.frames_per_second) - start_frame
+        end = max(round(note.end_s * sound.frames_per_second) - start_frame, onset + 1)
+        if end <= 0 or onset >= frames or not 0 <= note.pitch < len(bins):
+            continue
+        for number, mel_bin in enumerate(bins[note.pitch], 1):
+            sounding = drawn[max(onset, 0) : end, mel_bin, 0]
+            np.maximum(sounding, 1 / number, out=sounding)
+            if onset >= 0:
+                drawn[onset, mel_bin, 1] = max(drawn[onset, mel_bin, 1], note.velocity / 127 / number)
+    return drawn
+
+
+@lru_cache
+def _partial_bins(sound: SoundConfig) -> tuple[tuple[int, ...], ...]:
+    """The mel bin nearest to each partial below ``fmax_hz``, for every MIDI pitch."""
+    centres: npt.NDArray[Any] = librosa.mel_frequencies(sound.mel_bins + 2, fmin=sound.fmin_hz, fmax=sound.fmax_hz)[
+        1:-1
+    ]
+    table = []
+    for pitch in range(128):
+        partials = librosa.midi_to_hz(pitch) * np.arange(1, PARTIALS + 1)
+        table.append(tuple(int(np.abs(centres - hz).argmin()) for hz in partials if hz <= sound.fmax_hz))
+    return tuple(table)
