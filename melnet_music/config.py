@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -225,8 +225,8 @@ def _model_at(location: list[Any]) -> type[BaseModel]:
         return lists[names]
     model: type[BaseModel] = PresetConfig
     for name in names:
-        annotation = model.model_fields[name].annotation
+        annotation: Any = model.model_fields[name].annotation
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return model
-        model = cast(type[BaseModel], annotation)
+            break
+        model = annotation
     return model

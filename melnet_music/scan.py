@@ -119,10 +119,8 @@ def _backward(
         carried[:] = 0.0
         for count in range(length):
             at = count if reverse else length - 1 - count
-            if count == length - 1:
-                before = initial[row]
-            else:
-                before = states[row, at + 1] if reverse else states[row, at - 1]
+            earlier = at + 1 if reverse else at - 1
+            before = initial[row] if count == length - 1 else states[row, earlier]
             gate, new, here = z[row, at], candidate[row, at], gradient[row, at]
             out_z, out_new = d_z[row, at], d_candidate[row, at]
             for i in range(width):

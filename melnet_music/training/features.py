@@ -72,8 +72,8 @@ def _features(path: Path, cache: Path, sound: SoundConfig) -> npt.NDArray[np.flo
         with part.open("wb") as file:
             np.save(file, frames)
         part.replace(cached)  # another process may be doing the same: either result will do
-    frames: npt.NDArray[np.float32] = np.load(cached, mmap_mode="r")
-    return frames
+    mapped: npt.NDArray[np.float32] = np.load(cached, mmap_mode="r")
+    return mapped
 
 
 def _notes(path: Path) -> list[Note]:
