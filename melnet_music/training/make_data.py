@@ -1,0 +1,299 @@
+"""Makes a training set: composed, performed and rendered works with their notes, the same from one seed every time.
+
+What is made does not depend on the number of processes: the works' number follows from their performed
+lengths, each is rendered by a fresh synthesizer, and each belongs to a split by a hash of its name.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass, fields
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+
+from melnet_music.training.compose import compose
+from melnet_music.training.perform import PerformedNote, perform
+from melnet_music.training.render import (
+    SAMPLE_RATE_HZ,
+    TAIL_SECONDS,
+    Renderer,
+    find_soundfont,
+    fluidsynth_version,
+)
+
+logger = logging.getLogger(__name__)
+
+Split = Literal["train", "valid", "test"]
+KINDS = ("piano",)
+_PLAN_BATCH_WORKS = 16
+_UNFINISHED = "manifest.unfinished.jsonl"
+"""Holds the works done so far, one a line; the next call with the same arguments goes on from it."""
+
+
+@dataclass(frozen=True)
+class MadeWork:
+    """One work of the set: ``<split>/<name>.flac`` and ``<split>/<name>.notes.csv``."""
+
+    name: str
+    style: str
+    split: Split
+    seconds: float
+    notes: int
+    samples_sha256: str
+    """Of the samples as little-endian 16-bit integers."""
+    notes_sha256: str
+    """Of the notes file."""
+    phrase_start_s: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides how a work sounds."""
+
+    kind: str
+    seed: int
+    soundfont: str
+    soundfont_sha256: str
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` says of a finished set."""
+
+    recipe: Recipe
+    works: tuple[MadeWork, ...]
+    seconds: float
+    notes: int
+    digest: str
+    """Of all works' digests in order: equal sets have equal digests."""
+
+
+def make_data(
+    out_dir: Path,
+    *,
+    kind: str = "piano",
+    hours: float,
+    seed: int,
+    processes: int,
+    soundfont: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Manifest:
+    """Makes at least ``hours`` of music in ``out_dir``; calls ``progress(works done, works in all)``.
+
+    Writes 16-bit FLAC at 22,050 Hz, mono, and notes in seconds under ``train/``, ``valid/`` and ``test/``
+    (about 90, 5 and 5 of 100 works), then ``manifest.json``. Stopped, it goes on where it was when called again.
+
+    Raises ValueError for arguments out of range, a folder that cannot be written or that holds another
+    set, and a missing soundfont or FluidSynth.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of music {kind!r}: expected one of {', '.join(KINDS)}")
+    if not (math.isfinite(hours) and hours > 0):
+        raise ValueError(f"hours must be a number above 0, got {hours}")
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or more, got {seed}")
+    if processes < 1:
+        raise ValueError(f"processes must be at least 1, got {processes}")
+    found = find_soundfont(soundfont)
+    Renderer(found).close()
+    recipe = Recipe(kind, seed, found.name, _sha256_of_file(found), _versions())
+    _prepare_folder(out_dir)
+    done = _made_before(out_dir, recipe)
+    with ProcessPoolExecutor(processes, get_context("spawn"), _start_worker, (found,)) as pool:
+        numbers = _plan(pool, seed, hours)
+        names = {_name(kind, seed, number) for number in numbers}
+        if not done.keys() <= names:
+            raise ValueError(
+                f"{out_dir} holds more works of this set than {hours:g} hours: ask for more, or give an empty folder"
+            )
+        missing = [n for n in numbers if _name(kind, seed, n) not in done]
+        if progress is not None:
+            progress(len(done), len(numbers))
+        with _journal(out_dir, recipe, done.values()) as note_down:
+            jobs = ((out_dir, kind, seed, number) for number in missing)
+            for made in pool.map(_make_work, jobs):
+                done[made.name] = made
+                note_down(made)
+                if progress is not None:
+                    progress(len(done), len(numbers))
+    works = tuple(done[_name(kind, seed, number)] for number in numbers)
+    manifest = Manifest(
+        recipe,
+        works,
+        round(sum(work.seconds for work in works), 3),
+        sum(work.notes for work in works),
+        hashlib.sha256("".join(w.samples_sha256 + w.notes_sha256 for w in works).encode()).hexdigest(),
+    )
+    _write_atomically(out_dir / "manifest.json", json.dumps(asdict(manifest), indent=1).encode())
+    (out_dir / _UNFINISHED).unlink()
+    return manifest
+
+
+def split_of(name: str) -> Split:
+    """The split of a work, by a hash of its name: 90 of 100 train, 5 valid, 5 test."""
+    percentile = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little") % 100
+    return "train" if percentile < 90 else "valid" if percentile < 95 else "test"
+
+
+def write_notes(notes: Iterable[PerformedNote]) -> str:
+    """The notes as CSV with a header; times in seconds to a tenth of a millisecond."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(field.name for field in fields(PerformedNote))
+    for note in notes:
+        rows.writerow(f"{x:.4f}" if isinstance(x, float) else x for x in astuple(note))
+    return text.getvalue()
+
+
+def _name(kind: str, seed: int, number: int) -> str:
+    return f"{kind}-{seed}-{number:06d}"
+
+
+def _plan(pool: ProcessPoolExecutor, seed: int, hours: float) -> range:
+    """The works' numbers, from 0 until their performances are long enough."""
+    seconds = 0.0
+    number = 0
+    while True:
+        batch = ((seed, n) for n in range(number, number + _PLAN_BATCH_WORKS))
+        for work_seconds in pool.map(_performed_seconds, batch, chunksize=4):
+            seconds += work_seconds
+            number += 1
+            if seconds >= hours * 3600.0:
+                return range(number)
+
+
+def _performed_seconds(work: tuple[int, int]) -> float:
+    return perform(compose(*work)).seconds + TAIL_SECONDS
+
+
+_renderer: Renderer | None = None
+"""This worker process's renderer."""
+
+
+def _start_worker(soundfont: Path) -> None:
+    global _renderer
+    _renderer = Renderer(soundfont)
+
+
+def _make_work(job: tuple[Path, str, int, int]) -> MadeWork:
+    out_dir, kind, seed, number = job
+    assert _renderer is not None
+    work = compose(seed, number)
+    performance = perform(work)
+    audio = _renderer.render(performance.notes)
+    samples = np.round(audio * 32767.0).astype("<i2")
+    name = _name(kind, seed, number)
+    split = split_of(name)
+    notes = write_notes(performance.notes).encode()
+    flac = io.BytesIO()
+    soundfile.write(flac, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
+    _write_atomically(out_dir / split / f"{name}.notes.csv", notes)
+    _write_atomically(out_dir / split / f"{name}.flac", flac.getvalue())
+    return MadeWork(
+        name=name,
+        style=work.style,
+        split=split,
+        seconds=round(len(samples) / SAMPLE_RATE_HZ, 3),
+        notes=len(performance.notes),
+        samples_sha256=hashlib.sha256(samples.tobytes()).hexdigest(),
+        notes_sha256=hashlib.sha256(notes).hexdigest(),
+        phrase_start_s=performance.phrase_start_s,
+    )
+
+
+def _prepare_folder(out_dir: Path) -> None:
+    try:
+        for split in ("train", "valid", "test"):
+            (out_dir / split).mkdir(parents=True, exist_ok=True)
+            _write_atomically(out_dir / split / "writable", b"")
+            (out_dir / split / "writable").unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write to {out_dir} ({error.strerror}): give a folder that can be written") from error
+
+
+def _made_before(out_dir: Path, recipe: Recipe) -> dict[str, MadeWork]:
+    """Works of an earlier call, finished or not, whose files are still what they were."""
+    finished, unfinished = out_dir / "manifest.json", out_dir / _UNFINISHED
+    made: list[MadeWork] = []
+    for path in (finished, unfinished):
+        if not path.is_file():
+            continue
+        try:
+            if path == finished:
+                manifest = json.loads(path.read_text())
+                before, works = manifest["recipe"], manifest["works"]
+            else:
+                before, *works = [json.loads(line) for line in _whole_lines(path)] or [asdict(recipe)]
+            differing = [key for key, value in asdict(recipe).items() if before.get(key) != value]
+            made += [MadeWork(**{**work, "phrase_start_s": tuple(work["phrase_start_s"])}) for work in works]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} cannot be read ({error}): delete it, or give an empty folder") from error
+        if differing:
+            raise ValueError(f"{out_dir} holds another set: its {', '.join(differing)} differ; give an empty folder")
+    return {work.name: work for work in made if _is_intact(out_dir, work)}
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines written to the end: a last one cut off by an interruption is left out."""
+    return [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _is_intact(out_dir: Path, work: MadeWork) -> bool:
+    audio = out_dir / work.split / f"{work.name}.flac"
+    notes = out_dir / work.split / f"{work.name}.notes.csv"
+    if not (audio.is_file() and notes.is_file()):
+        return False
+    try:
+        samples, _ = soundfile.read(audio, dtype="int16")
+    except soundfile.LibsndfileError:
+        return False
+    digests = (
+        hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest(),
+        hashlib.sha256(notes.read_bytes()).hexdigest(),
+    )
+    return digests == (work.samples_sha256, work.notes_sha256)
+
+
+@contextmanager
+def _journal(out_dir: Path, recipe: Recipe, done: Iterable[MadeWork]) -> Iterator[Callable[[MadeWork], None]]:
+    """Starts the list of works done with those already there; the yielded function adds one to it."""
+    heading: Sequence[Any] = [asdict(recipe), *map(asdict, done)]
+    _write_atomically(out_dir / _UNFINISHED, "".join(json.dumps(line) + "\n" for line in heading).encode())
+    with (out_dir / _UNFINISHED).open("a") as file:
+
+        def note_down(work: MadeWork) -> None:
+            file.write(json.dumps(asdict(work)) + "\n")
+            file.flush()
+
+        yield note_down
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    os.replace(part, path)
+
+
+def _sha256_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    packages = ("melnet-music", "numpy", "soxr", "pyfluidsynth")
+    return {**{package: version(package) for package in packages}, "fluidsynth": fluidsynth_version()}
