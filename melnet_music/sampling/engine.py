@@ -6,6 +6,7 @@ Noise is passed in, so that the same seed gives the same take on every engine an
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -41,6 +42,15 @@ def take_noise(seed: int, start_frame: int, frames: int, mel_bins: int) -> Noise
         random.random(out=uniform[0, at], dtype=np.float32)
         random.standard_normal(out=normal[0, at], dtype=np.float32)
     return Noise(torch.from_numpy(uniform), torch.from_numpy(normal))
+
+
+class Generated(NamedTuple):
+    """One chunk."""
+
+    frames: Tensor
+    """``[B, T, M]`` normalised."""
+    state: SamplerState
+    """The state after it."""
 
 
 class Forced(NamedTuple):
@@ -94,19 +104,28 @@ class Engine(Protocol):
     ) -> SamplerState:
         """Feed known frames ``[B, T, M]`` normalised; T a multiple of ``chunk_frames`` (of a group, if None)."""
 
-    def generate(
+    def generating(
         self,
         state: SamplerState,
         noise: Noise,
         sharpness: Sharpness,
         known: Conditioning = ...,
         forced: Forced | None = None,
-    ) -> tuple[Tensor, SamplerState]:
+    ) -> Generator[float, None, Generated]:
         """One chunk through all tiers: as many frames as ``noise`` has, a multiple of a group.
 
-        Returns:
-            frames ``[B, T, M]`` normalised, and the state after them.
+        Yields the fraction done, often enough to stop in between; returns the result.
         """
+
+
+def generate(steps: Generator[float, None, Generated]) -> Generated:
+    """Run `Engine.generating` to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Generated = stop.value
+            return result
 
 
 def state_tensors(state: SamplerState) -> dict[str, Tensor]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from melnet_music.model import NOTHING_KNOWN, Conditioning, MelNet, TierNetwork
-from melnet_music.sampling.engine import Forced, Noise, SamplerState, Sharpness
+from melnet_music.sampling.engine import Forced, Generated, Noise, SamplerState, Sharpness
 from melnet_music.tiers import assemble, decompose
 
 
@@ -44,14 +45,14 @@ class ReferenceEngine:
         )
 
     @torch.inference_mode()
-    def generate(
+    def generating(
         self,
         state: SamplerState,
         noise: Noise,
         sharpness: Sharpness,
         known: Conditioning = NOTHING_KNOWN,
         forced: Forced | None = None,
-    ) -> tuple[Tensor, SamplerState]:
+    ) -> Generator[float, None, Generated]:
         model = self.model
         batch, frames, _ = noise.uniform.shape
         if frames % model.config.frames_per_group:
@@ -60,6 +61,7 @@ class ReferenceEngine:
         taken = None if forced is None else _decompose_forced(forced, model)
         own: list[Tensor] = []
         after = []
+        done, total = 0.0, frames * model.mel_bins
         for g, tier in enumerate(state):
             network = model.tier(g)
             channels = model.channels(own, known, batch, frames)[-1]
@@ -75,9 +77,11 @@ class ReferenceEngine:
                     frame = _draw_frame(network, past, here, uniform[g][:, t], normal[g][:, t], sharpness.tier(g))
                 tier = replace(tier, previous=frame)
                 drawn.append(frame)
+                done += network.bins / total
+                yield done
             own.append(torch.stack(drawn, 1))
             after.append(tier)
-        return assemble(own, model.config)[-1], tuple(after)
+        return Generated(assemble(own, model.config)[-1], tuple(after))
 
 
 def _draw_frame(

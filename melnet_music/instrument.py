@@ -1,0 +1,413 @@
+"""The instrument: hears audio, and continues, repaints or invents it. No sockets, no devices.
+
+prime -> sample frames -> vocode, as one iterator of audio blocks for each take. Mono float32 at the preset's rate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from melnet_music.mel import LogMelStream
+from melnet_music.model import NOTHING_KNOWN, Conditioning
+from melnet_music.preset import Preset, load_preset
+from melnet_music.sampling import ENGINES
+from melnet_music.sampling.engine import Engine, Forced, Generated, SamplerState, Sharpness, take_noise
+from melnet_music.seam import crossfade, fade_in, fade_out
+from melnet_music.tape import Tape
+from melnet_music.vocoders.phase import PhaseVocoder
+
+Samples = npt.NDArray[np.float32]
+
+TAPE_SECONDS = 600.0
+SEAM_SECONDS = 512 / 22050
+"""Length of the crossfades between what was heard and what is generated."""
+COLD_FADE_SECONDS = 0.005
+"""Fade at an end of a take that is joined to nothing."""
+FUTURE_SECONDS = 4.0
+"""How much of the known future a repainted part is shown."""
+REPAINT_LOOKAHEAD_FRAMES = 6
+"""Of the vocoder, where nobody waits for the sound."""
+
+
+@dataclass(frozen=True)
+class TakeRequest:
+    """What to make. None stands for the preset's own value."""
+
+    seconds: float
+    """New audio of a continuation or generation; ignored by an inpainting."""
+    seed: int
+    temperature: float | None = None
+    bias: float | None = None
+    lead_seconds: float = 0.0
+    """How much of what was heard before it comes first."""
+    tail_seconds: float = 0.0
+    """How much of what was heard after it comes last (inpainting)."""
+    chunk_frames: int | None = None
+    """Frames made together: fewer are sooner ready, more see further ahead."""
+
+
+@dataclass(frozen=True)
+class GeneratedSound:
+    """New sound on the tape's timeline, before any crossfade."""
+
+    start_sample: int
+    """Where its first sample lies: before the join, for the crossfade."""
+    blocks: Iterator[Samples]
+    """float32[n]; empty blocks only tell that work goes on."""
+
+
+class Instrument:
+    """One preset on one engine, and what it has heard. Belongs to one thread."""
+
+    def __init__(self, preset: Preset, engine: Engine) -> None:
+        self.preset, self.engine, self.sound = preset, engine, preset.config.sound
+        self._chunk_frames = preset.config.sampling.chunk_frames
+        self.clear()
+
+    @classmethod
+    def load(cls, preset: str | Path = "piano", *, engine: str = "reference") -> Instrument:
+        """Load a preset by name or folder.
+
+        Raises:
+            ValueError: no such preset or engine, or a file of the preset is wrong.
+        """
+        if engine not in ENGINES:
+            raise ValueError(f"no engine {engine!r}; there are: {', '.join(ENGINES)}")
+        torch.set_num_threads(1)  # vectors of a few hundred numbers: sharing them out costs more than it saves
+        loaded = load_preset(preset)
+        return cls(loaded, ENGINES[engine](loaded.model))
+
+    @property
+    def preset_name(self) -> str:
+        return self.preset.name
+
+    @property
+    def preset_digest(self) -> str:
+        return self.preset.digest
+
+    @property
+    def engine_name(self) -> str:
+        return self.engine.name
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Of all audio in and out."""
+        return self.sound.sample_rate_hz
+
+    @property
+    def chunk_seconds(self) -> float:
+        """Length of the frames made together by default."""
+        return self._chunk_frames / self.sound.frames_per_second
+
+    @property
+    def heard_seconds(self) -> float:
+        """Heard since the last clear: the length of the tape's timeline."""
+        return self._tape.stop_sample / self.sample_rate_hz
+
+    @property
+    def seam_samples(self) -> int:
+        """Length of the crossfades between heard and generated sound."""
+        return round(SEAM_SECONDS * self.sample_rate_hz)
+
+    # --- hearing ----------------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """Forget what was heard."""
+        self._tape = Tape(round(TAPE_SECONDS * self.sample_rate_hz))
+        self._mel = LogMelStream(self.sound)
+        self._state = self.engine.init_state()
+        self._unprimed = np.zeros((0, self.sound.mel_bins), np.float32)
+
+    def hear(self, audio: Samples) -> None:
+        """Append float32[n] to the tape and prime the model with it; how it is cut makes no difference."""
+        self._tape.append(audio)
+        self._unprimed = np.concatenate([self._unprimed, self._mel.push(audio)])
+        self._state, self._unprimed = self._prime(self._state, self._unprimed, self._chunk_frames)
+
+    def _prime(self, state: SamplerState, frames: Samples, chunk: int) -> tuple[SamplerState, Samples]:
+        """Feed all whole chunks of log-mel ``[T, M]``; returns the state after them and the frames left over."""
+        whole = len(frames) // chunk * chunk
+        # always one chunk a call: sums over other shapes round differently, and a take would hang on block sizes
+        for first in range(0, whole, chunk):
+            state = self.engine.prime(state, self._normalised(frames[first : first + chunk]), chunk)
+        return state, frames[whole:]
+
+    def snapshot(self) -> bytes:
+        """What was heard and is still on the tape, for `restore`."""
+        return self._tape.read(self._tape.start_sample, self._tape.stop_sample).tobytes()
+
+    def restore(self, heard: bytes) -> None:
+        """Clear, and hear again what `snapshot` returned."""
+        self.clear()
+        self.hear(np.frombuffer(heard, np.float32))
+
+    # --- takes ------------------------------------------------------------------------------------------
+
+    def continuation(self, request: TakeRequest) -> Iterator[Samples]:
+        """``lead_seconds`` of what was heard, joined without a seam to ``seconds`` of new sound.
+
+        Raises:
+            ValueError: a value is out of range, or nothing was heard yet.
+        """
+        sound = self.continuing(request)
+        return self._faded_out(self._led_in(sound, self._tape.stop_sample, request.lead_seconds))
+
+    def generation(self, request: TakeRequest) -> Iterator[Samples]:
+        """``seconds`` of new sound out of nothing: what was heard plays no part.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+        self._check(request)
+        vocoder = PhaseVocoder(self.sound)
+        length = round(request.seconds * self.sample_rate_hz)
+        frames = self._sampled_frames(self.engine.init_state(), self._no_frames, self._frames_until(length), request)
+        return self._faded_out(self._faded_in(_vocoded(vocoder, frames, length)))
+
+    def inpainting(self, request: TakeRequest, start_seconds: float, stop_seconds: float) -> Iterator[Samples]:
+        """Part of the tape repainted between its kept past and future, with ``lead`` and ``tail`` around it.
+
+        Raises:
+            ValueError: a value is out of range, or the part is not on the tape.
+        """
+        sound = self.repainting(request, start_seconds, stop_seconds)
+        start, stop = self._part(start_seconds, stop_seconds)
+        tail = min(round(request.tail_seconds * self.sample_rate_hz), self._tape.stop_sample - stop)
+        after = self._tape.read(stop, stop + tail)
+        overlap = min(tail, self.seam_samples)
+        uncut = GeneratedSound(sound.start_sample, _limited(sound.blocks, stop + overlap - sound.start_sample))
+        led_in = self._led_in(uncut, start, request.lead_seconds)
+        if not overlap:
+            return self._faded_out(led_in)
+        return _ended(led_in, overlap, lambda end: np.concatenate([crossfade(end, after[:overlap]), after[overlap:]]))
+
+    def continuing(self, request: TakeRequest) -> GeneratedSound:
+        """The new sound of `continuation`, uncut: it starts before the join and ends ``seconds`` after it."""
+        self._check(request)
+        heard = self._tape.stop_sample
+        if not heard:
+            raise ValueError("nothing was heard yet to continue: play something in first, or generate from nothing")
+        offset = self._context_start(heard)
+        vocoder = PhaseVocoder(self.sound)
+        vocoder.prime(self._tape.read(offset, heard))
+        stop = heard - offset + round(request.seconds * self.sample_rate_hz)
+        state, known = self._prime(self._state, self._unprimed, request.chunk_frames or self._chunk_frames)
+        frames = self._sampled_frames(state, known, self._frames_until(stop) - vocoder.next_frame, request)
+        start = vocoder.next_sample
+        return GeneratedSound(offset + start, _vocoded(vocoder, frames, stop - start))
+
+    def repainting(self, request: TakeRequest, start_seconds: float, stop_seconds: float) -> GeneratedSound:
+        """The new sound of `inpainting`, uncut: it starts before ``start`` and ends after ``stop``."""
+        self._check(request)
+        start, stop = self._part(start_seconds, stop_seconds)
+        offset = self._context_start(start)
+        horizon = stop + round((FUTURE_SECONDS + SEAM_SECONDS) * self.sample_rate_hz)
+        heard = self._tape.read(offset, min(horizon, self._tape.stop_sample))
+        future = heard[stop - offset :] if len(heard) > stop - offset else None
+        vocoder = PhaseVocoder(self.sound, phase_lookahead_frames=REPAINT_LOOKAHEAD_FRAMES)
+        vocoder.prime(heard[: start - offset], future, stop - start)
+        wanted = vocoder.frames_wanted
+        count = self._frames_until(stop - offset) - vocoder.next_frame if wanted is None else wanted
+        frames = self._repainted_frames(LogMelStream(self.sound).push(heard), vocoder.next_frame, count, request)
+        length = None if wanted is not None else stop - offset - vocoder.next_sample
+        return GeneratedSound(offset + vocoder.next_sample, _vocoded(vocoder, frames, length))
+
+    def measure_real_time_factor(self, clock: Callable[[], float] = time.perf_counter) -> float:
+        """Seconds of sound made in a second, measured on three chunks; what was heard is left alone."""
+        chunks = 4
+        seconds = (chunks * self._chunk_frames - 2) / self.sound.frames_per_second  # fills them, and no fifth
+        blocks = self.generation(TakeRequest(seconds=seconds, seed=0))
+        next(block for block in blocks if len(block))  # the first chunk pays for warming up
+        started = clock()
+        for _ in blocks:
+            pass
+        return (chunks - 1) * self.chunk_seconds / (clock() - started)
+
+    # --- checks and places ------------------------------------------------------------------------------
+
+    def _check(self, request: TakeRequest) -> None:
+        group, chunk = self.preset.config.model.frames_per_group, request.chunk_frames
+        if not 0 < request.seconds <= TAPE_SECONDS:
+            raise ValueError(f"seconds is {request.seconds:g}, want more than 0 and at most {TAPE_SECONDS:g}")
+        if request.seed < 0:
+            raise ValueError(f"seed is {request.seed}, want 0 or more")
+        if chunk is not None and (chunk < group or chunk % group):
+            raise ValueError(f"chunk_frames is {chunk}, want a multiple of {group} (this preset's time splits)")
+        for name, seconds in (("lead_seconds", request.lead_seconds), ("tail_seconds", request.tail_seconds)):
+            if not seconds >= 0:
+                raise ValueError(f"{name} is {seconds:g}, want 0 or more")
+
+    def _part(self, start_seconds: float, stop_seconds: float) -> tuple[int, int]:
+        start, stop = (round(seconds * self.sample_rate_hz) for seconds in (start_seconds, stop_seconds))
+        if not self._tape.start_sample <= start < stop <= self._tape.stop_sample:
+            oldest = self._tape.start_sample / self.sample_rate_hz
+            raise ValueError(
+                f"cannot repaint {start_seconds:g} s to {stop_seconds:g} s: want start before stop, "
+                f"both on the tape, which holds {oldest:g} s to {self.heard_seconds:g} s"
+            )
+        return start, stop
+
+    def _context_start(self, stop_sample: int) -> int:
+        """Where the context before a sample begins on the tape."""
+        context = round(self.preset.config.sampling.context_seconds * self.sample_rate_hz)
+        earliest = max(self._tape.start_sample, stop_sample - context)
+        hop = self.sound.hop_samples
+        return min(-(-earliest // hop) * hop, stop_sample)  # on a frame's centre: frames line up with the tape's
+
+    def _frames_until(self, sample: int) -> int:
+        """Frames from 0 on that make sound up to a sample: the hop before the last frame is partly faded."""
+        return -(-sample // self.sound.hop_samples) + 1
+
+    @property
+    def _cold_fade_samples(self) -> int:
+        return round(COLD_FADE_SECONDS * self.sample_rate_hz)
+
+    # --- frames -----------------------------------------------------------------------------------------
+
+    @property
+    def _no_frames(self) -> Samples:
+        return np.zeros((0, self.sound.mel_bins), np.float32)
+
+    def _sampled_frames(
+        self, state: SamplerState, known: Samples, count: int, request: TakeRequest
+    ) -> Iterator[Samples]:
+        """``count`` new log-mel frames, chunk after chunk, ``[t, M]`` each; empty ones while a chunk is made.
+
+        ``known [k, M]``, less than a chunk, are the frames before the first new one that the state lacks.
+        """
+        chunk, place = request.chunk_frames or self._chunk_frames, 0
+        while count > 0:
+            values = np.zeros((chunk, self.sound.mel_bins), np.float32)
+            values[: len(known)] = known
+            forced = Forced(self._normalised(values), torch.arange(chunk) < len(known)) if len(known) else None
+            noise = take_noise(request.seed, place, chunk, self.sound.mel_bins)
+            steps = self.engine.generating(state, noise, self._sharpness(request), NOTHING_KNOWN, forced)
+            made, state = yield from self._between(steps)
+            new = self._log_mel(made)[len(known) :][:count]
+            yield new
+            known, place, count = self._no_frames, place + chunk, count - len(new)
+
+    def _repainted_frames(self, heard: Samples, first: int, count: int, request: TakeRequest) -> Iterator[Samples]:
+        """Frames ``first`` to ``first + count`` of ``heard [T, M]`` anew, as one chunk that sees what follows."""
+        state, before = self._prime(self.engine.init_state(), heard[:first], self._chunk_frames)
+        group = self.preset.config.model.frames_per_group
+        after = heard[first + count :]
+        length = -(-(len(before) + count + len(after)) // group) * group
+        values = np.zeros((length, self.sound.mel_bins), np.float32)
+        start, stop = len(before), len(before) + count
+        values[:start], values[stop : stop + len(after)] = before, after
+        place = torch.arange(length)
+        future = (place >= stop) & (place < stop + len(after))
+        x = self._normalised(values)
+        mask = future.to(x).unsqueeze(0) if self.preset.config.model.future_conditioning and len(after) else None
+        steps = self.engine.generating(
+            state,
+            take_noise(request.seed, 0, length, self.sound.mel_bins),
+            self._sharpness(request),
+            Conditioning(None if mask is None else x, mask),
+            Forced(x, (place < start) | future),
+        )
+        made, _ = yield from self._between(steps)
+        yield self._log_mel(made)[start:stop]
+
+    def _between(self, steps: Generator[float, None, Generated]) -> Generator[Samples, None, Generated]:
+        """Run a chunk, yielding no frames after every step of it."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as stop:
+                made: Generated = stop.value
+                return made
+            yield self._no_frames
+
+    def _sharpness(self, request: TakeRequest) -> Sharpness:
+        return Sharpness.of(self.preset.config.sampling, request.temperature, request.bias)
+
+    def _normalised(self, frames: Samples) -> Tensor:
+        """Log-mel ``[T, M]`` -> what the engine takes, ``[1, T, M]``."""
+        model = self.engine.model
+        return model.normalise(torch.from_numpy(frames).to(model.mean.device)).unsqueeze(0)
+
+    def _log_mel(self, frames: Tensor) -> Samples:
+        """The inverse of `_normalised`."""
+        log_mels: Samples = self.engine.model.denormalise(frames)[0].cpu().numpy()
+        return log_mels
+
+    # --- joins ------------------------------------------------------------------------------------------
+
+    def _led_in(self, sound: GeneratedSound, join: int, lead_seconds: float) -> Iterator[Samples]:
+        """What was heard before the join, crossfaded into the new sound; without it, the new sound faded in."""
+        lead = min(round(lead_seconds * self.sample_rate_hz), join - self._tape.start_sample)
+        heard = self._tape.read(join - lead, join)
+        overlap = min(lead, self.seam_samples)
+        new = _without_first(sound.blocks, join - overlap - sound.start_sample)
+        if not overlap:
+            return self._faded_in(new)
+        kept, leaving = heard[: lead - overlap], heard[lead - overlap :]
+        return _begun(new, overlap, lambda start: np.concatenate([kept, crossfade(leaving, start)]))
+
+    def _faded_in(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
+        return _begun(blocks, self._cold_fade_samples, lambda start: fade_in(start, len(start)))
+
+    def _faded_out(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
+        return _ended(blocks, self._cold_fade_samples, lambda end: fade_out(end, len(end)))
+
+
+def _vocoded(vocoder: PhaseVocoder, frames: Iterator[Samples], length: int | None) -> Iterator[Samples]:
+    """The sound of log-mel frames, ended after ``length`` samples (None: with the frames)."""
+
+    def blocks() -> Iterator[Samples]:
+        for block in frames:
+            yield vocoder.push(block)
+        yield vocoder.flush()
+
+    return blocks() if length is None else _limited(blocks(), length)
+
+
+def _limited(blocks: Iterator[Samples], length: int) -> Iterator[Samples]:
+    """The first ``length`` samples."""
+    for block in blocks:
+        yield block[:length]
+        length -= min(length, len(block))
+
+
+def _without_first(blocks: Iterator[Samples], count: int) -> Iterator[Samples]:
+    """All but the first ``count`` samples."""
+    for block in blocks:
+        yield block[count:]
+        count -= min(count, len(block))
+
+
+def _begun(blocks: Iterator[Samples], count: int, begin: Callable[[Samples], Samples]) -> Iterator[Samples]:
+    """The first ``count`` samples (fewer, if there are no more) put through ``begin``."""
+    held, waiting = [], count
+    for block in blocks:
+        if waiting <= 0:
+            yield block
+            continue
+        held.append(block)
+        waiting -= len(block)
+        if waiting <= 0:
+            start = np.concatenate(held)
+            yield np.concatenate([begin(start[:count]), start[count:]])
+    if waiting > 0 and held:
+        yield begin(np.concatenate(held))
+
+
+def _ended(blocks: Iterator[Samples], count: int, end: Callable[[Samples], Samples]) -> Iterator[Samples]:
+    """The last ``count`` samples (fewer, if there are no more) put through ``end``."""
+    held = np.zeros(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        ready = max(len(held) - count, 0)
+        yield held[:ready]
+        held = held[ready:]
+    yield end(held)
