@@ -60,7 +60,7 @@ _CHORDS: dict[bool, dict[str, tuple[int, tuple[int, ...]]]] = {
 }
 
 # Numeral -> numerals it may move to, with weights.
-_MOVES: dict[bool, dict[str, dict[str, float]]] = {
+MOVES: dict[bool, dict[str, dict[str, float]]] = {
     False: {
         "I": {"IV": 3, "vi": 3, "V": 2, "ii": 2, "V7": 1, "iii": 1, "IVmaj7": 0.7, "V7/IV": 0.5, "V7/ii": 0.4}
         | {"V7/vi": 0.3, "vii": 0.3},
@@ -173,7 +173,7 @@ def chord(numeral: str, key: Key, onset_beat: float, duration_beats: float) -> C
 
 def walk(rng: np.random.Generator, key: Key, slots: int, cadence: Cadence) -> list[str]:
     """``slots`` numerals from the tonic on, the last two or three the cadence they lead to; at least five."""
-    moves = _MOVES[key.minor]
+    moves = MOVES[key.minor]
     names = list(moves)
     transition = np.array([[moves[a].get(b, 0.0) for b in names] for a in names])
     transition /= transition.sum(axis=1, keepdims=True)

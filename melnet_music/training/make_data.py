@@ -10,13 +10,13 @@ import csv
 import hashlib
 import io
 import json
-import logging
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
+from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -35,11 +35,9 @@ from melnet_music.training.render import (
     fluidsynth_version,
 )
 
-logger = logging.getLogger(__name__)
-
 Split = Literal["train", "valid", "test"]
 KINDS = ("piano",)
-_PLAN_BATCH_WORKS = 16
+_PLAN_BATCH_WORKS = 8
 _UNFINISHED = "manifest.unfinished.jsonl"
 """Holds the works done so far, one a line; the next call with the same arguments goes on from it."""
 
@@ -110,11 +108,10 @@ def make_data(
     if processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
     found = find_soundfont(soundfont)
-    Renderer(found).close()
     recipe = Recipe(kind, seed, found.name, _sha256_of_file(found), _versions())
     _prepare_folder(out_dir)
     done = _made_before(out_dir, recipe)
-    with ProcessPoolExecutor(processes, get_context("spawn"), _start_worker, (found,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         numbers = _plan(pool, seed, hours)
         names = {_name(kind, seed, number) for number in numbers}
         if not done.keys() <= names:
@@ -125,7 +122,7 @@ def make_data(
         if progress is not None:
             progress(len(done), len(numbers))
         with _journal(out_dir, recipe, done.values()) as note_down:
-            jobs = ((out_dir, kind, seed, number) for number in missing)
+            jobs = ((out_dir, kind, seed, number, found) for number in missing)
             for made in pool.map(_make_work, jobs):
                 done[made.name] = made
                 note_down(made)
@@ -170,7 +167,7 @@ def _plan(pool: ProcessPoolExecutor, seed: int, hours: float) -> range:
     number = 0
     while True:
         batch = ((seed, n) for n in range(number, number + _PLAN_BATCH_WORKS))
-        for work_seconds in pool.map(_performed_seconds, batch, chunksize=4):
+        for work_seconds in pool.map(_performed_seconds, batch, chunksize=2):
             seconds += work_seconds
             number += 1
             if seconds >= hours * 3600.0:
@@ -181,21 +178,17 @@ def _performed_seconds(work: tuple[int, int]) -> float:
     return perform(compose(*work)).seconds + TAIL_SECONDS
 
 
-_renderer: Renderer | None = None
-"""This worker process's renderer."""
+@cache
+def _renderer(soundfont: Path) -> Renderer:
+    """This process's renderer: decoding a soundfont takes longer than rendering a work."""
+    return Renderer(soundfont)
 
 
-def _start_worker(soundfont: Path) -> None:
-    global _renderer
-    _renderer = Renderer(soundfont)
-
-
-def _make_work(job: tuple[Path, str, int, int]) -> MadeWork:
-    out_dir, kind, seed, number = job
-    assert _renderer is not None
+def _make_work(job: tuple[Path, str, int, int, Path]) -> MadeWork:
+    out_dir, kind, seed, number, soundfont = job
     work = compose(seed, number)
     performance = perform(work)
-    audio = _renderer.render(performance.notes)
+    audio = _renderer(soundfont).render(performance.notes)
     samples = np.round(audio * 32767.0).astype("<i2")
     name = _name(kind, seed, number)
     split = split_of(name)
@@ -296,4 +289,4 @@ def _sha256_of_file(path: Path) -> str:
 
 def _versions() -> dict[str, str]:
     packages = ("melnet-music", "numpy", "soxr", "pyfluidsynth")
-    return {**{package: version(package) for package in packages}, "fluidsynth": fluidsynth_version()}
+    return {"fluidsynth": fluidsynth_version()} | {package: version(package) for package in packages}
