@@ -90,9 +90,7 @@ def read_audio(path: Path) -> AudioClip:
         with soundfile.SoundFile(path) as file:
             dtype = "float64" if file.subtype in _WIDER_THAN_FLOAT32 else "float32"
             declared, header = file.frames, file.extra_info
-            clip = AudioClip(
-                file.read(dtype=dtype, always_2d=True), file.samplerate, file.subtype, file.format
-            )
+            clip = AudioClip(file.read(dtype=dtype, always_2d=True), file.samplerate, file.subtype, file.format)
     except (OSError, soundfile.LibsndfileError) as error:
         raise ValueError(f"{path} cannot be read as audio: {error}") from None
     if len(clip.samples) < declared:
@@ -124,9 +122,7 @@ def write_audio(path: Path, clip: AudioClip) -> None:
     path = Path(path)
     container, subtype = _format_for(path, clip)
     if clip.samples.ndim != 2 or not np.isfinite(clip.samples).all():
-        raise ValueError(
-            f"samples for {path} must be finite and [samples, channels], got {clip.samples.shape}"
-        )
+        raise ValueError(f"samples for {path} must be finite and [samples, channels], got {clip.samples.shape}")
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"cannot write {path}: " + ("is a folder" if path.is_dir() else "no such folder"))
     data = _quantised(clip.samples, subtype, path)
@@ -158,9 +154,7 @@ def _check_declared_size(path: Path, header: str) -> None:
 def _format_for(path: Path, clip: AudioClip) -> tuple[str, str]:
     containers = _CONTAINERS.get(path.suffix.lower())
     if containers is None:
-        raise ValueError(
-            f"cannot write {path.name}: unknown suffix, expected one of {', '.join(_CONTAINERS)}"
-        )
+        raise ValueError(f"cannot write {path.name}: unknown suffix, expected one of {', '.join(_CONTAINERS)}")
     container = clip.container if clip.container in containers else containers[0]
     if soundfile.check_format(container, clip.subtype):
         return container, clip.subtype

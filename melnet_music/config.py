@@ -221,12 +221,11 @@ def _model_at(location: list[Any]) -> type[BaseModel]:
     """The schema class that a location inside a preset belongs to."""
     lists = {("model", "tiers"): TierConfig, ("training", "tiers"): TierTraining}
     names = tuple(part for part in location if isinstance(part, str))
-    if names in lists:
-        return lists[names]
-    model: type[BaseModel] = PresetConfig
-    for name in names:
-        annotation: Any = model.model_fields[name].annotation
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            break
-        model = annotation
-    return model
+    return lists[names] if names in lists else _inner_model(PresetConfig, names)
+
+
+def _inner_model(schema: type[BaseModel], names: tuple[str, ...]) -> type[BaseModel]:
+    inner = schema.model_fields[names[0]].annotation if names else None
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        return _inner_model(inner, names[1:])
+    return schema

@@ -33,7 +33,7 @@ COLD_FADE_SECONDS = 0.005
 """Fade at an end of a take that is joined to nothing."""
 FUTURE_SECONDS = 4.0
 """How much of the known future a repainted part is shown."""
-REPAINT_LOOKAHEAD_FRAMES = 6
+REPAINT_LOOKAHEAD_FRAMES = REPAINT_SWEEPS = 8
 """Of the vocoder, where nobody waits for the sound."""
 
 
@@ -212,7 +212,7 @@ class Instrument:
         horizon = stop + round((FUTURE_SECONDS + SEAM_SECONDS) * self.sample_rate_hz)
         heard = self._tape.read(offset, min(horizon, self._tape.stop_sample))
         future = heard[stop - offset :] if len(heard) > stop - offset else None
-        vocoder = PhaseVocoder(self.sound, phase_lookahead_frames=REPAINT_LOOKAHEAD_FRAMES)
+        vocoder = PhaseVocoder(self.sound, phase_lookahead_frames=REPAINT_LOOKAHEAD_FRAMES, sweeps=REPAINT_SWEEPS)
         vocoder.prime(heard[: start - offset], future, stop - start)
         wanted = vocoder.frames_wanted
         count = self._frames_until(stop - offset) - vocoder.next_frame if wanted is None else wanted

@@ -98,9 +98,7 @@ class LogMelStream:
         """
         audio = np.asarray(audio, dtype=np.float32)
         if audio.ndim != 1:
-            raise ValueError(
-                f"audio has shape {audio.shape}, expected mono [samples]; mix the channels first"
-            )
+            raise ValueError(f"audio has shape {audio.shape}, expected mono [samples]; mix the channels first")
         state = self._state
         return self._advance(np.concatenate([state.pending, audio]), state.samples + len(audio))
 

@@ -34,14 +34,10 @@ def crossfade(outgoing: Samples, incoming: Samples) -> Samples:
         ValueError: the shapes differ.
     """
     if outgoing.shape != incoming.shape:
-        raise ValueError(
-            f"cannot crossfade {outgoing.shape} with {incoming.shape}: both must cover the overlap"
-        )
+        raise ValueError(f"cannot crossfade {outgoing.shape} with {incoming.shape}: both must cover the overlap")
     leaving, entering = outgoing.astype(np.float64), incoming.astype(np.float64)
     power = np.sqrt((leaving**2).sum(axis=0) * (entering**2).sum(axis=0))
-    correlation = np.clip(
-        (leaving * entering).sum(axis=0) / np.maximum(power, np.finfo(np.float64).tiny), 0, 1
-    )
+    correlation = np.clip((leaving * entering).sum(axis=0) / np.maximum(power, np.finfo(np.float64).tiny), 0, 1)
     angle = np.pi / 2 * (np.arange(len(outgoing)) + 0.5) / max(len(outgoing), 1)
     angle = angle.reshape(-1, *[1] * (outgoing.ndim - 1))
     mix = np.cos(angle) * leaving + np.sin(angle) * entering
@@ -63,9 +59,7 @@ def fade_out(audio: Samples, fade_samples: int) -> Samples:
     return np.ascontiguousarray(fade_in(audio[::-1], fade_samples)[::-1])
 
 
-def splice_after(
-    original: Samples, generated: Float32Array, generated_start: int, overlap_samples: int
-) -> Samples:
+def splice_after(original: Samples, generated: Float32Array, generated_start: int, overlap_samples: int) -> Samples:
     """The original, then the generated sound; the crossfade is the original's last ``overlap_samples``.
 
     Args:
@@ -117,9 +111,7 @@ def splice_between(
     """
     _check_shapes(original, generated)
     if not 0 <= start_sample < stop_sample <= len(original):
-        raise ValueError(
-            f"cannot replace samples {start_sample} to {stop_sample} of an original of {len(original)}"
-        )
+        raise ValueError(f"cannot replace samples {start_sample} to {stop_sample} of an original of {len(original)}")
     first, last = max(start_sample - overlap_samples, 0), min(stop_sample + overlap_samples, len(original))
     _check_covers(generated, generated_start, first, last)
     measured = _OVERLAPS_MEASURED * overlap_samples
@@ -147,9 +139,7 @@ def _channel_gains(beside: Samples) -> NDArray[np.float64]:
     return np.minimum(gains, _LARGEST_CHANNEL_GAIN)
 
 
-def _spread(
-    mono: Float32Array, first: NDArray[np.float64], last: NDArray[np.float64], dtype: np.dtype[Any]
-) -> Samples:
+def _spread(mono: Float32Array, first: NDArray[np.float64], last: NDArray[np.float64], dtype: np.dtype[Any]) -> Samples:
     """Mono to channels whose gains move evenly from ``first`` to ``last``: float[n, C]."""
     if np.array_equal(first, last):
         return (mono[:, None] * first).astype(dtype)
@@ -159,8 +149,7 @@ def _spread(
 def _check_shapes(original: Samples, generated: Float32Array) -> None:
     if original.ndim != 2 or generated.ndim != 1:
         raise ValueError(
-            f"expected original [samples, channels] and generated [samples], got {original.shape} and "
-            f"{generated.shape}"
+            f"expected original [samples, channels] and generated [samples], got {original.shape} and {generated.shape}"
         )
 
 

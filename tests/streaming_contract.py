@@ -77,8 +77,7 @@ def assert_lookahead(
 ) -> None:
     """``known`` inputs return and fix at least the first ``settled`` outputs.
 
-    With ``exact``, one input less does not, and the input that comes next changes the output that comes next:
-    the declared look-ahead is not larger than the true one.
+    With ``exact``, one input less does not return them: the declared look-ahead is no larger than the true one.
     """
     early = make_stage().push(signal[:known])
     assert len(early) >= settled

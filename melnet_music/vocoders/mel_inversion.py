@@ -37,9 +37,7 @@ class MelInversion:
     def __call__(self, log_mel: Float32Array) -> Float32Array:
         """One frame, float32[M] -> float32[n_fft // 2 + 1]."""
         bands = np.maximum(np.exp(log_mel.astype(np.float64)) - self._magnitude_floor, 0).astype(np.float32)
-        spectrum: Float32Array = _invert(
-            bands, self._filters, self._supports, self._column_sums, self._inverse
-        )
+        spectrum: Float32Array = _invert(bands, self._filters, self._supports, self._column_sums, self._inverse)
         return spectrum
 
 

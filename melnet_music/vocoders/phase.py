@@ -82,9 +82,7 @@ class PhaseVocoder:
         self._inversion = MelInversion(sound)
         self._window = analysis_window(sound.window_samples)
         # Squared Hann windows a third of a window or less apart add up to a constant.
-        self._synthesis = self._window * np.float32(
-            sound.hop_samples / np.sum(self._window.astype(float) ** 2)
-        )
+        self._synthesis = self._window * np.float32(sound.hop_samples / np.sum(self._window.astype(float) ** 2))
         self._left = sound.window_samples // 2
         self._right = sound.window_samples - self._left
         self.prime(np.zeros(0, np.float32))
@@ -160,9 +158,7 @@ class PhaseVocoder:
         if not np.isfinite(log_mel).all():
             raise ValueError("log_mel has values that are not finite; they would spoil all sound after them")
         if self.frames_wanted is not None and len(log_mel) > self.frames_wanted:
-            raise ValueError(
-                f"{len(log_mel)} frames pushed, but the gap wants only {self.frames_wanted} more"
-            )
+            raise ValueError(f"{len(log_mel)} frames pushed, but the gap wants only {self.frames_wanted} more")
         begin = self._open_from
         pieces = [np.zeros(0, np.float32)]
         for frame in log_mel:
@@ -181,9 +177,7 @@ class PhaseVocoder:
             ValueError: frames before the known future are still missing.
         """
         if self.frames_wanted:
-            raise ValueError(
-                f"{self.frames_wanted} frames are missing before the known future; push them first"
-            )
+            raise ValueError(f"{self.frames_wanted} frames are missing before the known future; push them first")
         begin = self._open_from
         pieces = [self._close() for _ in range(len(self._state.waves))]
         hop, window = self.sound.hop_samples, self.sound.window_samples
