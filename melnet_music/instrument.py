@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -244,6 +245,10 @@ class Instrument:
         for name, seconds in (("lead_seconds", request.lead_seconds), ("tail_seconds", request.tail_seconds)):
             if not seconds >= 0:
                 raise ValueError(f"{name} is {seconds:g}, want 0 or more")
+        if request.temperature is not None and not 0 < request.temperature <= 2:
+            raise ValueError(f"temperature is {request.temperature:g}, want more than 0 and at most 2")
+        if request.bias is not None and not 0 <= request.bias <= 10:
+            raise ValueError(f"bias is {request.bias:g}, want 0 to 10")
 
     def _part(self, start_seconds: float, stop_seconds: float) -> tuple[int, int]:
         start, stop = (round(seconds * self.sample_rate_hz) for seconds in (start_seconds, stop_seconds))
@@ -351,8 +356,8 @@ class Instrument:
         new = _without_first(sound.blocks, join - overlap - sound.start_sample)
         if not overlap:
             return self._faded_in(new)
-        kept, leaving = heard[: lead - overlap], heard[lead - overlap :]
-        return _begun(new, overlap, lambda start: np.concatenate([kept, crossfade(leaving, start)]))
+        leaving = heard[lead - overlap :]
+        return chain([heard[: lead - overlap]], _begun(new, overlap, lambda start: crossfade(leaving, start)))
 
     def _faded_in(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         return _begun(blocks, self._cold_fade_samples, lambda start: fade_in(start, len(start)))
