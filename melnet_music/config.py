@@ -16,10 +16,12 @@ CellName = Literal["mingru", "gru", "lstm"]
 Axis = Literal["time", "frequency"]
 PositiveInt = Annotated[int, Field(gt=0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+FromList = Field(strict=False)
+"""For tuples: TOML has lists only. What is in them stays strict."""
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SoundConfig(_Strict):
@@ -68,11 +70,11 @@ class ModelConfig(_Strict):
 
     cell: CellName = "mingru"
     components: PositiveInt = 10
-    splits: tuple[Axis, ...]
+    splits: Annotated[tuple[Axis, ...], FromList]
     """Axis along which tier 2, 3, ... doubles the grid; empty for a single tier."""
     split_keeps: Literal["first", "last"] = "last"
     """Which frame of a pair the coarse grid of a time split holds. The paper keeps the first."""
-    tiers: tuple[TierConfig, ...]
+    tiers: Annotated[tuple[TierConfig, ...], FromList]
     log_sigma_floor: float = -4.0
     sigma: Literal["softplus", "exp"] = "softplus"
     """``softplus``: log sigma = floor + softplus(r). ``exp``: log sigma = max(r, floor), the paper's."""
@@ -142,11 +144,11 @@ class TrainingConfig(_Strict):
     gradient_norm: Annotated[float, Field(gt=0)] = 1.0
     future_probability: Probability = 0.25
     notes_probability: Probability = 0.5
-    chunk_frames: tuple[PositiveInt, ...] = (4, 8, 16)
+    chunk_frames: Annotated[tuple[PositiveInt, ...], FromList] = (4, 8, 16)
     """Chunk lengths drawn from in training, besides the whole clip."""
     deviation_floor_nats: Annotated[float, Field(gt=0)] = 0.3
     """Smallest per-bin standard deviation that normalisation divides by."""
-    tiers: tuple[TierTraining, ...] = ()
+    tiers: Annotated[tuple[TierTraining, ...], FromList] = ()
 
 
 class PresetConfig(_Strict):
@@ -219,7 +221,10 @@ def _explain(detail: Any) -> str:
 
 def _model_at(location: list[Any]) -> type[BaseModel]:
     """The schema class that a location inside a preset belongs to."""
-    lists = {("model", "tiers"): TierConfig, ("training", "tiers"): TierTraining}
+    lists: dict[tuple[str, ...], type[BaseModel]] = {
+        ("model", "tiers"): TierConfig,
+        ("training", "tiers"): TierTraining,
+    }
     names = tuple(part for part in location if isinstance(part, str))
     return lists[names] if names in lists else _inner_model(PresetConfig, names)
 

@@ -120,6 +120,7 @@ def write_weights(path: Path, weights: dict[str, Tensor]) -> None:
     }
     part = path.with_name(f"{path.name}.part")
     save_file({name: tensor.contiguous() for name, tensor in stored.items()}, part)
+    part.chmod(0o644)  # safetensors makes it readable for its owner alone
     os.replace(part, path)
 
 

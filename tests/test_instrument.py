@@ -1,0 +1,172 @@
+"""The instrument, with the shipped preset: what it hears is what it goes on from, and takes are what they say."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from melnet_music.audio_file import read_audio
+from melnet_music.instrument import Instrument, TakeRequest
+from melnet_music.preset import PHRASE_FILE, find_preset
+
+Samples = npt.NDArray[np.float32]
+SHORT = TakeRequest(seconds=0.3, seed=7)
+
+
+@pytest.fixture(scope="module")
+def phrase() -> Samples:
+    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(22050)[: 3 * 22050]
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Instrument:
+    return Instrument.load("piano")
+
+
+@pytest.fixture
+def piano(loaded: Instrument, phrase: Samples) -> Instrument:
+    loaded.clear()
+    loaded.hear(phrase)
+    return loaded
+
+
+def collected(blocks: object) -> Samples:
+    return np.concatenate(list(blocks))  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_continuation_is_the_lead_and_then_as_much_as_was_asked_for(piano: Instrument, phrase: Samples) -> None:
+    lead_seconds = len(phrase) / 22050
+    take = collected(piano.continuation(TakeRequest(seconds=0.3, seed=7, lead_seconds=lead_seconds)))
+    assert len(take) == len(phrase) + round(0.3 * 22050)
+    kept = len(phrase) - piano.seam_samples
+    assert np.array_equal(take[:kept], phrase[:kept])
+    assert np.isfinite(take).all()
+
+
+def test_without_a_lead_it_is_only_the_new_sound_rising_from_silence(piano: Instrument) -> None:
+    take = collected(piano.continuation(SHORT))
+    assert len(take) == round(0.3 * 22050)
+    assert abs(take[0]) < 1e-3
+    assert abs(take[-1]) < 1e-3
+    assert np.abs(take).max() > 1e-3
+
+
+def test_the_lead_only_adds_what_came_before(piano: Instrument) -> None:
+    alone = collected(piano.continuation(SHORT))
+    led_in = collected(piano.continuation(TakeRequest(seconds=0.3, seed=7, lead_seconds=1.0)))
+    cold_fade = round(0.005 * 22050)
+    assert np.array_equal(led_in[-len(alone) + cold_fade :], alone[cold_fade:])
+
+
+@pytest.mark.parametrize("cuts", [[1], [512, 513, 7000], list(range(997, 66150, 997))])
+def test_how_the_input_is_cut_makes_no_difference(piano: Instrument, phrase: Samples, cuts: list[int]) -> None:
+    at_once = collected(piano.continuation(SHORT))
+    piano.clear()
+    for start, stop in pairwise([0, *cuts, len(phrase)]):
+        piano.hear(phrase[start:stop])
+    assert np.array_equal(collected(piano.continuation(SHORT)), at_once)
+
+
+def test_the_seed_decides_the_take(piano: Instrument) -> None:
+    first, again = collected(piano.continuation(SHORT)), collected(piano.continuation(SHORT))
+    other = collected(piano.continuation(TakeRequest(seconds=0.3, seed=8)))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_what_is_heard_meanwhile_does_not_change_a_running_take(piano: Instrument, phrase: Samples) -> None:
+    undisturbed = collected(piano.continuation(SHORT))
+    running = piano.continuation(SHORT)
+    blocks = [next(running)]
+    piano.hear(phrase[:20000])
+    blocks.extend(running)
+    assert np.array_equal(np.concatenate(blocks), undisturbed)
+
+
+def test_a_closed_take_leaves_the_instrument_as_it_was(piano: Instrument) -> None:
+    before = collected(piano.continuation(SHORT))
+    running = piano.continuation(TakeRequest(seconds=60, seed=1))
+    next(running)
+    running.close()  # type: ignore[attr-defined]
+    assert np.array_equal(collected(piano.continuation(SHORT)), before)
+
+
+def test_a_restored_instrument_goes_on_as_the_old_one(piano: Instrument, phrase: Samples) -> None:
+    take, heard = collected(piano.continuation(SHORT)), piano.snapshot()
+    piano.clear()
+    piano.hear(phrase[::-1].copy())
+    piano.restore(heard)
+    assert np.array_equal(collected(piano.continuation(SHORT)), take)
+
+
+@pytest.mark.parametrize("chunk_frames", [4, 16])
+def test_a_take_may_choose_its_chunks(piano: Instrument, chunk_frames: int) -> None:
+    take = collected(piano.continuation(TakeRequest(seconds=0.3, seed=7, chunk_frames=chunk_frames)))
+    assert len(take) == round(0.3 * 22050)
+
+
+def test_repainting_leaves_everything_else_alone(piano: Instrument, phrase: Samples) -> None:
+    request = TakeRequest(seconds=1, seed=7, lead_seconds=10, tail_seconds=10)
+    take = collected(piano.inpainting(request, 1.0, 1.4))
+    start, stop, seam = 22050, round(1.4 * 22050), piano.seam_samples
+    assert len(take) == len(phrase)
+    assert np.array_equal(take[: start - seam], phrase[: start - seam])
+    assert np.array_equal(take[stop + seam :], phrase[stop + seam :])
+    assert not np.array_equal(take[start:stop], phrase[start:stop])
+
+
+def test_repainting_alone_yields_just_the_part(piano: Instrument) -> None:
+    assert len(collected(piano.inpainting(SHORT, 1.0, 1.25))) == round(1.25 * 22050) - 22050
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0.0, 0.2), (2.8, 3.0), (2.6, 2.9)])
+def test_repainting_reaches_the_ends_of_the_tape(piano: Instrument, start: float, stop: float) -> None:
+    request = TakeRequest(seconds=1, seed=7, lead_seconds=10, tail_seconds=10)
+    take = collected(piano.inpainting(request, start, stop))
+    assert len(take) == 3 * 22050
+    assert np.isfinite(take).all()
+
+
+def test_a_generation_needs_nothing_heard(loaded: Instrument) -> None:
+    loaded.clear()
+    assert len(collected(loaded.generation(SHORT))) == round(0.3 * 22050)
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (TakeRequest(seconds=0, seed=1), "seconds is 0"),
+        (TakeRequest(seconds=float("nan"), seed=1), "seconds is nan"),
+        (TakeRequest(seconds=1e9, seed=1), "at most 600"),
+        (TakeRequest(seconds=1, seed=-1), "seed is -1"),
+        (TakeRequest(seconds=1, seed=1, chunk_frames=6), "multiple of 4"),
+        (TakeRequest(seconds=1, seed=1, lead_seconds=-1), "lead_seconds is -1"),
+        (TakeRequest(seconds=1, seed=1, temperature=0.0), "temperature is 0"),
+        (TakeRequest(seconds=1, seed=1, bias=float("inf")), "bias is inf"),
+    ],
+)
+def test_a_request_out_of_range_is_refused(piano: Instrument, request_: TakeRequest, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        piano.continuation(request_)
+
+
+def test_nothing_heard_is_nothing_to_continue(loaded: Instrument) -> None:
+    loaded.clear()
+    with pytest.raises(ValueError, match="nothing was heard yet"):
+        loaded.continuation(SHORT)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1.0, 1.0), (2.0, 1.0), (1.0, 1.0), (2.0, 99.0)])
+def test_a_part_that_is_not_on_the_tape_is_refused(piano: Instrument, start: float, stop: float) -> None:
+    with pytest.raises(ValueError, match=r"the tape, which holds 0 s to 3 s"):
+        piano.inpainting(SHORT, start, stop)
+
+
+def test_an_unknown_engine_or_preset_is_answered_with_the_choices() -> None:
+    with pytest.raises(ValueError, match="there are: reference"):
+        Instrument.load("piano", engine="warp")
+    with pytest.raises(ValueError, match="piano"):
+        Instrument.load("pianoo")

@@ -1,0 +1,157 @@
+"""Whole files through the command line, with the shipped preset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import soundfile
+
+from bridge.cli import main
+from melnet_music.audio_file import read_audio
+from melnet_music.instrument import SEAM_SECONDS
+from melnet_music.preset import PHRASE_FILE, find_preset
+from melnet_music.resample import resample
+
+Samples = npt.NDArray[np.float64]
+
+
+@pytest.fixture(scope="module")
+def phrase() -> npt.NDArray[np.float32]:
+    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(22050)[: 4 * 22050]
+
+
+def written(path: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str) -> Path:
+    mono = resample(phrase, 22050, rate)
+    gains = np.linspace(1.0, 0.5, channels)
+    soundfile.write(path, 0.9 * mono[:, None] * gains, rate, subtype=subtype)
+    return path
+
+
+def samples(path: Path) -> Samples:
+    return soundfile.read(path, always_2d=True)[0]  # type: ignore[no-any-return]
+
+
+def steps_around(audio: Samples, place: int, rate: int) -> float:
+    """Largest step from sample to sample within 20 ms of a place."""
+    reach = round(0.02 * rate)
+    return float(np.abs(np.diff(audio[max(place - reach, 0) : place + reach], axis=0)).max())
+
+
+FORMATS = [(22050, 1, "PCM_16"), (44100, 2, "PCM_24"), (96000, 1, "FLOAT"), (22050, 1, "PCM_U8")]
+
+
+@pytest.mark.parametrize(("rate", "channels", "subtype"), FORMATS)
+def test_continue_keeps_the_input_and_joins_without_a_click(
+    tmp_path: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str
+) -> None:
+    source = written(tmp_path / "in.wav", phrase, rate, channels, subtype)
+    target = tmp_path / "out.wav"
+    assert main(["continue", str(source), str(target), "--seconds", "0.4", "--seed", "7", "--json"]) == 0
+    before, after = samples(source), samples(target)
+    assert soundfile.info(target).subtype == subtype
+    assert after.shape == (len(before) + round(0.4 * rate), channels)
+    kept = len(before) - round(SEAM_SECONDS * rate)
+    assert np.array_equal(after[:kept], before[:kept])
+    assert steps_around(after, len(before), rate) <= np.abs(np.diff(before, axis=0)).max()
+    assert steps_around(after, kept, rate) <= np.abs(np.diff(before, axis=0)).max()
+
+
+def test_the_same_seed_writes_the_same_bytes(tmp_path: Path, phrase: npt.NDArray[np.float32]) -> None:
+    source = written(tmp_path / "in.wav", phrase, 22050, 1, "PCM_16")
+    written_bytes = {}
+    for name, seed in (("a", 7), ("b", 7), ("c", 8)):
+        target = tmp_path / f"{name}.wav"
+        assert main(["continue", str(source), str(target), "--seconds", "0.3", "--seed", str(seed), "--json"]) == 0
+        written_bytes[name] = target.read_bytes()
+    assert written_bytes["a"] == written_bytes["b"]
+    assert written_bytes["a"] != written_bytes["c"]
+
+
+@pytest.mark.parametrize(("rate", "channels", "subtype"), FORMATS[:2])
+def test_inpaint_touches_only_the_part_and_its_crossfades(
+    tmp_path: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str
+) -> None:
+    source = written(tmp_path / "in.wav", phrase, rate, channels, subtype)
+    target = tmp_path / "out.wav"
+    assert main(["inpaint", str(source), str(target), "--start", "1", "--stop", "1.5", "--seed", "7", "--json"]) == 0
+    before, after = samples(source), samples(target)
+    start, stop, seam = rate, round(1.5 * rate), round(SEAM_SECONDS * rate)
+    assert after.shape == before.shape
+    assert np.array_equal(after[: start - seam], before[: start - seam])
+    assert np.array_equal(after[stop + seam :], before[stop + seam :])
+    assert not np.array_equal(after[start:stop], before[start:stop])
+    largest = np.abs(np.diff(before, axis=0)).max()
+    assert steps_around(after, start, rate) <= largest
+    assert steps_around(after, stop, rate) <= largest
+
+
+def test_generate_writes_as_much_as_was_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "out.flac"
+    assert main(["generate", str(target), "--seconds", "0.3", "--seed", "3", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["seed"], told["preset"], told["seconds"]) == (3, "piano", pytest.approx(0.3, abs=1e-4))
+    assert len(samples(target)) == round(0.3 * 22050)
+
+
+BAD_INPUTS = {
+    "missing.wav": (None, "no audio file at"),
+    "empty.wav": (b"", "is empty"),
+    "text.wav": (b"hello " * 200, "cannot be read as audio"),
+    "short.wav": (np.full(2000, 0.1), "has 0.091 s, want 0.5 s or more"),
+    "silent.wav": (np.zeros(30000), "is silent"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+@pytest.mark.parametrize("command", ["continue", "inpaint"])
+def test_a_bad_input_is_one_clear_line(
+    tmp_path: Path, name: str, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content, message = BAD_INPUTS[name]
+    path, target = tmp_path / name, tmp_path / "out.wav"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        soundfile.write(path, content, 22050)
+    more = ["--start", "0.01", "--stop", "0.02"] if command == "inpaint" else []
+    assert main([command, str(path), str(target), *more]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert message in said[-1]
+    assert not any("Traceback" in line for line in said)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--seconds", "0"], "seconds is 0"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--preset", "pianoo"], "one of paper-maestro, piano"),
+        (["--preset", "paper-maestro"], "train it first"),
+        (["--engine", "warp"], "there are: reference"),
+        (["--chunk-frames", "5"], "multiple of 4"),
+    ],
+)
+def test_a_bad_argument_is_one_clear_line(
+    tmp_path: Path,
+    phrase: npt.NDArray[np.float32],
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = written(tmp_path / "in.wav", phrase, 22050, 1, "PCM_16")
+    assert main(["continue", str(source), str(tmp_path / "out.wav"), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_bench_tells_cost_by_tier_and_by_time_played(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--repeats", "1", "--json"]) == 0
+    speed = json.loads(capsys.readouterr().out)
+    assert len(speed["tiers"]) == 5
+    assert set(speed["microseconds_per_bin"]) == {"104", "2000"}
+    bins = sum(tier["bins_per_second_of_sound"] for tier in speed["tiers"])
+    assert bins == pytest.approx(192 * 22050 / 512)
