@@ -20,6 +20,7 @@ class ReferenceEngine:
 
     def __init__(self, model: MelNet) -> None:
         self.model = model.eval()
+        self._device = model.mean.device
 
     @torch.inference_mode()
     def init_state(self, batch: int = 1) -> SamplerState:
@@ -57,7 +58,7 @@ class ReferenceEngine:
         batch, frames, _ = noise.uniform.shape
         if frames % model.config.frames_per_group:
             raise ValueError(f"asked for {frames} frames, want a multiple of {model.config.frames_per_group}")
-        uniform, normal = decompose(noise.uniform, model.config), decompose(noise.normal, model.config)
+        uniform, normal = (decompose(grid.to(self._device), model.config) for grid in noise)
         taken = None if forced is None else _decompose_forced(forced, model)
         own: list[Tensor] = []
         after = []
