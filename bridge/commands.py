@@ -1,0 +1,420 @@
+"""The one table of commands and properties: parsing, checking, encoding and the README are made from it.
+
+Every command lives under ``/melnet``. Fixed arguments come first, in order; then key-value pairs in any
+order. Clients that only know floats (Pure Data) are served: 7.0 stands for 7, 0 and 1 stand for false and
+true, and whole numbers stand for floats.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+NAMESPACE = "/melnet"
+NO_ID = -1
+"""Stands for the id in an answer to a command that has none."""
+INT32_MAX = 2**31 - 1
+PRESET_OWN = "preset"
+"""The word that gives a property back to the preset."""
+_SHOWN_CHARACTERS = 60
+
+Value = int | float | bool | str
+Kind = Literal["float", "int", "bool", "text", "value"]
+FailCode = Literal[
+    "malformed",
+    "unknown_command",
+    "unknown_key",
+    "unknown_property",
+    "repeated_key",
+    "missing_argument",
+    "wrong_type",
+    "out_of_range",
+    "too_long",
+    "too_far_ahead",
+    "busy",
+    "id_in_use",
+    "unknown_id",
+    "refused",
+    "forbidden_path",
+    "bad_file",
+    "unknown_preset",
+    "no_input",
+    "cancelled",
+    "player_died",
+    "failed",
+]
+
+FAIL_CODES: Mapping[FailCode, str] = {
+    "malformed": "the datagram is no OSC message or bundle",
+    "unknown_command": "no command at this address",
+    "unknown_key": "the command has no such key",
+    "unknown_property": "there is no such property",
+    "repeated_key": "a key came twice",
+    "missing_argument": "a fixed argument, or the value of a key, is not there",
+    "wrong_type": "the value is of another type",
+    "out_of_range": "the number is NaN, infinite or outside the range",
+    "too_long": "the text is longer than allowed",
+    "too_far_ahead": "the bundle's timetag is too far in the future",
+    "busy": "too much is waiting already",
+    "id_in_use": "a job of yours with this id is still running",
+    "unknown_id": "no job of yours with this id is waiting or running",
+    "refused": "the instrument cannot do this, for the reason given",
+    "forbidden_path": "the path is outside the allowed folders",
+    "bad_file": "the file is missing, empty, silent or no audio",
+    "unknown_preset": "the preset cannot be loaded",
+    "no_input": "there is no audio input to listen to",
+    "cancelled": "the job was cancelled, or the daemon stopped",
+    "player_died": "the player process died; it is being restarted",
+    "failed": "something broke inside; the daemon's log says what",
+}
+
+
+class CommandError(ValueError):
+    """A command that cannot be obeyed, with all that ``/melnet/fail`` says about it."""
+
+    def __init__(self, code: FailCode, message: str, *, command: str = "", job_id: int = NO_ID) -> None:
+        super().__init__(message)
+        self.code: FailCode = code
+        self.command = command
+        self.job_id = job_id
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One typed value. ``default`` None: required when fixed; a property's or the preset's own when a key."""
+
+    name: str
+    kind: Kind
+    help: str
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    default: Value | None = None
+    longest: int = 1024
+    """Most characters of a text."""
+
+    def check(self, value: object) -> Value:
+        """The value in this argument's own type.
+
+        Raises:
+            CommandError: wrong type, NaN, infinite, out of range or too long.
+        """
+        if self.kind == "text":
+            return self._check_text(value)
+        if self.kind == "value":
+            if isinstance(value, str):
+                return self._check_text(value)
+            if isinstance(value, (bool, int, float)):
+                return value
+            raise self._wrong_type(value)
+        if self.kind == "bool":
+            if isinstance(value, (bool, int, float)) and value in (0, 1):
+                return bool(value)
+            raise self._wrong_type(value)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self._wrong_type(value)
+        # The comparison is false for NaN.
+        if not self.low <= value <= self.high or math.isinf(value):
+            raise CommandError("out_of_range", f"{self.name} must be {self.range_text()}, got {shown(value)}")
+        if self.kind == "float":
+            return float(value)
+        if value != int(value):
+            raise CommandError("wrong_type", f"{self.name} must be a whole number, got {shown(value)}")
+        return int(value)
+
+    def _check_text(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise self._wrong_type(value)
+        if not value:
+            raise CommandError("missing_argument", f"{self.name} is empty")
+        if len(value) > self.longest:
+            raise CommandError(
+                "too_long",
+                f"{self.name} may have {self.longest} characters, got {len(value)}: {shown(value)}",
+            )
+        if not value.isprintable():
+            raise CommandError("wrong_type", f"{self.name} holds unprintable characters: {shown(value)}")
+        return value
+
+    def _wrong_type(self, value: object) -> CommandError:
+        wanted = {"float": "a number", "int": "a whole number", "bool": "0 or 1", "text": "text"}
+        return CommandError(
+            "wrong_type",
+            f"{self.name} must be {wanted.get(self.kind, 'a number or text')}, got {shown(value)}",
+        )
+
+    def range_text(self) -> str:
+        bounds = f"{self.low:g} to {self.high:g}" if self.high < INT32_MAX else f"{self.low:g} or more"
+        return f"{bounds} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Command:
+    """One address below ``/melnet``."""
+
+    name: str
+    help: str
+    answer: str
+    fixed: tuple[Argument, ...] = ()
+    keys: tuple[Argument, ...] = ()
+
+    @property
+    def address(self) -> str:
+        return f"{NAMESPACE}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A checked command: fixed arguments and keys by name; keys that did not come are absent."""
+
+    command: Command
+    arguments: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def job_id(self) -> int:
+        return int(self.arguments.get("id", NO_ID))
+
+
+# Bounds are exact in float32, so that a bound sent over the wire is inside.
+SECONDS = Argument("seconds", "float", "length of the new audio", unit="s", low=0.125, high=300, default=8.0)
+SEED = Argument(
+    "seed",
+    "int",
+    "seed of the next take; goes up by one with every take that names none",
+    low=0,
+    high=INT32_MAX,
+    default=1,
+)
+TEMPERATURE = Argument("temperature", "float", "scales every sigma; the preset's own until set", low=0.0625, high=2)
+BIAS = Argument("bias", "float", "sharpens the mixture; the preset's own until set", low=0, high=10)
+LEAD = Argument(
+    "lead",
+    "float",
+    "how much of what was heard is played before the new audio",
+    unit="s",
+    low=0,
+    high=60,
+    default=0.0,
+)
+TAIL = Argument(
+    "tail",
+    "float",
+    "how much of what was heard is played after the repainted part",
+    unit="s",
+    low=0,
+    high=60,
+    default=0.0,
+)
+CHUNK_FRAMES = Argument(
+    "chunk_frames",
+    "int",
+    "frames generated together; the preset's own until set",
+    unit="frames",
+    low=1,
+    high=1024,
+)
+LEVEL = Argument("level", "float", "linear gain of the output", low=0, high=1, default=1.0)
+
+PROPERTIES: Mapping[str, Argument] = {
+    argument.name: argument for argument in (LEVEL, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL)
+}
+"""What ``get`` and ``set`` know: the level, and the defaults of every job."""
+
+_ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX)
+_NAME = Argument("name", "text", "a property", longest=64)
+_HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
+_JOB_ANSWER = "`done`, `started`, `progress`, `finished`"
+
+_TABLE = (
+    Command("ping", "Is anybody there?", "`pong`"),
+    Command("version", "Version of the daemon.", "`version.reply`"),
+    Command("status", "Preset, engine, sound device, listening, jobs, underruns.", "`status.reply`"),
+    Command(
+        "continue",
+        "Continue what was heard.",
+        _JOB_ANSWER,
+        fixed=(_ID,),
+        keys=(SECONDS, *_HOW, LEAD),
+    ),
+    Command("generate", "Play something from nothing.", _JOB_ANSWER, fixed=(_ID,), keys=(SECONDS, *_HOW)),
+    Command(
+        "inpaint",
+        "Repaint a part of what was heard.",
+        _JOB_ANSWER,
+        fixed=(
+            _ID,
+            Argument("start", "float", "begin, from the start of what was heard", unit="s", low=0, high=86400),
+            Argument("stop", "float", "end, from the start of what was heard", unit="s", low=0, high=86400),
+        ),
+        keys=(*_HOW, LEAD, TAIL),
+    ),
+    Command("cancel", "Drop your job; if it sounds, fade it out.", "`done`; the job's own `fail`", fixed=(_ID,)),
+    Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),
+    Command(
+        "load",
+        "Load a preset. Waits for the jobs before it.",
+        "`done`",
+        fixed=(Argument("preset", "text", "name or folder of a preset", longest=512),),
+    ),
+    Command("presets", "Which presets there are.", "`presets.reply`"),
+    Command("get", "Value of a property.", "`get.reply`", fixed=(_NAME,)),
+    Command(
+        "set",
+        f"Set a property; the word `{PRESET_OWN}` gives it back to the preset.",
+        "`done`",
+        fixed=(
+            _NAME,
+            Argument("value", "value", "its new value", longest=64),
+        ),
+    ),
+    Command("listen/start", "Prime the model with the audio input, while it is played.", "`done`"),
+    Command("listen/stop", "Stop listening to the audio input.", "`done`"),
+    Command(
+        "prime/file",
+        "Prime the model with an audio file inside the allowed folders. Waits for the jobs before it.",
+        "`done`",
+        fixed=(Argument("path", "text", "an audio file"),),
+        keys=(
+            Argument("start", "float", "where to begin in the file", unit="s", low=0, high=86400, default=0.0),
+            Argument("seconds", "float", "how much to hear at most", unit="s", low=0.125, high=300, default=60.0),
+        ),
+    ),
+    Command("prime/clear", "Forget what was heard. Waits for the jobs before it.", "`done`"),
+)
+
+COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}
+
+
+def parse(address: str, values: Sequence[object]) -> Invocation:
+    """Turn an OSC message into a checked command.
+
+    Raises:
+        CommandError: it cannot be; the error carries the command and the job id as far as they are known.
+    """
+    name = address.removeprefix(f"{NAMESPACE}/")
+    command = COMMANDS.get(name) if name != address else None
+    if command is None:
+        known = [each.address for each in _TABLE]
+        raise CommandError(
+            "unknown_command",
+            f"unknown address {shown(address)}{_nearest(address, known)}",
+            command=name[:64],
+        )
+    arguments: dict[str, Value] = {}
+    try:
+        arguments.update(_fixed(command, values))
+        for argument, value in _pairs(command, values[len(command.fixed) :]):
+            if argument.name in arguments:
+                raise CommandError("repeated_key", f"key {argument.name!r} came twice")
+            arguments[argument.name] = argument.check(value)
+    except CommandError as error:
+        error.command = command.name
+        error.job_id = _job_id(command, values)
+        raise
+    return Invocation(command, arguments)
+
+
+def encode(invocation: Invocation) -> tuple[str, list[Value]]:
+    """The OSC address and arguments of a command: what ``parse`` undoes."""
+    command, arguments = invocation.command, invocation.arguments
+    values = [arguments[argument.name] for argument in command.fixed]
+    for key in command.keys:
+        if key.name in arguments:
+            values += [key.name, arguments[key.name]]
+    return command.address, values
+
+
+def find_property(name: str) -> Argument:
+    """The property of that name.
+
+    Raises:
+        CommandError: there is none; the message names the near match and all of them.
+    """
+    if name not in PROPERTIES:
+        raise CommandError("unknown_property", f"unknown property {shown(name)}{_nearest(name, PROPERTIES)}")
+    return PROPERTIES[name]
+
+
+def check_property(name: str, value: Value) -> Value | None:
+    """The checked new value of a property; None where it is given back to the preset.
+
+    Raises:
+        CommandError: no such property, or a value it cannot have.
+    """
+    argument = find_property(name)
+    if value == PRESET_OWN and argument.default is None:
+        return None
+    return argument.check(value)
+
+
+def shown(value: object) -> str:
+    """A foreign value as it may stand in a message: printable and short."""
+    text = repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, (str, bytes)) else value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+
+
+def command_table_markdown() -> str:
+    """The commands, the properties and the codes of ``fail`` as the README's tables."""
+    lines = ["| address | arguments | keys | what it does | answer |", "|---|---|---|---|---|"]
+    for command in _TABLE:
+        fixed = ", ".join(_described(argument) for argument in command.fixed)
+        keys = ", ".join(_described(argument) for argument in command.keys)
+        lines.append(f"| `{command.address}` | {fixed} | {keys} | {command.help} | {command.answer} |")
+    lines += ["", "| property | range | at start | what it is |", "|---|---|---|---|"]
+    for name, argument in PROPERTIES.items():
+        default = "the preset's" if argument.default is None else f"{argument.default:g}"
+        lines.append(f"| `{name}` | {argument.range_text()} | {default} | {argument.help} |")
+    lines += ["", "| code | meaning |", "|---|---|"]
+    lines += [f"| `{code}` | {meaning} |" for code, meaning in FAIL_CODES.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _fixed(command: Command, values: Sequence[object]) -> Iterator[tuple[str, Value]]:
+    if len(values) < len(command.fixed):
+        missing = command.fixed[len(values)]
+        wanted = " ".join(argument.name for argument in command.fixed)
+        raise CommandError("missing_argument", f"{missing.name} is missing; want {command.address} {wanted}")
+    for argument, value in zip(command.fixed, values, strict=False):
+        yield argument.name, argument.check(value)
+
+
+def _pairs(command: Command, values: Sequence[object]) -> Iterator[tuple[Argument, object]]:
+    keys = {key.name: key for key in command.keys}
+    for index in range(0, len(values), 2):
+        name = values[index]
+        if not isinstance(name, str):
+            raise CommandError("wrong_type", f"want the name of a key, got {shown(name)}{_nearest('', keys)}")
+        if name not in keys:
+            raise CommandError("unknown_key", f"unknown key {shown(name)}{_nearest(name, keys)}")
+        if index + 1 == len(values):
+            raise CommandError("missing_argument", f"key {name!r} has no value")
+        yield keys[name], values[index + 1]
+
+
+def _job_id(command: Command, values: Sequence[object]) -> int:
+    """The job id that a faulty command names, as far as it can be told."""
+    if command.fixed[:1] != (_ID,) or not values:
+        return NO_ID
+    try:
+        return int(_ID.check(values[0]))
+    except CommandError:
+        return NO_ID
+
+
+def _nearest(name: str, known: Iterator[str] | Sequence[str] | Mapping[str, object]) -> str:
+    choices = list(known)
+    if not choices:
+        return "; there are none"
+    # difflib's cost grows with the product of the lengths.
+    near = difflib.get_close_matches(name[:64], choices, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"{hint} Valid: {', '.join(choices)}"
+
+
+def _described(argument: Argument) -> str:
+    if argument.kind in ("text", "value"):
+        return f"`{argument.name}`"
+    return f"`{argument.name}` ({argument.range_text()})"
