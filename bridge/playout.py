@@ -1,0 +1,165 @@
+"""The ring between player and speaker: when its samples may sound, and how they are silenced.
+
+Three parties, and every control word has exactly one that writes it:
+
+- the player writes samples, says up to which of them may sound (``open``, ``finish``) and cuts a take short;
+- the speaker's callback fills every block (``play``): samples while they may sound, silence otherwise,
+  counting what it had to leave silent inside a take;
+- the stage sets the level, and can hush everything without waiting for a busy or dead player.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.shared_memory import SharedMemory
+
+import numpy as np
+
+from bridge.ring import _READ, _WRITTEN, Ring, Samples
+
+FADE_SAMPLES = 480
+"""10 ms at 48 kHz, 11 ms at 44.1 kHz: too short to hear as a fade, too long to hear as a click."""
+_LEVEL_RAMP_SAMPLES = 1024
+_WITHOUT_END = 1 << 62
+
+# The player's words.
+_ALLOWED = 9  # the count up to which samples may sound
+_CUT = 10  # samples before this count are to be dropped
+_HUSH_ANSWERED = 11
+# The speaker's words.
+_MISSING = 17
+_UNDERRUNS = 18
+_CALLBACKS = 19
+_HUSHED = 20
+# The stage's words.
+_HUSH = 24
+_LEVEL = 25  # a double
+
+
+class PlayoutRing(Ring):
+    """A ring whose reader always gets a full block."""
+
+    def __init__(self, memory: SharedMemory, *, owner: bool) -> None:
+        super().__init__(memory, owner=owner)
+        assert memory.buf is not None  # it is open
+        self._doubles = memory.buf[: 8 * (_LEVEL + 1)].cast("d")
+        if owner:
+            self._doubles[_LEVEL] = 1.0
+        self._fade_out = np.linspace(1.0, 0.0, FADE_SAMPLES, dtype=np.float32)
+        self._counting = np.arange(1, _LEVEL_RAMP_SAMPLES + 1, dtype=np.float32)
+        self._level_ramp = np.empty(_LEVEL_RAMP_SAMPLES, np.float32)
+        self._faded_samples = 0
+        self._sounding = False
+        self._gain = self._doubles[_LEVEL]
+
+    # --- the player -------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Player only: what is written from now on may sound, and what is missing counts as an underrun."""
+        self._words[_ALLOWED] = _WITHOUT_END
+
+    def finish(self) -> None:
+        """Player only: the take ends with the last sample written; silence after it is no underrun."""
+        self._words[_ALLOWED] = self.written
+
+    def cut(self) -> None:
+        """Player only: fade out what sounds and drop all that is written."""
+        self._words[_ALLOWED] = self.written
+        self._words[_CUT] = self.written
+
+    def answer_hush(self) -> None:
+        """Player only: nothing written before the last ``hush`` is coming any more."""
+        self.cut()
+        self._words[_HUSH_ANSWERED] = self._words[_HUSH]
+
+    # --- the stage --------------------------------------------------------------------------------------
+
+    def hush(self) -> None:
+        """Stage only: fade out now, and drop whatever is written until the player answers."""
+        self._words[_HUSH] += 1
+
+    def set_level(self, level: float) -> None:
+        """Stage only: the gain, reached within one block."""
+        self._doubles[_LEVEL] = level
+
+    # --- any process ------------------------------------------------------------------------------------
+
+    @property
+    def missing_samples(self) -> int:
+        """Samples inside takes that were silence because they came too late."""
+        return self._words[_MISSING]
+
+    @property
+    def underruns(self) -> int:
+        """Blocks in which samples were missing."""
+        return self._words[_UNDERRUNS]
+
+    @property
+    def callbacks(self) -> int:
+        """Blocks played: grows for as long as the sound device lives."""
+        return self._words[_CALLBACKS]
+
+    @property
+    def hushed(self) -> bool:
+        """Whether the speaker has faded out for the last ``hush``."""
+        return self._words[_HUSHED] == self._words[_HUSH]
+
+    # --- the speaker ------------------------------------------------------------------------------------
+
+    def play(self, out: Samples) -> None:
+        """Speaker only, real-time safe: fill ``out`` float32[n]; makes no array of samples."""
+        words = self._words
+        words[_CALLBACKS] += 1
+        hushing = words[_HUSH] != words[_HUSH_ANSWERED]
+        until = words[_WRITTEN] if hushing else words[_CUT]
+        if hushing or until > words[_READ]:
+            self._fade(out, until)
+            if hushing and not self._sounding:
+                words[_HUSHED] = words[_HUSH]
+        else:
+            self._continue(out)
+        self._scale(out)
+
+    def _continue(self, out: Samples) -> None:
+        words = self._words
+        wanted = min(len(out), max(0, words[_ALLOWED] - words[_READ]))
+        count = min(wanted, words[_WRITTEN] - words[_READ])
+        self._copy(out, count)
+        out[count:] = 0.0
+        words[_READ] += count
+        if count < wanted:
+            words[_MISSING] += wanted - count
+            words[_UNDERRUNS] += 1
+        self._sounding = count > 0
+
+    def _fade(self, out: Samples, until: int) -> None:
+        """Play the rest of the fade, then drop everything up to the count ``until``."""
+        words = self._words
+        count = 0
+        if self._sounding:
+            left = min(FADE_SAMPLES - self._faded_samples, until - words[_READ])
+            count = min(len(out), left)
+            self._copy(out, count)
+            out[:count] *= self._fade_out[self._faded_samples : self._faded_samples + count]
+            words[_READ] += count
+            self._faded_samples += count
+            self._sounding = count < left
+        out[count:] = 0.0
+        if not self._sounding:
+            self._faded_samples = 0
+            words[_READ] = until
+
+    def _scale(self, out: Samples) -> None:
+        level = self._doubles[_LEVEL]
+        if level != self._gain:
+            ramp = self._level_ramp[: len(out)]
+            np.multiply(self._counting[: len(ramp)], (level - self._gain) / max(1, len(ramp)), out=ramp)
+            ramp += self._gain
+            out[: len(ramp)] *= ramp
+            out[len(ramp) :] *= level
+            self._gain = level
+        elif level != 1.0:
+            out *= level
+
+    def close(self) -> None:
+        self._doubles.release()
+        super().close()

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from bridge.playout import FADE_SAMPLES, PlayoutRing
+from bridge.ring import Ring
+
+CAPACITY = 64
+SIZES = st.integers(0, 100)
+
+
+def numbered(first: int, count: int) -> NDArray[np.float32]:
+    return np.arange(first + 1, first + count + 1, dtype=np.float32)
+
+
+@pytest.mark.parametrize("capacity", [0, 3, -4, 1000])
+def test_capacity_is_a_power_of_two(capacity: int) -> None:
+    with pytest.raises(ValueError, match="power of two"):
+        Ring.create(capacity)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["write", "read"]), SIZES)))
+def test_first_in_first_out(steps: list[tuple[str, int]]) -> None:
+    ring = Ring.create(CAPACITY)
+    written, came = 0, [np.zeros(0, np.float32)]
+    for step, size in steps:
+        if step == "write":
+            free = ring.free_samples
+            count = ring.write(numbered(written, size))
+            assert count == min(size, free)
+            written += count
+        else:
+            out = np.empty(size, np.float32)
+            available = ring.available_samples
+            count = ring.read_into(out)
+            assert count == min(size, available)
+            came.append(out[:count])
+    read = np.concatenate(came)
+    np.testing.assert_array_equal(read, numbered(0, len(read)))
+    assert (ring.written, ring.read) == (written, len(read))
+    ring.close()
+
+
+def _write_numbers(name: str, total: int, block: int) -> None:
+    ring = Ring.attach(name)
+    written = 0
+    while written < total:
+        written += ring.write(numbered(written, min(block, total - written)))
+    ring.close()
+
+
+def test_between_processes() -> None:
+    ring, total = Ring.create(1024), 200_000
+    context = multiprocessing.get_context("spawn")
+    writer = context.Process(target=_write_numbers, args=(ring.name, total, 333))
+    writer.start()
+    out = np.empty(total, np.float32)
+    count = 0
+    while count < total and (writer.is_alive() or ring.available_samples):
+        count += ring.read_into(out[count : count + 1000])
+    writer.join()
+    assert count == total
+    np.testing.assert_array_equal(out, numbered(0, total))
+    ring.close()
+
+
+@pytest.fixture
+def playout() -> Iterator[PlayoutRing]:
+    ring = PlayoutRing.create(4096)
+    yield ring
+    ring.close()
+
+
+def played(ring: PlayoutRing, size: int) -> NDArray[np.float32]:
+    out = np.full(size, np.nan, np.float32)
+    ring.play(out)
+    return out
+
+
+@given(st.lists(st.one_of(SIZES, st.sampled_from(["open", "finish"]), SIZES.map(lambda size: -size)), max_size=60))
+def test_output_is_input_plus_counted_silence(steps: list[int | str]) -> None:
+    """Non-negative sizes write, negative ones play."""
+    ring = PlayoutRing.create(CAPACITY)
+    written, may_sound, missing = 0, 0.0, 0
+    came = np.zeros(0, np.float32)
+    for step in steps:
+        if step == "open":
+            ring.open()
+            may_sound = np.inf
+        elif step == "finish":
+            ring.finish()
+            may_sound = written
+        elif isinstance(step, int) and step >= 0:
+            written += ring.write(numbered(written, step))
+        elif isinstance(step, int):
+            out = played(ring, -step)
+            due = int(min(-step, may_sound - len(came)))
+            sound = out[out != 0.0]
+            np.testing.assert_array_equal(out[: len(sound)], sound)  # silence comes after, never inside
+            assert len(sound) == min(due, written - len(came))
+            missing += due - len(sound)
+            came = np.concatenate([came, sound])
+    np.testing.assert_array_equal(came, numbered(0, len(came)))
+    assert ring.missing_samples == missing
+    ring.close()
+
+
+def test_nothing_sounds_before_it_is_opened(playout: PlayoutRing) -> None:
+    playout.write(numbered(0, 100))
+    assert not played(playout, 50).any()
+    playout.open()
+    np.testing.assert_array_equal(played(playout, 50), numbered(0, 50))
+    assert playout.underruns == 0
+
+
+@pytest.mark.parametrize("block", [64, 100, 480, 512, 1024])
+def test_cut_fades_without_a_click(playout: PlayoutRing, block: int) -> None:
+    playout.write(np.ones(4000, np.float32))
+    playout.open()
+    assert played(playout, block).all()
+    playout.cut()
+    out = np.concatenate([np.ones(1, np.float32), *(played(playout, block) for _ in range(FADE_SAMPLES // block + 2))])
+    assert np.abs(np.diff(out)).max() < 1.01 / (FADE_SAMPLES - 1)
+    assert not out[FADE_SAMPLES:].any()
+    assert playout.available_samples == 0
+    assert playout.missing_samples == 0
+
+
+def test_the_next_take_after_a_cut_is_whole(playout: PlayoutRing) -> None:
+    playout.write(np.ones(2000, np.float32))
+    playout.open()
+    played(playout, 100)
+    playout.cut()
+    playout.write(numbered(1, 300))
+    playout.open()
+    out = np.concatenate([played(playout, 128) for _ in range(10)])
+    first = int(np.argmax(out == 2.0))
+    np.testing.assert_array_equal(out[first : first + 300], numbered(1, 300))
+
+
+def test_a_cut_before_it_sounds_drops_it(playout: PlayoutRing) -> None:
+    playout.write(np.ones(500, np.float32))
+    playout.cut()
+    assert not played(playout, 100).any()
+    assert playout.available_samples == 0
+
+
+def test_hush_needs_no_player(playout: PlayoutRing) -> None:
+    playout.write(np.ones(4000, np.float32))
+    playout.open()
+    played(playout, 256)
+    playout.hush()
+    assert not playout.hushed
+    played(playout, 256)
+    played(playout, 256)
+    assert playout.hushed
+    playout.write(np.ones(1000, np.float32))  # by a player that does not know yet
+    assert not played(playout, 256).any()
+    playout.answer_hush()
+    assert not played(playout, 256).any()
+    playout.write(numbered(0, 256))
+    playout.open()
+    np.testing.assert_array_equal(played(playout, 256), numbered(0, 256))
+
+
+def test_level_is_reached_without_a_step(playout: PlayoutRing) -> None:
+    playout.write(np.ones(4000, np.float32))
+    playout.open()
+    playout.set_level(0.25)
+    out = np.concatenate([np.ones(1, np.float32), played(playout, 512), played(playout, 512)])
+    assert np.abs(np.diff(out)).max() < 0.01
+    np.testing.assert_array_equal(out[513:], np.full(512, 0.25, np.float32))
+    playout.set_level(1.0)
+    played(playout, 512)
+    np.testing.assert_array_equal(played(playout, 512), np.ones(512, np.float32))
+
+
+def test_blocks_longer_than_the_level_ramp(playout: PlayoutRing) -> None:
+    playout.write(np.ones(4000, np.float32))
+    playout.open()
+    playout.set_level(0.5)
+    out = played(playout, 3000)
+    assert all(later <= earlier for earlier, later in pairwise(out[::100]))
+    assert out[-1] == 0.5
