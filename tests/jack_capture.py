@@ -1,0 +1,45 @@
+"""Record a JACK client's output, in a process of its own: ``jack_capture.py SOURCE_REGEX OUT.npy SECONDS``.
+
+Says "ready" once it is connected, records until its standard input ends, and writes float32[N] of port 1.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import jack
+import numpy as np
+
+DEADLINE_SECONDS = 15.0
+
+
+def main() -> None:
+    source_regex, path, most_seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    client = jack.Client("capture", no_start_server=True)
+    port = client.inports.register("in")
+    recorded = np.zeros(round(most_seconds * client.samplerate), np.float32)
+    count = 0
+
+    @client.set_process_callback
+    def process(samples: int) -> None:
+        nonlocal count
+        taken = min(samples, len(recorded) - count)
+        recorded[count : count + taken] = port.get_array()[:taken]
+        count += taken
+
+    with client:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not (sources := client.get_ports(source_regex, is_audio=True, is_output=True)):
+            if time.monotonic() > deadline:
+                sys.exit(f"no JACK port matches {source_regex}: {client.get_ports()}")
+            time.sleep(0.01)
+        client.connect(sources[0], port)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+    np.save(path, recorded[:count])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Play counted samples into a JACK client's inputs, from a process of its own: ``jack_generator.py TARGET_REGEX``.
+
+Says "ready" once it is connected, and plays until its standard input ends.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import jack
+import numpy as np
+from scripted_instrument import counted
+
+DEADLINE_SECONDS = 15.0
+SECONDS = 40
+
+
+def main() -> None:
+    client = jack.Client("generator", no_start_server=True)
+    port = client.outports.register("out")
+    samples, position = counted(0, SECONDS * client.samplerate), 0
+    playing = False
+
+    @client.set_process_callback
+    def process(count: int) -> None:
+        nonlocal position
+        block = port.get_array()
+        block[:] = samples[position : position + count] if playing else np.float32(0.0)
+        position += count if playing else 0
+
+    with client:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while not (targets := client.get_ports(sys.argv[1], is_audio=True, is_input=True)):
+            if time.monotonic() > deadline:
+                sys.exit(f"no JACK port matches {sys.argv[1]}: {client.get_ports()}")
+            time.sleep(0.01)
+        for target in targets:
+            client.connect(port, target)
+        playing = True
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""A JACK server with the dummy driver, so that PortAudio has a real device on a machine without any."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+RATE_HZ = 48000
+PERIOD_SAMPLES = 1024
+PORTAUDIO_OUTPUT = "PortAudio:out"
+PORTAUDIO_INPUT = "PortAudio:in"
+_DEADLINE_SECONDS = 15.0
+_serial = itertools.count()
+
+
+@contextmanager
+def jack_server(*, synchronous: bool = True) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server of a unique name, and make it this process's and its children's default.
+
+    Synchronous: the server waits for its clients, so that a capture has no gaps of the server's making; but
+    it does not survive a client that is killed.
+    """
+    if not shutil.which("jackd") or not shutil.which("jack_lsp"):
+        pytest.fail("the audio rig needs jackd and jack_lsp: apt-get install jackd2 (or `make install`)")
+    name = f"rig{os.getpid()}_{next(_serial)}"
+    flags = ["-S"] if synchronous else []
+    driver = ["-d", "dummy", "-r", str(RATE_HZ), "-p", str(PERIOD_SAMPLES), "-C", "2", "-P", "2"]
+    before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")}
+    os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
+    server = subprocess.Popen(
+        ["jackd", "-n", name, "-r", *flags, "-t", "2000", *driver],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while subprocess.run(["jack_lsp"], capture_output=True, check=False).returncode:
+            if time.monotonic() > deadline or server.poll() is not None:
+                pytest.fail("jackd did not come up")
+            time.sleep(0.02)
+        yield server
+    finally:
+        server.terminate()
+        try:
+            server.wait(5.0)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        for left in Path("/dev/shm").glob(f"jack*{name}*"):  # by a server that was killed
+            left.unlink(missing_ok=True)
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+class Capture:
+    """Records what PortAudio sends to the device, from ``__enter__`` to ``stop``."""
+
+    def __init__(self, folder: Path, *, most_seconds: float = 60.0) -> None:
+        self._path = folder / "capture.npy"
+        script = Path(__file__).with_name("jack_capture.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(script), PORTAUDIO_OUTPUT, str(self._path), str(most_seconds)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def wait_until_ready(self) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+
+    def stop(self) -> NDArray[np.float32]:
+        """All that was recorded: float32[N] at RATE_HZ."""
+        self._process.communicate(timeout=_DEADLINE_SECONDS)
+        assert self._process.returncode == 0
+        recorded: NDArray[np.float32] = np.load(self._path)
+        return recorded
+
+
+@contextmanager
+def generator() -> Iterator[None]:
+    """Counted samples arrive at PortAudio's inputs."""
+    script = Path(__file__).with_name("jack_generator.py")
+    process = subprocess.Popen(
+        [sys.executable, str(script), PORTAUDIO_INPUT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    try:
+        yield
+    finally:
+        process.communicate(timeout=_DEADLINE_SECONDS)
