@@ -1,0 +1,534 @@
+"""The player process: owns the instrument, hears the input, makes takes and feeds the playout ring.
+
+One thread, one loop: obey what is to be done at once, hear, let the order in turn make one step (of a job:
+one engine block), feed the ring. An order in turn is a generator that yields between its steps, so that to
+cancel it is to close it, and nothing else waits longer than a step.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from bridge import pacing
+from bridge.commands import FailCode, Value
+from bridge.orders import (
+    STOP,
+    Cancel,
+    Heard,
+    InTurn,
+    Job,
+    Listen,
+    ListPresets,
+    Load,
+    Loaded,
+    Order,
+    Panic,
+    PlayerEvent,
+    PrimeClear,
+    PrimeFile,
+    Refusal,
+    Report,
+    UseSound,
+    Warn,
+)
+from bridge.playout import PlayoutRing
+from bridge.ring import Ring, Samples
+from bridge.take import Take
+from bridge.take_folder import Origin, save_take
+from melnet_music.audio_file import read_audio
+from melnet_music.resample import StreamResampler
+
+if TYPE_CHECKING:
+    from melnet_music.instrument import Instrument, TakeRequest
+
+_LOG = logging.getLogger(__name__)
+
+INSTRUMENT_FACTORY = "melnet_music.instrument:Instrument.load"
+_HEARD_AT_ONCE_SECONDS = 1.0
+_UNHEARD_SECONDS_HELD = 60.0
+_AHEAD_SECONDS = 30.0
+"""How far ahead of the ring a take is generated that need not hurry."""
+_PROGRESS_EVERY_SECONDS = 0.5
+_NICENESS = 5  # the speaker's callback must get the processor first
+_PRIME_FILE_BYTES = 1 << 30
+_SILENT_PEAK = 1e-5
+
+Steps: TypeAlias = Generator[None, None, None]
+
+
+@dataclass(frozen=True)
+class PlayerSettings:
+    output_ring: str
+    input_ring: str
+    engine: str
+    takes_folder: Path
+    instrument_factory: str = INSTRUMENT_FACTORY
+    """``module:callable`` that takes a preset and ``engine=`` and returns an instrument; the module also has its
+    ``TakeRequest``."""
+
+
+class OrderError(ValueError):
+    """An order that cannot be obeyed, with the code for ``/melnet/fail``."""
+
+    def __init__(self, code: FailCode, message: str) -> None:
+        super().__init__(message)
+        self.code: FailCode = code
+
+
+def play(connection: Connection, settings: PlayerSettings) -> None:
+    """Main function of the player process: runs until it is told to stop, or the daemon is gone."""
+    if hasattr(os, "nice"):
+        os.nice(_NICENESS)
+    output, audio_input = PlayoutRing.attach(settings.output_ring), Ring.attach(settings.input_ring)
+    output.answer_hush()  # of a dead predecessor's take nothing more is coming
+    try:
+        Player(connection, settings, output, audio_input).run()
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        _LOG.info("the daemon is gone, and so is its player")
+    finally:
+        output.close()
+        audio_input.close()
+
+
+class Player:
+    """All methods belong to the player process's one thread."""
+
+    def __init__(
+        self, connection: Connection, settings: PlayerSettings, output: PlayoutRing, audio_input: Ring
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._output = output
+        self._input = audio_input
+        # Imported here, and by name: the instrument brings torch along, which no other process needs.
+        module_name, _, factory = settings.instrument_factory.partition(":")
+        module = importlib.import_module(module_name)
+        self._make_instrument = attrgetter(factory)(module)
+        self._request_type: type[TakeRequest] = module.TakeRequest
+        self._sound = UseSound(None, None)
+        self._instrument: Instrument | None = None
+        self._rate = 1.0
+        """Audio seconds generated per second: measured at load, then what the last take showed."""
+        self._waiting: deque[InTurn] = deque()
+        self._current: InTurn | None = None
+        self._steps: Steps | None = None
+        self._round_began = 0.0
+        self._accepted_at: dict[int, float] = {}
+        self._takes: deque[Take] = deque()
+        """Takes in the making or not played out yet, oldest first; only the first one feeds the ring."""
+        self._listening = False
+        self._input_resampler: StreamResampler | None = None
+        self._input_block = np.empty(1 << 16, np.float32)
+        self._unheard: deque[Samples] = deque()
+        self._unheard_samples = 0
+        self._missed_samples = 0
+        self._told_heard = Heard(0.0, 0.0)
+
+    def run(self) -> None:
+        """Play until told to stop.
+
+        Raises:
+            EOFError, OSError: the daemon is gone.
+        """
+        while self._obey_orders():
+            self._round_began = time.monotonic()
+            self._take_input()
+            if self._unheard and self._can_spare_time():
+                self._hear(_HEARD_AT_ONCE_SECONDS)
+            if self._may_step():
+                self._step()
+            self._serve_takes()
+            self._tell_heard()
+
+    def _tell(self, event: PlayerEvent) -> None:
+        self._connection.send(event)
+
+    # --- orders obeyed at once --------------------------------------------------------------------------
+
+    def _obey_orders(self) -> bool:
+        """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
+        resting_seconds = 0.01 if self._takes or self._listening else 0.2
+        patience_seconds = 0.0 if self._may_step() else resting_seconds
+        while self._connection.poll(patience_seconds):
+            order = self._connection.recv()
+            if order == STOP:
+                return False
+            self._obey(order)
+            patience_seconds = 0.0
+        return True
+
+    def _obey(self, order: Order) -> None:
+        match order:
+            case Panic():
+                self._panic(order)
+            case Cancel():
+                self._cancel(order)
+            case Listen():
+                self._listen(order)
+            case UseSound():
+                self._use_sound(order)
+            case ListPresets():
+                self._list_presets(order)
+            case Job():
+                self._accept(order)
+            case Load() | PrimeFile() | PrimeClear():
+                self._waiting.append(order)
+
+    def _accept(self, job: Job) -> None:
+        job = self._fitted(job)
+        values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", _length_seconds(job))]
+        if self._sound.output_hz:
+            values.append(("start_in", self._busy_seconds() + self._wait_seconds(job)))
+        self._accepted_at[job.number] = time.monotonic()
+        self._waiting.append(job)
+        self._tell(Report(job.number, "done", tuple(values)))
+
+    def _fitted(self, job: Job) -> Job:
+        """The job with no more lead and tail than there is on the tape, as far as it is heard by now."""
+        heard = self._instrument.heard_seconds if self._instrument else 0.0
+        if job.kind == "inpaint":
+            lead, tail = min(job.lead_seconds, job.start_seconds), min(job.tail_seconds, heard - job.stop_seconds)
+            return replace(job, lead_seconds=lead, tail_seconds=max(0.0, tail))
+        return replace(job, lead_seconds=min(job.lead_seconds, heard))
+
+    def _busy_seconds(self) -> float:
+        """How long the jobs that were there before will keep the ring, as far as can be told."""
+        sounding = sum(take.left_seconds(self._output) for take in self._takes)
+        waiting = [order for order in self._waiting if isinstance(order, Job)]
+        return sounding + sum(self._wait_seconds(job) + _length_seconds(job) for job in waiting)
+
+    def _wait_seconds(self, job: Job) -> float:
+        block = self._instrument.chunk_seconds if self._instrument else 0.0
+        rate = self._rate * pacing.CAUTION
+        return pacing.start_wait_seconds(job.lead_seconds, job.seconds, rate, block)
+
+    def _panic(self, order: Panic) -> None:
+        jobs = [take.job.number for take in self._takes]
+        jobs += [each.number for each in self._waiting if isinstance(each, Job)]
+        for number in jobs:
+            self._drop(number)
+            self._tell(Refusal(number, "cancelled", "panic dropped all jobs"))
+        self._output.answer_hush()
+        self._tell(Report(order.number, "done"))
+
+    def _cancel(self, order: Cancel) -> None:
+        if self._drop(order.job_number):
+            self._tell(Refusal(order.job_number, "cancelled", "it was cancelled"))
+            self._tell(Report(order.number, "done"))
+        else:
+            self._tell(Refusal(order.number, "unknown_id", "that job is over"))
+
+    def _drop(self, number: int) -> bool:
+        """Forget a job, wherever it stands; fade it out if it sounds. False: there is no such job."""
+        if self._current and self._steps and self._current.number == number:
+            self._steps.close()
+            self._current = self._steps = None
+        for take in self._takes:
+            if take.job.number == number:
+                if take is self._takes[0]:
+                    self._output.cut()
+                self._takes.remove(take)
+                return True
+        for order in self._waiting:
+            if order.number == number:
+                self._waiting.remove(order)
+                del self._accepted_at[number]
+                return True
+        return False
+
+    def _listen(self, order: Listen) -> None:
+        if order.listening and self._sound.input_hz is None:
+            self._tell(Refusal(order.number, "no_input", "there is no audio input; start with --audio-in"))
+            return
+        self._listening = order.listening
+        self._input_resampler = None
+        self._tell(Report(order.number, "done"))
+
+    def _use_sound(self, order: UseSound) -> None:
+        if order.output_hz != self._sound.output_hz:
+            self._output.cut()
+            for take in self._takes:
+                take.drop_sound()
+        self._sound = order
+        self._listening = self._listening and order.input_hz is not None
+        self._input_resampler = None
+
+    def _list_presets(self, order: ListPresets) -> None:
+        from melnet_music.preset import list_presets  # brings torch along
+
+        try:
+            presets = [(each.name, each.title) for each in list_presets() if each.has_weights]
+        except ValueError as error:
+            self._tell(Refusal(order.number, "failed", str(error)))
+        else:
+            self._tell(Report(order.number, "done", tuple(presets)))
+
+    # --- hearing ----------------------------------------------------------------------------------------
+
+    def _take_input(self) -> None:
+        """Empty the input ring, which does not wait for a busy player."""
+        while count := self._input.read_into(self._input_block):
+            if not (self._listening and self._instrument and self._sound.input_hz):
+                continue
+            if self._input_resampler is None:
+                self._input_resampler = StreamResampler(self._sound.input_hz, self._instrument.sample_rate_hz)
+            finite = np.nan_to_num(self._input_block[:count], posinf=0.0, neginf=0.0)
+            self._hold_unheard(self._input_resampler.push(finite), self._instrument.sample_rate_hz)
+
+    def _hold_unheard(self, samples: Samples, sample_rate_hz: int) -> None:
+        self._unheard.append(samples)
+        self._unheard_samples += len(samples)
+        while self._unheard_samples > _UNHEARD_SECONDS_HELD * sample_rate_hz:
+            self._missed_samples += self._drop_oldest_unheard()
+
+    def _drop_oldest_unheard(self) -> int:
+        dropped = len(self._unheard.popleft())
+        self._unheard_samples -= dropped
+        return dropped
+
+    def _can_spare_time(self) -> bool:
+        """Whether hearing now cannot make a sounding take run dry."""
+        sounding = next((take for take in self._takes if take.opened and not take.complete), None)
+        return sounding is None or sounding.spare_seconds(self._output) > pacing.MARGIN_SECONDS
+
+    def _hear(self, most_seconds: float) -> None:
+        assert self._instrument is not None
+        most_samples = most_seconds * self._instrument.sample_rate_hz
+        heard_samples = 0
+        while self._unheard and heard_samples < most_samples:
+            self._instrument.hear(self._unheard[0])
+            heard_samples += self._drop_oldest_unheard()
+
+    def _tell_heard(self) -> None:
+        if self._instrument is None:
+            return
+        heard = Heard(self._instrument.heard_seconds, self._missed_samples / self._instrument.sample_rate_hz)
+        changed = abs(heard.seconds - self._told_heard.seconds)
+        if changed >= 0.25 or (changed and not self._listening):
+            self._tell(heard)
+            self._told_heard = heard
+
+    # --- orders in turn ---------------------------------------------------------------------------------
+
+    def _may_step(self) -> bool:
+        if self._steps is None:
+            # Loading takes longer than the ring lasts.
+            return bool(self._waiting) and not (isinstance(self._waiting[0], Load) and self._takes)
+        if not isinstance(self._current, Job) or not self._takes:
+            return True
+        take = self._takes[-1]
+        hurried = take is self._takes[0] and not take.opened
+        return hurried or take.backlog_seconds < _AHEAD_SECONDS
+
+    def _step(self) -> None:
+        """One step of the order whose turn it is."""
+        if self._steps is None:
+            self._current = self._waiting.popleft()
+            self._steps = self._begin(self._current)
+        assert self._current is not None
+        number = self._current.number
+        try:
+            next(self._steps)
+            return
+        except StopIteration:
+            self._current = self._steps = None
+            return
+        except OrderError as error:
+            code, message = error.code, str(error)
+        except ValueError as error:
+            code, message = "refused", str(error)
+        except (BrokenPipeError, ConnectionResetError):
+            raise
+        except Exception as error:
+            _LOG.exception("order %d failed", number)
+            code, message = "failed", f"{type(error).__name__}: {error}"
+        self._drop(number)
+        self._current = self._steps = None
+        self._tell(Refusal(number, code, message))
+
+    def _begin(self, order: InTurn) -> Steps:
+        match order:
+            case Load():
+                return self._load(order)
+            case PrimeFile():
+                return self._prime_file(order)
+            case PrimeClear():
+                return self._prime_clear(order)
+            case Job():
+                return self._make_take(order)
+
+    def _load(self, order: Load) -> Steps:
+        try:
+            instrument: Instrument = self._make_instrument(order.preset, engine=self._settings.engine)
+        except ValueError as error:
+            raise OrderError("unknown_preset", str(error)) from error
+        yield
+        self._rate = instrument.measure_real_time_factor()
+        self._instrument = instrument
+        self._forget_unheard()
+        self._tell(
+            Loaded(
+                instrument.preset_name,
+                instrument.preset_digest,
+                instrument.engine_name,
+                self._rate,
+                instrument.chunk_seconds,
+            )
+        )
+        values = (("preset", instrument.preset_name), ("real_time_factor", self._rate))
+        self._tell(Report(order.number, "done", values))
+
+    def _prime_file(self, order: PrimeFile) -> Steps:
+        instrument = self._loaded_instrument()
+        path = Path(order.path)
+        try:
+            if path.stat().st_size > _PRIME_FILE_BYTES:
+                raise ValueError(f"{path} is larger than {_PRIME_FILE_BYTES >> 20} MiB; cut out what is needed")
+            clip = read_audio(path)
+        except (ValueError, OSError) as error:
+            raise OrderError("bad_file", str(error)) from error
+        start = round(order.start_seconds * clip.sample_rate_hz)
+        samples = clip.samples[start : start + round(order.seconds * clip.sample_rate_hz)]
+        mono = samples.mean(axis=1, dtype=np.float64).astype(np.float32)
+        if np.abs(mono).max(initial=0.0) < _SILENT_PEAK:
+            raise OrderError("bad_file", f"{path} is silent there; its {clip.seconds:.3g} s are not heard")
+        resampler = StreamResampler(clip.sample_rate_hz, instrument.sample_rate_hz)
+        audio = np.concatenate([resampler.push(mono), resampler.flush()])
+        at_once = round(_HEARD_AT_ONCE_SECONDS * instrument.sample_rate_hz)
+        for first in range(0, len(audio), at_once):
+            yield
+            instrument.hear(audio[first : first + at_once])
+        self._tell(Report(order.number, "done", (("seconds", len(audio) / instrument.sample_rate_hz),)))
+
+    def _prime_clear(self, order: PrimeClear) -> Steps:
+        self._loaded_instrument().clear()
+        self._forget_unheard()
+        self._tell(Report(order.number, "done"))
+        yield from ()
+
+    def _forget_unheard(self) -> None:
+        self._unheard.clear()
+        self._unheard_samples = 0
+
+    def _make_take(self, job: Job) -> Steps:
+        instrument = self._loaded_instrument()
+        self._hear(_UNHEARD_SECONDS_HELD)
+        job = self._fitted(job)
+        take = Take(
+            job,
+            accepted_at=self._accepted_at.pop(job.number),
+            sample_rate_hz=instrument.sample_rate_hz,
+            output_hz=self._sound.output_hz,
+            rate=self._rate,
+            block_seconds=instrument.chunk_seconds,
+        )
+        self._takes.append(take)
+        with closing(_blocks(instrument, self._request_type, job)) as blocks:
+            for block in blocks:
+                if not np.isfinite(block).all():
+                    raise OrderError("failed", "the engine made samples that are not finite")
+                take.add(block, time.monotonic() - self._round_began)
+                yield
+        take.finish_generation()
+        self._rate = take.estimate.rate
+        origin = Origin(instrument.preset_name, instrument.preset_digest, instrument.engine_name)
+        try:
+            take.file = str(save_take(self._settings.takes_folder, take.audio, instrument.sample_rate_hz, job, origin))
+        except ValueError as error:
+            _LOG.warning("%s", error)
+            self._tell(Warn(job.number, str(error)))
+
+    def _loaded_instrument(self) -> Instrument:
+        if self._instrument is None:
+            raise OrderError("refused", "no preset is loaded")
+        return self._instrument
+
+    # --- takes ------------------------------------------------------------------------------------------
+
+    def _serve_takes(self) -> None:
+        while self._takes:
+            take = self._takes[0]
+            if take.has_sound:
+                opened = take.opened
+                take.feed(self._output)
+                if take.opened and not opened:
+                    self._tell_started(take)
+            if not take.over(self._output):
+                break
+            self._takes.popleft()
+            self._tell_finished(take)
+        now = time.monotonic()
+        for take in self._takes:
+            if now - take.told_progress_at >= _PROGRESS_EVERY_SECONDS:
+                take.told_progress_at = now
+                self._tell_progress(take)
+
+    def _tell_started(self, take: Take) -> None:
+        values = (
+            ("waited", time.monotonic() - take.accepted_at),
+            ("latency", self._sound.output_latency_seconds),
+        )
+        self._tell(Report(take.job.number, "started", values))
+
+    def _tell_progress(self, take: Take) -> None:
+        values = (
+            ("generated", take.generated_seconds),
+            ("played", take.played_seconds(self._output)),
+            ("of", take.expected_seconds),
+        )
+        self._tell(Report(take.job.number, "progress", values))
+
+    def _tell_finished(self, take: Take) -> None:
+        gaps, missing_samples = take.gaps(self._output)
+        values = (
+            ("seconds", take.generated_seconds),
+            ("seed", take.job.seed),
+            ("sounded", take.opened),
+            ("gaps", gaps),
+            ("missing_samples", missing_samples),
+            ("file", take.file),
+        )
+        self._tell(Report(take.job.number, "finished", values))
+
+
+def _blocks(instrument: Instrument, request_type: type[TakeRequest], job: Job) -> Generator[Samples, None, None]:
+    """The job's audio, block by block; closing it stops the engine.
+
+    Raises:
+        ValueError: the instrument cannot do this.
+    """
+    request = request_type(
+        seconds=job.seconds,
+        seed=job.seed,
+        temperature=job.temperature,
+        bias=job.bias,
+        lead_seconds=job.lead_seconds,
+        tail_seconds=job.tail_seconds,
+        chunk_frames=job.chunk_frames,
+    )
+    blocks: Iterator[Samples]
+    match job.kind:
+        case "continue":
+            blocks = instrument.continuation(request)
+        case "generate":
+            blocks = instrument.generation(request)
+        case "inpaint":
+            blocks = instrument.inpainting(request, job.start_seconds, job.stop_seconds)
+    yield from blocks
+
+
+def _length_seconds(job: Job) -> float:
+    return job.lead_seconds + job.seconds + job.tail_seconds

@@ -1,0 +1,157 @@
+"""One take on its way from the engine to the playout ring."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import numpy as np
+
+from bridge import pacing
+from bridge.orders import Job
+from bridge.playout import PlayoutRing
+from bridge.ring import Samples
+from melnet_music.resample import StreamResampler
+
+
+class Take:
+    """Holds what was generated: all of it for the file, and at the device's rate what is not in the ring yet.
+
+    It starts to sound when what is ready lasts until the rest is there (`bridge.pacing`). Without a sound
+    device it never does, and is over when it is complete.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        *,
+        accepted_at: float,
+        sample_rate_hz: int,
+        output_hz: int | None,
+        rate: float,
+        block_seconds: float,
+    ) -> None:
+        self.job = job
+        self.expected_seconds = job.lead_seconds + job.seconds + job.tail_seconds
+        self.complete = False
+        """Whether all of it has been generated."""
+        self.opened = False
+        """Whether it has begun to sound."""
+        self.file = ""
+        self.accepted_at = accepted_at
+        """Monotonic time of the trigger."""
+        self.told_progress_at = time.monotonic()
+        self.estimate = pacing.RateEstimate(rate)
+        self._block_seconds = block_seconds
+        self._sample_rate_hz = sample_rate_hz
+        self._generated: list[Samples] = []
+        self._generated_samples = 0
+        self._output_hz = output_hz
+        self._resampler = StreamResampler(sample_rate_hz, output_hz) if output_hz else None
+        self._backlog: deque[Samples] = deque()
+        self._backlog_samples = 0
+        self._first_count: int | None = None
+        """The ring's count of its first sample."""
+        self._ended = False
+        self._underruns_before = 0
+        self._missing_before = 0
+
+    # --- generation -------------------------------------------------------------------------------------
+
+    def add(self, block: Samples, spent_seconds: float) -> None:
+        """Take in what the engine made in ``spent_seconds``: float32[n] at the instrument's rate."""
+        before = max(self.generated_seconds, self.job.lead_seconds)
+        self._generated.append(np.array(block, np.float32))
+        self._generated_samples += len(block)
+        made = max(0.0, self.generated_seconds - before)  # the lead was only fetched and tells no rate
+        self.estimate.add(made, spent_seconds)
+        self._block_seconds = max(self._block_seconds, made)
+        if self._resampler:
+            self._hold(self._resampler.push(self._generated[-1]))
+
+    def finish_generation(self) -> None:
+        self.complete = True
+        if self._resampler:
+            self._hold(self._resampler.flush())
+
+    def _hold(self, samples: Samples) -> None:
+        if len(samples):
+            self._backlog.append(samples)
+            self._backlog_samples += len(samples)
+
+    @property
+    def generated_seconds(self) -> float:
+        return self._generated_samples / self._sample_rate_hz
+
+    @property
+    def audio(self) -> Samples:
+        """All that was generated: float32[N] at the instrument's rate."""
+        return np.concatenate([np.zeros(0, np.float32), *self._generated])
+
+    # --- sound ------------------------------------------------------------------------------------------
+
+    @property
+    def has_sound(self) -> bool:
+        return self._resampler is not None
+
+    def drop_sound(self) -> None:
+        """The device is gone: what is left goes to the file only."""
+        self._resampler = None
+        self._backlog.clear()
+        self._backlog_samples = 0
+
+    @property
+    def backlog_seconds(self) -> float:
+        return self._backlog_samples / self._output_hz if self._output_hz else 0.0
+
+    def feed(self, ring: PlayoutRing) -> None:
+        """Move into the ring what fits, and let it sound once that is safe."""
+        if self._first_count is None:
+            self._first_count = ring.written
+        while self._backlog:
+            written = ring.write(self._backlog[0])
+            self._backlog_samples -= written
+            if written < len(self._backlog[0]):
+                self._backlog[0] = self._backlog[0][written:]
+                break
+            self._backlog.popleft()
+        if not self.opened and (self.complete or self.spare_seconds(ring) >= pacing.MARGIN_SECONDS):
+            self.opened = True
+            self._underruns_before, self._missing_before = ring.underruns, ring.missing_samples
+            ring.open()
+        if self.complete and not self._backlog and not self._ended:
+            self._ended = True
+            ring.finish()
+
+    def spare_seconds(self, ring: PlayoutRing) -> float:
+        """Ready audio beyond what is needed for the rest to come in time; negative when it does not."""
+        if not self._output_hz:
+            return 0.0
+        ready = ring.available_samples / self._output_hz + self.backlog_seconds
+        remaining = 0.0 if self.complete else max(0.0, self.expected_seconds - self.generated_seconds)
+        rate = pacing.CAUTION * self.estimate.rate
+        return ready - pacing.ready_seconds_needed(remaining, rate, self._block_seconds)
+
+    def played_seconds(self, ring: PlayoutRing) -> float:
+        if not self._output_hz or not self.opened or self._first_count is None:
+            return 0.0
+        return (ring.read - self._first_count) / self._output_hz
+
+    def left_seconds(self, ring: PlayoutRing) -> float:
+        """How long until it is over, as far as can be told."""
+        left = self.expected_seconds - self.played_seconds(ring)
+        if self.opened:
+            return left
+        return left + max(0.0, pacing.MARGIN_SECONDS - self.spare_seconds(ring))
+
+    def over(self, ring: PlayoutRing) -> bool:
+        """Whether nothing of it is left to be generated or to be played."""
+        if self.has_sound:
+            return self._ended and ring.available_samples == 0
+        return self.complete
+
+    def gaps(self, ring: PlayoutRing) -> tuple[int, int]:
+        """Underruns since it began to sound, and the samples that were missing in them."""
+        if not self.opened:
+            return 0, 0
+        return ring.underruns - self._underruns_before, ring.missing_samples - self._missing_before
