@@ -1,0 +1,472 @@
+"""The stage: takes commands, gives orders to the player, and answers whoever asked.
+
+Nothing here waits. Every command gets an answer: what can be said at once is said at once, the rest when
+the player reports, refuses or dies.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeAlias
+
+from bridge.audio import OpenedDevice, SpeakerOpened
+from bridge.child import Child
+from bridge.commands import (
+    INT32_MAX,
+    LEVEL,
+    NAMESPACE,
+    NO_ID,
+    PRESET_OWN,
+    PROPERTIES,
+    SECONDS,
+    CommandError,
+    FailCode,
+    Invocation,
+    Value,
+    check_property,
+    find_property,
+    parse,
+    shown,
+)
+from bridge.due_queue import DueQueue
+from bridge.orders import (
+    Cancel,
+    Heard,
+    Job,
+    JobKind,
+    Listen,
+    ListPresets,
+    Load,
+    Loaded,
+    NumberedOrder,
+    Panic,
+    PlayerEvent,
+    PrimeClear,
+    PrimeFile,
+    Refusal,
+    Report,
+    UseSound,
+    Warn,
+)
+from bridge.osc import Address, MalformedDatagram, parse_datagram
+from bridge.player import PlayerSettings
+from bridge.playout import PlayoutRing
+
+_LOG = logging.getLogger(__name__)
+
+Send: TypeAlias = Callable[[Address, str, Iterable[Value]], None]
+
+HELD_COMMANDS = 1024
+"""Most commands of dated bundles that are held at once."""
+HORIZON_SECONDS = 3600.0
+"""A bundle dated farther ahead is refused."""
+_OPEN_ORDERS = 32  # so few fit into the pipe whatever the player is doing
+_MESSAGE_CHARACTERS = 400
+_DYING_SECONDS = 1.0
+_RESTARTS = 3
+_RESTARTS_WITHIN_SECONDS = 60.0
+_JOB_COMMANDS: dict[str, JobKind] = {"continue": "continue", "generate": "generate", "inpaint": "inpaint"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A command that is not answered to the end yet, and who sent it."""
+
+    sender: Address
+    invocation: Invocation
+
+    @property
+    def is_job(self) -> bool:
+        return self.invocation.command.name in _JOB_COMMANDS
+
+
+class Stage:
+    """All methods belong to the daemon's one thread."""
+
+    def __init__(
+        self,
+        *,
+        send: Send,
+        player: Child[PlayerSettings],
+        playout: PlayoutRing,
+        preset: str,
+        allowed_folders: Sequence[Path],
+        takes_folder: Path,
+        dropped_datagrams: Callable[[], int],
+    ) -> None:
+        self._send = send
+        self._player = player
+        self._playout = playout
+        self._preset = preset
+        self._allowed_folders = [folder.resolve() for folder in allowed_folders]
+        self._takes_folder = takes_folder
+        self._dropped_datagrams = dropped_datagrams
+        self._properties: dict[str, Value | None] = {name: argument.default for name, argument in PROPERTIES.items()}
+        self._held: DueQueue[Asked] = DueQueue(HELD_COMMANDS)
+        self._asked: dict[int, Asked] = {}
+        self._more_panics: list[Asked] = []
+        self._order_number = 0
+        self._loaded: Loaded | None = None
+        self._ever_loaded = False
+        self._heard = Heard(0.0, 0.0)
+        self._sound: SpeakerOpened | None = None
+        self._listening = False
+        self._deaths: list[float] = []
+        self.startup_error: str | None = None
+        """Why the first preset could not be loaded."""
+
+    # --- life -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the player and have it load the preset."""
+        self._player.start()
+        self._loaded = None
+        self._order_sound()
+        self._player.send(Load(self._next_number(), self._preset))
+        if self._listening:
+            self._player.send(Listen(self._next_number(), True))
+
+    def close(self) -> None:
+        """Fade out, and tell everybody who waits for an answer that none is coming."""
+        self._playout.hush()
+        for asked in (*self._asked.values(), *self._more_panics, *self._held.clear()):
+            self._fail_asked(asked, "cancelled", "the daemon is stopping")
+
+    # --- in: datagrams ----------------------------------------------------------------------------------
+
+    def receive(self, sender: Address, data: bytes) -> None:
+        """Obey a datagram, or hold it until its time, or answer why not."""
+        try:
+            messages = parse_datagram(data)
+        except MalformedDatagram as error:
+            self._fail(sender, "", NO_ID, "malformed", str(error))
+            return
+        for message in messages:
+            try:
+                invocation = parse(message.address, message.values)
+            except CommandError as error:
+                self._fail(sender, error.command, error.job_id, error.code, str(error))
+            else:
+                self._attempt(Asked(sender, invocation), message.due_unix_seconds)
+
+    @property
+    def next_due_seconds(self) -> float | None:
+        """Monotonic time at which ``run_due`` has something to do."""
+        return self._held.next_due_seconds
+
+    def run_due(self) -> None:
+        """Obey the held commands whose time has come."""
+        while (due := self._held.pop_due(time.monotonic())) is not None:
+            self._attempt(due, None)
+
+    def _attempt(self, asked: Asked, due_unix_seconds: float | None) -> None:
+        try:
+            ahead_seconds = 0.0 if due_unix_seconds is None else due_unix_seconds - time.time()
+            if ahead_seconds > 0.0:
+                self._hold(asked, ahead_seconds)
+            else:
+                self._obey(asked)
+        except CommandError as error:
+            self._fail_asked(asked, error.code, str(error))
+        except Exception as error:  # one command must never end the daemon
+            _LOG.exception("obeying %s", asked.invocation.command.name)
+            self._fail_asked(asked, "failed", f"{type(error).__name__}: {error}")
+
+    def _hold(self, asked: Asked, ahead_seconds: float) -> None:
+        if ahead_seconds > HORIZON_SECONDS:
+            raise CommandError(
+                "too_far_ahead", f"it is {ahead_seconds:.4g} s ahead; at most {HORIZON_SECONDS:g} s are held"
+            )
+        if not self._held.put(time.monotonic() + ahead_seconds, asked):
+            raise CommandError("busy", f"{HELD_COMMANDS} commands are held already")
+
+    # --- commands ---------------------------------------------------------------------------------------
+
+    def _obey(self, asked: Asked) -> None:
+        arguments = asked.invocation.arguments
+        match asked.invocation.command.name:
+            case "ping":
+                self._send(asked.sender, f"{NAMESPACE}/pong", [])
+            case "version":
+                self._reply(asked, [version("melnet-music")])
+            case "status":
+                self._reply(asked, [each for pair in self._status().items() for each in pair])
+            case "get":
+                name = find_property(str(arguments["name"])).name
+                value = self._properties[name]
+                self._reply(asked, [name, PRESET_OWN if value is None else value])
+            case "set":
+                self._set(asked)
+            case "continue" | "generate" | "inpaint":
+                self._order(asked, self._job(asked))
+            case "cancel":
+                self._order(asked, Cancel(self._next_number(), self._job_number(asked)))
+            case "panic":
+                self._panic(asked)
+            case "load":
+                self._order(asked, Load(self._next_number(), str(arguments["preset"])))
+            case "presets":
+                self._order(asked, ListPresets(self._next_number()))
+            case "listen/start":
+                self._order(asked, Listen(self._next_number(), True))
+            case "listen/stop":
+                self._order(asked, Listen(self._next_number(), False))
+            case "prime/file":
+                self._order(asked, self._prime_file(asked.invocation))
+            case "prime/clear":
+                self._order(asked, PrimeClear(self._next_number()))
+            case unknown:
+                raise AssertionError(f"the table's command {unknown!r} is unknown to the stage")
+
+    def _set(self, asked: Asked) -> None:
+        arguments = asked.invocation.arguments
+        name = str(arguments["name"])
+        value = check_property(name, arguments["value"])
+        self._properties[name] = value
+        if name == LEVEL.name and value is not None:
+            self._playout.set_level(float(value))
+        self._answer(asked, "done", [name, PRESET_OWN if value is None else value])
+
+    def _job(self, asked: Asked) -> Job:
+        arguments = asked.invocation.arguments
+        kind = _JOB_COMMANDS[asked.invocation.command.name]
+        if any(other.is_job and _same_job(asked, other) for other in self._asked.values()):
+            raise CommandError("id_in_use", f"your job {asked.invocation.job_id} is still running")
+        start, stop = float(arguments.get("start", 0.0)), float(arguments.get("stop", 0.0))
+        if kind == "inpaint" and stop <= start:
+            raise CommandError("out_of_range", f"stop {stop:g} s must be after start {start:g} s")
+        if kind == "inpaint" and stop - start > SECONDS.high:
+            raise CommandError("out_of_range", f"at most {SECONDS.high:g} s are repainted, got {stop - start:g} s")
+        keys = {key.name for key in asked.invocation.command.keys}
+
+        def chosen(name: str) -> Value | None:
+            return arguments.get(name, self._properties[name]) if name in keys else None
+
+        temperature, bias, chunk_frames = chosen("temperature"), chosen("bias"), chosen("chunk_frames")
+        seed = int(chosen("seed") or 0)
+        if "seed" not in arguments:
+            self._properties["seed"] = seed + 1 if seed < INT32_MAX else 0
+        return Job(
+            self._next_number(),
+            kind,
+            seed=seed,
+            seconds=stop - start if kind == "inpaint" else float(chosen("seconds") or 0.0),
+            lead_seconds=float(chosen("lead") or 0.0),
+            tail_seconds=float(chosen("tail") or 0.0),
+            start_seconds=start,
+            stop_seconds=stop,
+            temperature=None if temperature is None else float(temperature),
+            bias=None if bias is None else float(bias),
+            chunk_frames=None if chunk_frames is None else int(chunk_frames),
+        )
+
+    def _job_number(self, asked: Asked) -> int:
+        for number, other in self._asked.items():
+            if other.is_job and _same_job(asked, other):
+                return number
+        raise CommandError("unknown_id", f"no job {asked.invocation.job_id} of yours is waiting or running")
+
+    def _panic(self, asked: Asked) -> None:
+        # The speaker obeys at once, whatever the player is busy with.
+        self._playout.hush()
+        for held in self._held.clear():
+            self._fail_asked(held, "cancelled", "panic dropped all that was held")
+        if not self._player.running:
+            self._answer(asked, "done", [])
+        elif not any(other.invocation.command.name == "panic" for other in self._asked.values()):
+            self._order(asked, Panic(self._next_number()))
+        elif len(self._more_panics) < _OPEN_ORDERS:
+            # One at a time, so that a stuck button cannot fill the pipe of a busy player.
+            self._more_panics.append(asked)
+        else:
+            self._answer(asked, "done", [])
+
+    def _prime_file(self, invocation: Invocation) -> PrimeFile:
+        arguments = invocation.arguments
+        given = {key.name: arguments.get(key.name, key.default) for key in invocation.command.keys}
+        return PrimeFile(
+            self._next_number(),
+            str(self._allowed_path(str(arguments["path"]))),
+            start_seconds=float(given["start"] or 0.0),
+            seconds=float(given["seconds"] or 0.0),
+        )
+
+    def _allowed_path(self, text: str) -> Path:
+        """The file meant by a path from the wire: absolute, or relative to an allowed folder."""
+        for folder in self._allowed_folders:
+            try:
+                path = (folder / text).resolve()
+                # A missing file in the last folder is for the player to report.
+                chosen = path.exists() or folder == self._allowed_folders[-1]
+            except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links
+                raise CommandError("bad_file", f"{shown(text)}: {error}") from error
+            if chosen and path.is_relative_to(folder):
+                return path
+        folders = ", ".join(str(folder) for folder in self._allowed_folders) or "none; see --allow-folder"
+        raise CommandError("forbidden_path", f"{shown(text)} is outside the allowed folders: {folders}")
+
+    def _status(self) -> dict[str, Value]:
+        loaded, sound = self._loaded, self._sound
+        return {
+            "player": "ready" if loaded else "loading" if self._player.running else "dead",
+            "preset": loaded.preset if loaded else self._preset,
+            "digest": loaded.digest if loaded else "",
+            "engine": loaded.engine if loaded else "",
+            "real_time_factor": loaded.real_time_factor if loaded else 0.0,
+            "output": _device_text(sound.output, _no_output_text(sound)) if sound else "starting",
+            "input": _device_text(sound.input, "none") if sound else "starting",
+            "listening": self._listening,
+            "heard": self._heard.seconds,
+            "missed_input": self._heard.missed_seconds,
+            "jobs": sum(asked.is_job for asked in self._asked.values()),
+            "held": len(self._held),
+            "underruns": self._playout.underruns,
+            "missing_samples": self._playout.missing_samples,
+            "dropped_datagrams": self._dropped_datagrams(),
+            "takes": str(self._takes_folder),
+        }
+
+    # --- orders and reports -----------------------------------------------------------------------------
+
+    def _next_number(self) -> int:
+        self._order_number += 1
+        return self._order_number
+
+    def _order(self, asked: Asked, order: NumberedOrder) -> None:
+        if not self._player.running:
+            if not isinstance(order, Load):
+                raise CommandError("player_died", "the player keeps dying; see the log, then load a preset")
+            self._deaths.clear()
+            self.start()
+        if len(self._asked) >= _OPEN_ORDERS and not isinstance(order, Panic):
+            raise CommandError("busy", f"{_OPEN_ORDERS} commands wait for the player already")
+        self._asked[order.number] = asked
+        self._player.send(order)
+
+    def player_event(self, event: PlayerEvent) -> None:
+        """Pass on what the player says."""
+        match event:
+            case Loaded():
+                self._loaded, self._preset, self._ever_loaded = event, event.preset, True
+                _LOG.info(
+                    "preset %s, %s engine: %.2f times real time", event.preset, event.engine, event.real_time_factor
+                )
+            case Heard():
+                self._heard = event
+            case Warn():
+                asked = self._asked.get(event.number)
+                if asked:
+                    self._answer(asked, "warning", [event.message[:_MESSAGE_CHARACTERS]])
+            case Refusal():
+                asked = self._asked.pop(event.number, None)
+                if asked:
+                    self._fail_asked(asked, event.code, event.message)
+                elif not self._ever_loaded:
+                    self.startup_error = event.message
+            case Report():
+                self._report(event)
+
+    def _report(self, report: Report) -> None:
+        asked = self._asked.get(report.number)
+        if asked is None:
+            return
+        if report.answer == ("finished" if asked.is_job else "done"):
+            del self._asked[report.number]
+        values = [each for pair in report.values for each in pair]
+        command = asked.invocation.command.name
+        if command == "presets":
+            self._reply(asked, values)
+            return
+        if command.startswith("listen/"):
+            self._listening = command == "listen/start"
+        self._answer(asked, report.answer, values)
+        if command == "panic" and self._more_panics:
+            last, *others = reversed(self._more_panics)
+            self._more_panics.clear()
+            self._order(last, Panic(self._next_number()))  # for the jobs that came in between
+            for other in others:
+                self._answer(other, "done", [])
+
+    def player_died(self) -> None:
+        """Tell everybody who waits, fade out, and start another player."""
+        self._playout.hush()
+        for asked in (*self._asked.values(), *self._more_panics):
+            self._fail_asked(asked, "player_died", "the player process died; what was heard is lost")
+        self._player.stop(_DYING_SECONDS)
+        self._asked.clear()
+        self._more_panics.clear()
+        self._heard, self._loaded = Heard(0.0, 0.0), None
+        now = time.monotonic()
+        self._deaths = [death for death in self._deaths if now - death < _RESTARTS_WITHIN_SECONDS] + [now]
+        if len(self._deaths) > _RESTARTS:
+            _LOG.error("the player died %d times; it stays down until a preset is loaded", len(self._deaths))
+            return
+        _LOG.warning("the player died; starting another one")
+        self.start()
+
+    # --- sound ------------------------------------------------------------------------------------------
+
+    def sound_changed(self, sound: SpeakerOpened | None) -> None:
+        """The devices that are open now; None: they are gone."""
+        had_output = self._sound is not None and self._sound.output is not None
+        if sound is None and not had_output:
+            return  # a speaker that could open nothing has left
+        self._sound = sound or SpeakerOpened(None, None, ("the sound device is gone",))
+        for problem in sound.problems if sound else ():
+            _LOG.warning("%s", problem)
+        if sound is None or sound.output is None:
+            _LOG.warning("no sound: takes go to files in %s", self._takes_folder)
+        else:
+            _LOG.info("sound: %s", _device_text(sound.output, "none"))
+        self._listening = self._listening and sound is not None and sound.input is not None
+        for asked in self._asked.values() if sound is None else ():
+            if asked.is_job:
+                self._answer(asked, "warning", ["the sound device is gone; the take goes to its file only"])
+        if self._player.running:
+            self._order_sound()
+
+    def _order_sound(self) -> None:
+        output = self._sound.output if self._sound else None
+        audio_input = self._sound.input if self._sound else None
+        self._player.send(
+            UseSound(
+                output.sample_rate_hz if output else None,
+                audio_input.sample_rate_hz if audio_input else None,
+                output.latency_seconds if output else 0.0,
+            )
+        )
+
+    # --- out --------------------------------------------------------------------------------------------
+
+    def _reply(self, asked: Asked, values: Sequence[Value]) -> None:
+        self._send(asked.sender, f"{asked.invocation.command.address}.reply", values)
+
+    def _answer(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
+        command = asked.invocation.command.name
+        self._send(asked.sender, f"{NAMESPACE}/{answer}", [command, asked.invocation.job_id, *values])
+
+    def _fail_asked(self, asked: Asked, code: FailCode, message: str) -> None:
+        self._fail(asked.sender, asked.invocation.command.name, asked.invocation.job_id, code, message)
+
+    def _fail(self, to: Address, command: str, job_id: int, code: FailCode, message: str) -> None:
+        if len(message) > _MESSAGE_CHARACTERS:
+            message = f"{message[:_MESSAGE_CHARACTERS]}..."
+        self._send(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
+
+
+def _same_job(one: Asked, other: Asked) -> bool:
+    return (one.sender, one.invocation.job_id) == (other.sender, other.invocation.job_id)
+
+
+def _no_output_text(sound: SpeakerOpened) -> str:
+    why = f" ({'; '.join(sound.problems)[:_MESSAGE_CHARACTERS]})" if sound.problems else ""
+    return f"none: takes go to files{why}"
+
+
+def _device_text(device: OpenedDevice | None, otherwise: str) -> str:
+    return f"{device.name}, {device.sample_rate_hz} Hz" if device else otherwise

@@ -1,0 +1,122 @@
+"""A whole daemon with real sockets and processes, and a client that talks to it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge.commands import NAMESPACE, Value
+from bridge.daemon import Daemon, DaemonSettings
+from bridge.osc import Address, Message, OscClient
+
+SCRIPTED = "scripted_instrument:load"
+DEADLINE_SECONDS = 20.0
+
+
+class Player:
+    """A client that keeps what it got, and waits for answers with a deadline."""
+
+    def __init__(self, daemon: Address) -> None:
+        self._client = OscClient(daemon)
+        self.address = self._client.address
+        self.heard: list[Message] = []
+
+    def send(self, name: str, *values: Value) -> None:
+        self._client.send(f"{NAMESPACE}/{name}", values)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._client.send_bytes(data)
+
+    def wait_for(self, wanted: str, *start: object, seconds: float = DEADLINE_SECONDS) -> list[object]:
+        """The values of the next answer at that address that begins with ``start``; others are kept in ``heard``."""
+        return self.wait_until(
+            lambda message: message.address == f"{NAMESPACE}/{wanted}" and message.values[: len(start)] == [*start],
+            f"{wanted} {start}",
+            seconds,
+        ).values
+
+    def wait_until(self, wanted: Callable[[Message], bool], what: str, seconds: float) -> Message:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            message = self._client.receive(left)
+            if message is not None:
+                self.heard.append(message)
+                if wanted(message):
+                    return message
+        raise AssertionError(f"no {what} within {seconds:g} s; last came {self.heard[-5:]}")
+
+    def ask(self, name: str, *values: Value) -> dict[str, object]:
+        """Send a query and return its reply's key-value pairs."""
+        self.send(name, *values)
+        reply = self.wait_for(f"{name}.reply")
+        return dict(zip(map(str, reply[::2]), reply[1::2], strict=True))
+
+    def run_job(self, name: str, job_id: int, *values: Value) -> dict[str, object]:
+        """Send a job and return its ``finished``."""
+        self.send(name, job_id, *values)
+        return pairs(self.wait_for("finished", name, job_id, seconds=60.0))
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def pairs(values: list[object]) -> dict[str, object]:
+    """What follows command and id, as keys and values."""
+    return dict(zip(map(str, values[2::2]), values[3::2], strict=True))
+
+
+@contextmanager
+def live_daemon(
+    takes: Path,
+    *,
+    preset: str = "rtf=8 hz=48000 block=0.1",
+    output: str | None = None,
+    audio_input: str | None = None,
+    allowed: tuple[Path, ...] = (),
+    factory: str = SCRIPTED,
+) -> Iterator[Daemon]:
+    """A daemon in a thread of this process, its player and speaker in theirs."""
+    daemon = Daemon(
+        DaemonSettings(
+            preset=preset,
+            engine="reference",
+            osc_host="127.0.0.1",
+            osc_port=0,
+            output_device=output,
+            input_device=audio_input,
+            takes_folder=takes,
+            allowed_folders=allowed,
+            instrument_factory=factory,
+        )
+    )
+    thread = threading.Thread(target=daemon.run, name="daemon")
+    thread.start()
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+        thread.join(DEADLINE_SECONDS)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def client(daemon: Daemon) -> Iterator[Player]:
+    player = Player(daemon.address)
+    try:
+        yield player
+    finally:
+        player.close()
+
+
+def wait_ready(player: Player) -> dict[str, object]:
+    """Poll the status until the preset is loaded and the sound device, if any, is open."""
+    deadline = time.monotonic() + 60.0
+    while time.monotonic() < deadline:
+        status = player.ask("status")
+        if status["player"] == "ready" and status["output"] != "starting":
+            return status
+        time.sleep(0.05)
+    raise AssertionError("the daemon did not get ready")
