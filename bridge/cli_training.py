@@ -1,0 +1,165 @@
+"""Subcommands that make models: make-data, train, evaluate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from bridge.subcommand import DEFAULT_PRESET, Subcommand
+from melnet_music.config import PresetConfig, read_preset_config
+
+if TYPE_CHECKING:
+    from melnet_music.training.train import TierProgress
+
+
+def _add_make_data_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="DIR", help="where the recordings go")
+    parser.add_argument("--kind", default="piano", help="kind of music (%(default)s)")
+    parser.add_argument("--hours", type=float, default=4.0, help="how much music (%(default)g)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same music (%(default)s)")
+    parser.add_argument("--processes", type=int, default=2, help="at work side by side (%(default)s)")
+    parser.add_argument("--soundfont", type=Path, help="SoundFont file to render with (found by itself)")
+    parser.add_argument("--json", action="store_true", help="print the totals as JSON")
+
+
+def _make_data(arguments: Namespace) -> int:
+    from melnet_music.training.make_data import make_data
+
+    with tqdm(unit="work", desc="make-data", disable=arguments.json) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        made = make_data(
+            arguments.folder,
+            kind=arguments.kind,
+            hours=arguments.hours,
+            seed=arguments.seed,
+            processes=arguments.processes,
+            soundfont=arguments.soundfont,
+            progress=progress,
+        )
+    totals = {"works": len(made.works), "hours": made.seconds / 3600, "notes": made.notes, "digest": made.digest}
+    if arguments.json:
+        sys.stdout.write(json.dumps(totals) + "\n")
+    else:
+        sys.stdout.write(
+            f"{arguments.folder}: {totals['works']} works, {totals['hours']:.2f} h, digest {made.digest[:16]}\n"
+        )
+    return 0
+
+
+def _add_train_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("preset", help="name or folder of the preset to train: its preset.toml says what and how")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings, as from make-data")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="becomes a preset folder to play from")
+    parser.add_argument("--tiers", type=int, nargs="+", metavar="N", help="only these tiers, from 1 (all)")
+    parser.add_argument("--processes", type=int, default=2, help="tiers trained side by side (%(default)s)")
+    parser.add_argument("--steps", type=int, help="steps of every tier (the preset's minutes)")
+    parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+
+
+def _train(arguments: Namespace) -> int:
+    from melnet_music.preset import CONFIG_FILE, WEIGHTS_FILE, find_preset, write_weights
+    from melnet_music.training.train import collect_weights, train
+
+    folder = find_preset(arguments.preset)
+    config = read_preset_config(folder / CONFIG_FILE)
+    tiers = _chosen_tiers(arguments.tiers, config)
+    bars = {
+        tier: tqdm(total=100.0, desc=f"tier {tier + 1}", bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}")
+        for tier in tiers
+    }
+
+    def report(line: TierProgress) -> None:
+        bar = bars[line.tier - 1]
+        left = line.minutes * (1 - line.fraction) / max(line.fraction, 1e-6)
+        held_out = "" if line.valid_nats is None else f", held out {line.valid_nats:.3f}"
+        bar.set_postfix_str(f"step {line.step}, {line.train_nats:.3f} nats a bin{held_out}, {left:.0f} min left")
+        bar.update(100 * line.fraction - bar.n)
+
+    train(
+        config,
+        arguments.data,
+        arguments.out,
+        seed=arguments.seed,
+        tiers=tiers,
+        processes=arguments.processes,
+        steps=arguments.steps,
+        report=report,
+    )
+    for bar in bars.values():
+        bar.close()
+    missing = [
+        t for t in range(1, len(config.model.tiers) + 1) if not (arguments.out / f"tier-{t}.safetensors").exists()
+    ]
+    if missing:
+        sys.stdout.write(f"{arguments.out}: tiers {missing} are still to be trained before it can play\n")
+        return 0
+    write_weights(arguments.out / WEIGHTS_FILE, collect_weights(arguments.out, config))
+    if (folder / CONFIG_FILE).resolve() != (arguments.out / CONFIG_FILE).resolve():
+        shutil.copy(folder / CONFIG_FILE, arguments.out / CONFIG_FILE)
+    sys.stdout.write(f"{arguments.out}: ready, melnet-music continue IN OUT --preset {arguments.out}\n")
+    return 0
+
+
+def _chosen_tiers(numbers: list[int] | None, config: PresetConfig) -> list[int]:
+    count = len(config.model.tiers)
+    if not config.training.tiers:
+        raise ValueError("the preset's [training] lists no tiers: say learning_rate and minutes of each")
+    for number in numbers or []:
+        if not 1 <= number <= count:
+            raise ValueError(f"no tier {number}: the preset has tiers 1 to {count}")
+    return [number - 1 for number in numbers] if numbers else list(range(count))
+
+
+def _add_evaluate_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("preset", nargs="?", default=DEFAULT_PRESET, help="name or folder of a preset (%(default)s)")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings, as from make-data")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where table and pictures go")
+    parser.add_argument("--pictures", type=int, default=3, help="continuations to draw (%(default)s)")
+    parser.add_argument("--engine", default="reference", help="sampling engine (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+
+
+def _evaluate(arguments: Namespace) -> int:
+    from melnet_music.instrument import Instrument
+    from melnet_music.training.evaluate import evaluate
+
+    instrument = Instrument.load(arguments.preset, engine=arguments.engine)
+    with tqdm(desc="evaluate", bar_format="{desc} |{bar}| {n} of {total}") as bar:
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.set_description(what)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        rows = evaluate(
+            instrument,
+            arguments.data,
+            arguments.out,
+            pictures=arguments.pictures,
+            seed=arguments.seed,
+            progress=progress,
+        )
+    names = [*rows[0].model, *rows[0].baselines]
+    lines = ["nats a bin, all / loud bins; less is better", "tier  " + "  ".join(f"{name:>18}" for name in names)]
+    for row in rows:
+        cells = [f"{nats:+.3f} / {loud:+.3f}" for nats, loud in [*row.model.values(), *row.baselines.values()]]
+        lines.append(f"{row.tier:4}  " + "  ".join(f"{cell:>18}" for cell in cells))
+    sys.stdout.write("\n".join(lines) + f"\n{arguments.out}: likelihood.json and {arguments.pictures} continuations\n")
+    return 0
+
+
+SUBCOMMANDS = (
+    Subcommand("make-data", "Compose and render music to train on", _add_make_data_arguments, _make_data),
+    Subcommand("train", "Train a preset's model", _add_train_arguments, _train),
+    Subcommand("evaluate", "Measure a preset on held-out music", _add_evaluate_arguments, _evaluate),
+)
