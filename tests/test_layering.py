@@ -1,0 +1,75 @@
+"""Imports run one way, and what is fragile is imported in one place."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted([*(ROOT / "bridge").rglob("*.py"), *(ROOT / "melnet_music").rglob("*.py")])
+
+ONLY_IMPORTER = {
+    "sounddevice": {"bridge/audio.py"},
+    "pythonosc": {"bridge/osc.py"},
+    "mido": {"bridge/midi.py", "melnet_music/training/make_data.py"},
+    "multiprocessing.shared_memory": {"bridge/ring.py", "bridge/playout.py"},
+}
+
+
+def imported_modules(path: Path) -> set[str]:
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return modules
+
+
+def test_sources_are_found() -> None:
+    assert ROOT / "bridge" / "daemon.py" in SOURCES
+    assert ROOT / "melnet_music" / "config.py" in SOURCES
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if "melnet_music" in path.parts], ids=lambda path: path.name)
+def test_the_instrument_knows_no_stage(path: Path) -> None:
+    tops = {module.split(".")[0] for module in imported_modules(path)}
+    assert not tops & {"bridge", "socket", "sounddevice", "pythonosc"}
+
+
+@pytest.mark.parametrize("module", ONLY_IMPORTER)
+def test_imported_in_one_place_only(module: str) -> None:
+    importers = {
+        str(path.relative_to(ROOT).as_posix())
+        for path in SOURCES
+        if any(name == module or name.startswith(f"{module}.") for name in imported_modules(path))
+    }
+    assert importers <= ONLY_IMPORTER[module]
+
+
+@pytest.mark.parametrize("name", ["commands.py", "due_queue.py", "pacing.py", "orders.py"])
+def test_pure_parts_import_only_the_standard_library_and_each_other(name: str) -> None:
+    tops = {module.split(".")[0] for module in imported_modules(ROOT / "bridge" / name)}
+    assert tops <= {*sys.stdlib_module_names, "bridge"}
+
+
+def test_the_daemon_process_does_not_start_portaudio_or_torch() -> None:
+    """Their import costs seconds, and ties the daemon's life to a sound server's."""
+    for path in (ROOT / "bridge").rglob("*.py"):
+        top_level = ast.Module(
+            [
+                node
+                for node in ast.parse(path.read_text(encoding="utf-8")).body
+                if isinstance(node, ast.Import | ast.ImportFrom)
+            ],
+            [],
+        )
+        names = {
+            name.split(".")[0]
+            for node in top_level.body
+            for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        }
+        assert not names & {"sounddevice", "torch"}, path
