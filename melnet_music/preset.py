@@ -136,6 +136,8 @@ def _fill(model: MelNet, weights: dict[str, Tensor], source: Path) -> None:
             raise ValueError(f"{source}: {name} holds values that are not finite")
     if surplus := sorted(set(weights) - set(wanted)):
         raise ValueError(f"{source} holds {surplus[0]}, which {CONFIG_FILE} has no place for")
+    if not (weights["deviation"] > 0).all():
+        raise ValueError(f"{source}: deviation holds values that are not positive; bins cannot be normalised by them")
     model.load_state_dict(weights)
 
 

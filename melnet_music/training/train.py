@@ -43,7 +43,7 @@ class TierProgress:
     minutes: float
     fraction: float
     train_nats: float
-    """Mean over the steps since the last line, nats a bin of ln magnitude."""
+    """Mean over the steps since the last line, nats a bin of ln magnitude; not a number if all were left out."""
     valid_nats: float | None = None
     valid_loud_nats: float | None = None
 
@@ -72,10 +72,10 @@ class Clips:
     def draw(self, batch: int, frames: int) -> Example:
         """A batch of clips of ``frames`` full-grid frames, one chunk length and kind of conditioning for all."""
         training, random = self.config.training, self.random
-        lengths = np.array([max(len(work.log_mel) - frames, 0) for work in self.works], float)
-        if not lengths.any():
+        places = np.array([max(len(work.log_mel) - frames + 1, 0) for work in self.works], float)
+        if not places.any():
             raise ValueError(f"every training recording is shorter than a clip of {frames} frames; set clip_frames")
-        picks = random.choice(len(self.works), batch, p=lengths / lengths.sum())
+        picks = random.choice(len(self.works), batch, p=places / places.sum())
         starts = [int(random.integers(len(self.works[pick].log_mel) - frames + 1)) for pick in picks]
         clips = [
             torch.from_numpy(self.works[p].log_mel[s : s + frames].copy()) for p, s in zip(picks, starts, strict=True)
@@ -123,10 +123,16 @@ class Clips:
 
 
 def excerpts(works: list[Work], model: MelNet, count: int = EXCERPTS) -> Iterator[Tensor]:
-    """Held-out clips ``[1, T, M]`` normalised, spread over all works: always the same ones."""
+    """Held-out clips ``[1, T, M]`` normalised, spread over all works: always the same ones.
+
+    Raises:
+        ValueError: no work is long enough.
+    """
     spans = [
         (work, start) for work in works for start in range(0, len(work.log_mel) - EXCERPT_FRAMES + 1, EXCERPT_FRAMES)
     ]
+    if not spans:
+        raise ValueError(f"no held-out recording has {EXCERPT_FRAMES} frames; add a longer one")
     for work, start in spans[:: max(1, len(spans) // count)][:count]:
         yield model.normalise(torch.from_numpy(work.log_mel[start : start + EXCERPT_FRAMES].copy())).unsqueeze(0)
 
@@ -228,7 +234,8 @@ def train_tier(
                 valid_nats, valid_loud = held_out_nats(model, tier, valid, config.sampling.chunk_frames)
                 next_valid = fraction + 0.1
                 _save_tier(model, tier, out)
-            line = TierProgress(tier + 1, step, minutes, fraction, float(np.mean(recent)), valid_nats, valid_loud)
+            train_nats = float(np.mean(recent)) if recent else math.nan
+            line = TierProgress(tier + 1, step, minutes, fraction, train_nats, valid_nats, valid_loud)
             curve.write(json.dumps(asdict(line)) + "\n")
             curve.flush()
             if report:
