@@ -1,0 +1,62 @@
+# make play     hear it: sets up what is missing, then plays a phrase and how the model continues it
+# make test     style, types and tests
+# make check    style and types only
+# make setup    everything: for playing, for making training data and for the tests
+#
+# On Debian and its relatives missing system packages are installed too. VENV and PYTHON may be given.
+
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
+
+PLAY_PACKAGES := python3-venv libportaudio2
+TEST_PACKAGES := libfluidsynth3 musescore-general-soundfont-small jackd2 liblo-tools
+
+PIP_INSTALL = $(VENV)/bin/python -m pip --disable-pip-version-check install -c constraints.txt
+
+.PHONY: play test check setup
+
+play: $(VENV)/play.stamp
+	$(VENV)/bin/melnet-music play
+
+test: check
+	$(VENV)/bin/pytest
+
+check: setup
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+setup: $(VENV)/test.stamp
+
+# torch comes first and alone, so that a CPU build which pip finds is taken, and kept by all that follows.
+$(VENV)/play.stamp: pyproject.toml constraints.txt
+	$(call install_missing,$(PLAY_PACKAGES))
+	$(PYTHON) -m venv $(VENV)
+	$(PIP_INSTALL) "$$(grep '^torch==' constraints.txt)"
+	$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/play.stamp
+	$(call install_missing,$(TEST_PACKAGES))
+	$(PIP_INSTALL) -e '.[midi,data,test]'
+	@touch $@
+
+# Without apt-get it says so and goes on: sounddevice brings PortAudio along for macOS and Windows. jackd2 would
+# ask about real-time privileges; unasked it takes none, and the tests do without.
+define install_missing
+@missing=$$(for package in $(1); do \
+	    dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; \
+	done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if ! command -v apt-get >/dev/null; then \
+	    echo "No apt-get here. README.md says what other systems need; on Debian it is" $$missing; \
+	    exit 0; \
+	fi; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "Installing" $$missing; \
+	$$sudo apt-get update && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing || { \
+	    echo "That failed. Have it installed, then try again: apt-get install" $$missing; \
+	    exit 1; \
+	}
+endef
