@@ -139,9 +139,7 @@ def speak(connection: Connection, settings: SpeakerSettings) -> None:
     gc.freeze()
     gc.disable()
     connection.send(SpeakerOpened(opened.get("output"), opened.get("input"), tuple(problems)))
-    if not streams:
-        return
-    if not _watch(connection, streams, playout if "output" in opened else None):
+    if streams and not _watch(connection, streams, playout if "output" in opened else None):
         os._exit(1)  # closing a stream of a dead sound server blocks for minutes
     for stream in streams:
         stream.abort()

@@ -32,7 +32,7 @@ def jack_server(*, synchronous: bool = True) -> Iterator[subprocess.Popen[bytes]
     it does not survive a client that is killed.
     """
     if not shutil.which("jackd") or not shutil.which("jack_lsp"):
-        pytest.fail("the audio rig needs jackd and jack_lsp: apt-get install jackd2 (or `make install`)")
+        pytest.fail("the audio rig needs jackd and jack_lsp: apt-get install jackd2 (or `make setup`)")
     name = f"rig{os.getpid()}_{next(_serial)}"
     flags = ["-S"] if synchronous else []
     driver = ["-d", "dummy", "-r", str(RATE_HZ), "-p", str(PERIOD_SAMPLES), "-C", "2", "-P", "2"]

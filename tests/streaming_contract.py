@@ -58,9 +58,7 @@ def assert_whole_equals_chunked(
     assert_same_bits(run(used, [signal]), whole)
 
 
-def assert_state_restores(
-    make_stage: Callable[[], RestorableStage], signal: NDArray[np.float32], cut: int
-) -> None:
+def assert_state_restores(make_stage: Callable[[], RestorableStage], signal: NDArray[np.float32], cut: int) -> None:
     """A state goes on to the same bits, in another stage, however often, whatever its first owner did since."""
     first = make_stage()
     first.push(signal[:cut])

@@ -46,9 +46,7 @@ def test_written_back_it_is_the_same(tmp_path: Path, suffix: str, subtype: str, 
     assert (read.sample_rate_hz, read.channels, read.subtype) == (44100, channels, subtype)
     again = soundfile.info(second)
     assert (again.samplerate, again.channels, again.subtype) == (44100, channels, subtype)
-    np.testing.assert_array_equal(
-        soundfile.read(second, dtype="float64")[0], soundfile.read(first, dtype="float64")[0]
-    )
+    np.testing.assert_array_equal(soundfile.read(second, dtype="float64")[0], soundfile.read(first, dtype="float64")[0])
 
 
 @pytest.mark.parametrize("suffix", ["ogg", "mp3"])
@@ -100,9 +98,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
         name: folder / name
         for name in ("missing.wav", "folder.wav", "empty.wav", "text.wav", "cut.wav", "cut.flac", "cut.aiff")
     }
-    files |= {
-        name: folder / name for name in ("cut.mp3", "no_samples.wav", "nan.wav", "inf.wav", "header.wav")
-    }
+    files |= {name: folder / name for name in ("cut.mp3", "no_samples.wav", "nan.wav", "inf.wav", "header.wav")}
     files["folder.wav"].mkdir()
     files["empty.wav"].touch()
     files["text.wav"].write_text("these are no samples\n" * 50)

@@ -32,9 +32,7 @@ def test_length(from_hz: int, to_hz: int) -> None:
 def test_declared_lookahead_holds(from_hz: int, to_hz: int, known: int) -> None:
     settled = int((known - StreamResampler(from_hz, to_hz).lookahead_samples) * to_hz / from_hz)
     assert settled > 0
-    assert_lookahead(
-        lambda: StreamResampler(from_hz, to_hz), chords(0.5, from_hz), known, settled, exact=False
-    )
+    assert_lookahead(lambda: StreamResampler(from_hz, to_hz), chords(0.5, from_hz), known, settled, exact=False)
 
 
 @settings(max_examples=20, deadline=None)
@@ -52,9 +50,7 @@ def test_a_tone_keeps_its_phase_and_level(from_hz: int, to_hz: int) -> None:
 
     middle = slice(to_hz // 4, 3 * to_hz // 4)
     # Measured: 9e-7 at most.
-    np.testing.assert_allclose(
-        resample(tone(from_hz), from_hz, to_hz)[middle], tone(to_hz)[middle], atol=5e-6, rtol=0
-    )
+    np.testing.assert_allclose(resample(tone(from_hz), from_hz, to_hz)[middle], tone(to_hz)[middle], atol=5e-6, rtol=0)
 
 
 def test_equal_rates_pass_through() -> None:

@@ -80,9 +80,7 @@ def test_splice_after_keeps_the_original(channels: int, dtype: type) -> None:
     np.testing.assert_array_equal(joined[:4400], original[:4400])
 
 
-@pytest.mark.parametrize(
-    ("start", "stop"), [(4000, 6000), (0, 3000), (7000, 10000), (0, 10000), (5000, 5001)]
-)
+@pytest.mark.parametrize(("start", "stop"), [(4000, 6000), (0, 3000), (7000, 10000), (0, 10000), (5000, 5001)])
 def test_splice_between_keeps_the_rest(start: int, stop: int) -> None:
     original = noise(10000, 2)
     generated = noise(10000, seed=1)
