@@ -94,12 +94,12 @@ def load_preset(preset: str | Path, *, untrained_seed: int | None = None) -> Pre
         raise ValueError(
             f"preset {folder.name!r} has no {WEIGHTS_FILE} in {folder}: train it first (melnet-music train {folder})"
         )
-    if untrained_seed is not None:
-        torch.manual_seed(untrained_seed)
-    model = MelNet(config.model, config.sound.mel_bins)
+    with torch.random.fork_rng():
+        torch.manual_seed(untrained_seed or 0)  # torch's modules draw their first weights from its own generator
+        model = MelNet(config.model, config.sound.mel_bins)
     if weights.exists():
         _fill(model, read_weights(weights), weights)
-    return Preset(folder.name, folder, config, model.eval(), _digest(folder))
+    return Preset(folder.resolve().name, folder, config, model.eval(), _digest(folder))
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:

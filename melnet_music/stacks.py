@@ -53,7 +53,10 @@ class Extractor(nn.Module):
 
 
 class TimeDelayedStack(nn.Module):
-    """Sees every bin of all earlier frames (equations 4-6 of the paper)."""
+    """Sees every bin of all earlier frames (equations 4-6 of the paper).
+
+    With one layer only, and no centralized stack beside it, bins above its own are seen in the last frame alone.
+    """
 
     def __init__(self, cell: CellName, bins: int, hidden: int, layers: int, bin_embedding: bool) -> None:
         super().__init__()

@@ -174,7 +174,7 @@ notes = st.builds(
     lambda onset, length, pitch, velocity: Note(onset, onset + length, pitch, velocity),
     st.floats(0, 3),
     st.floats(0, 2),
-    st.integers(21, 108),
+    st.integers(21, 107),  # below fmax_hz
     st.integers(1, 127),
 )
 
