@@ -112,9 +112,12 @@ class Daemon:
 
     def _serve(self) -> None:
         """Wait for anything to happen, and pass it to the stage."""
-        wires: list[socket.socket | Connection] = [self._endpoint.socket, self._wake_receiver]
+        pause_seconds = self._endpoint.pause_seconds()
+        wires: list[socket.socket | Connection] = [self._wake_receiver]
+        if not pause_seconds:  # else every datagram of a flood would wake this thread
+            wires.append(self._endpoint.socket)
         wires += [child.connection for child in (self._player, self._speaker) if child.running]
-        wait(wires, self._patience_seconds())
+        wait(wires, self._patience_seconds(pause_seconds))
         self._hear_player()
         self._hear_speaker()
         for _ in range(_DATAGRAMS_AT_ONCE):
@@ -125,11 +128,10 @@ class Daemon:
             self._stage.receive(datagram.sender, datagram.data)
         self._stage.run_due()
 
-    def _patience_seconds(self) -> float | None:
-        if self._endpoint.waiting:
-            return 0.0
+    def _patience_seconds(self, pause_seconds: float | None) -> float | None:
         due = self._stage.next_due_seconds
-        return None if due is None else max(0.0, due - time.monotonic())
+        waits = [pause_seconds, None if due is None else max(0.0, due - time.monotonic())]
+        return min((seconds for seconds in waits if seconds is not None), default=None)
 
     def _hear_player(self) -> None:
         if not self._player.running:

@@ -11,8 +11,9 @@ import errno
 import logging
 import socket
 import struct
+import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -30,6 +31,10 @@ MAX_DATAGRAM_BYTES = 65_507
 _RECEIVE_BUFFER_BYTES = 4 << 20
 _DRAINED_AT_ONCE = 4096
 _MOST_CLIENTS = 256  # with something waiting
+_LOOKED_AT_A_SECOND = 2000.0
+"""Datagrams of one client: more than any player sends, a fraction of what one core can read."""
+_LOOKED_AT_AT_ONCE = 256.0
+_PAUSE_SECONDS = 0.005
 _HELD_BYTES_A_CLIENT = 32 << 20  # some 100,000 short datagrams
 _DATAGRAM_OVERHEAD_BYTES = 128
 _OTHERS_HELD_A_CLIENT = 512
@@ -120,7 +125,9 @@ def encode_message(address: str, values: Iterable[Value]) -> bytes:
 class _Inbox:
     """What one client has sent and nobody has looked at yet; commands before other bytes."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
+        self._allowance = _LOOKED_AT_AT_ONCE
+        self._refilled_at = now
         self.commands: deque[bytes] = deque()
         self.others: deque[bytes] = deque()
         self.held_bytes = 0
@@ -135,8 +142,15 @@ class _Inbox:
 
     def pop(self) -> bytes:
         data = (self.commands or self.others).popleft()
+        self._allowance -= 1.0
         self.held_bytes -= len(data) + _DATAGRAM_OVERHEAD_BYTES
         return data
+
+    def may_pop(self, now: float) -> bool:
+        """Whether another datagram of this client's may be looked at already."""
+        self._allowance = min(_LOOKED_AT_AT_ONCE, self._allowance + (now - self._refilled_at) * _LOOKED_AT_A_SECOND)
+        self._refilled_at = now
+        return self._allowance >= 1.0
 
     def __bool__(self) -> bool:
         return bool(self.commands or self.others)
@@ -146,10 +160,11 @@ class OscEndpoint:
     """The daemon's UDP socket. One thread owns it; nothing here blocks.
 
     ``drain`` empties the kernel's short queue into one inbox a client, and ``next`` serves the clients in turn,
-    so that a client that floods the daemon keeps only itself waiting.
+    each at a bounded rate: a client that floods the daemon keeps only itself waiting, and the player keeps the
+    processor.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Bind the port; 0 lets the system choose one.
 
         Raises:
@@ -166,14 +181,18 @@ class OscEndpoint:
             raise ValueError(f"UDP port {port} on {host} {reason}; choose another with --osc-port") from error
         self.address: Address = self.socket.getsockname()
         self._buffer = memoryview(bytearray(MAX_DATAGRAM_BYTES))
+        self._clock = clock
         self._inboxes: OrderedDict[Address, _Inbox] = OrderedDict()
         self._command_starts = (f"{NAMESPACE}/".encode(), _HEADER)
         self.dropped_datagrams = 0
         """Datagrams for which their client's inbox had no room."""
 
-    @property
-    def waiting(self) -> bool:
-        return bool(self._inboxes)
+    def pause_seconds(self) -> float | None:
+        """How long `next` will return nothing: 0 if there is something now, None until something arrives."""
+        if not self._inboxes:
+            return None
+        now = self._clock()
+        return 0.0 if any(inbox.may_pop(now) for inbox in self._inboxes.values()) else _PAUSE_SECONDS
 
     def drain(self) -> None:
         """Take in what has arrived."""
@@ -188,15 +207,17 @@ class OscEndpoint:
             data = bytes(self._buffer[:size])
             inbox = self._inboxes.get(sender)
             if inbox is None and len(self._inboxes) < _MOST_CLIENTS:
-                inbox = self._inboxes[sender] = _Inbox()
+                inbox = self._inboxes[sender] = _Inbox(self._clock())
             if inbox is None or not inbox.put(data, is_command=data.startswith(self._command_starts)):
                 self.dropped_datagrams += 1
 
     def next(self) -> Datagram | None:
         """The next datagram to look at, or None."""
-        if not self._inboxes:
+        now = self._clock()
+        sender = next((each for each, inbox in self._inboxes.items() if inbox.may_pop(now)), None)
+        if sender is None:
             return None
-        sender, inbox = self._inboxes.popitem(last=False)
+        inbox = self._inboxes.pop(sender)
         datagram = Datagram(sender, inbox.pop())
         if inbox:
             self._inboxes[sender] = inbox

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import struct
 import time
 
@@ -121,7 +122,8 @@ def test_largest_datagram_arrives_whole() -> None:
 
 
 def test_a_client_that_floods_keeps_only_itself_waiting() -> None:
-    endpoint = OscEndpoint("127.0.0.1", 0)
+    seconds = itertools.count()  # a clock that leaves time for all
+    endpoint = OscEndpoint("127.0.0.1", 0, clock=lambda: float(next(seconds)))
     flooding, other = OscClient(endpoint.address), OscClient(endpoint.address)
     try:
         for _ in range(2000):
@@ -141,6 +143,36 @@ def test_a_client_that_floods_keeps_only_itself_waiting() -> None:
         assert left.count(PING) == 1998  # no command was dropped
         assert left.count(b"?") + endpoint.dropped_datagrams == 2000
         assert 0 < left.count(b"?") < 2000
+    finally:
+        flooding.close()
+        other.close()
+        endpoint.close()
+
+
+def test_a_flood_is_looked_at_at_a_bounded_rate_and_others_at_once() -> None:
+    now = 0.0
+    endpoint = OscEndpoint("127.0.0.1", 0, clock=lambda: now)
+    flooding, other = OscClient(endpoint.address), OscClient(endpoint.address)
+    try:
+        for _ in range(3000):
+            flooding.send_bytes(PING)
+            endpoint.drain()
+        at_once = len(drain_until(endpoint, 10_000, seconds=0.0))
+        assert 0 < at_once < 1000
+        assert (endpoint.pause_seconds() or 0.0) > 0.0
+        other.send_bytes(PING)
+        endpoint.drain()
+        assert endpoint.pause_seconds() == 0.0
+        served = endpoint.next()
+        assert served is not None
+        assert served.sender == other.address
+        assert endpoint.next() is None
+        looked_at = at_once
+        while endpoint.pause_seconds() is not None:
+            now += 0.1
+            looked_at += len(drain_until(endpoint, 10_000, seconds=0.0))
+        assert looked_at == 3000  # late, but none is lost
+        assert now > 1.0
     finally:
         flooding.close()
         other.close()
