@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,36 @@ PERIOD_SAMPLES = 1024
 PORTAUDIO_OUTPUT = "PortAudio:out"
 PORTAUDIO_INPUT = "PortAudio:in"
 _DEADLINE_SECONDS = 15.0
-_serial = itertools.count()
+_SHARED_MEMORY = Path("/dev/shm")
+_NAMES = tuple(f"melnet-rig-{number}" for number in range(4))
+
+
+@contextmanager
+def _server_name() -> Iterator[str]:
+    """A name that no other test run holds.
+
+    JACK keeps a table of eight servers in shared memory, and a server that is killed stays in it until one of
+    the same name starts: so names are used again, and few.
+    """
+    for name in _NAMES:
+        with open(Path(tempfile.gettempdir()) / f"{name}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            yield name
+            return
+    pytest.fail(f"{', '.join(_NAMES)}: all of these JACK servers are in use by other test runs")
+
+
+def _forget_dead_servers() -> None:
+    """Empty JACK's table of servers when none of them lives: others' killed servers may have filled it."""
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        with suppress(OSError):  # it ended while we looked
+            if comm.read_text().startswith("jackd"):
+                return
+    with suppress(OSError):  # another user's
+        (_SHARED_MEMORY / "jack-shm-registry").unlink(missing_ok=True)
 
 
 @contextmanager
@@ -33,38 +63,40 @@ def jack_server(*, synchronous: bool = True) -> Iterator[subprocess.Popen[bytes]
     """
     if not shutil.which("jackd") or not shutil.which("jack_lsp"):
         pytest.fail("the audio rig needs jackd and jack_lsp: apt-get install jackd2 (or `make setup`)")
-    name = f"rig{os.getpid()}_{next(_serial)}"
     flags = ["-S"] if synchronous else []
     driver = ["-d", "dummy", "-r", str(RATE_HZ), "-p", str(PERIOD_SAMPLES), "-C", "2", "-P", "2"]
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")}
-    os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
-    server = subprocess.Popen(
-        ["jackd", "-n", name, "-r", *flags, "-t", "2000", *driver],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        deadline = time.monotonic() + _DEADLINE_SECONDS
-        while subprocess.run(["jack_lsp"], capture_output=True, check=False).returncode:
-            if time.monotonic() > deadline or server.poll() is not None:
-                pytest.fail("jackd did not come up")
-            time.sleep(0.02)
-        yield server
-    finally:
-        server.terminate()
+    with _server_name() as name, tempfile.TemporaryFile() as said:
+        _forget_dead_servers()
+        os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
+        server = subprocess.Popen(
+            ["jackd", "-n", name, "-r", *flags, "-t", "2000", *driver],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
         try:
-            server.wait(5.0)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        for left in Path("/dev/shm").glob(f"jack*{name}*"):  # by a server that was killed
-            left.unlink(missing_ok=True)
-        for key, value in before.items():
-            if value is None:
-                os.environ.pop(key, None)
-            else:
-                os.environ[key] = value
+            deadline = time.monotonic() + _DEADLINE_SECONDS
+            while subprocess.run(["jack_lsp"], capture_output=True, check=False).returncode:
+                if time.monotonic() > deadline or server.poll() is not None:
+                    said.seek(0)
+                    pytest.fail(f"jackd did not come up (status {server.poll()}): {said.read().decode()}")
+                time.sleep(0.02)
+            yield server
+        finally:
+            server.terminate()
+            try:
+                server.wait(5.0)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+            for left in _SHARED_MEMORY.glob(f"jack*{name}*"):  # by a server that was killed
+                left.unlink(missing_ok=True)
+            for key, value in before.items():
+                if value is None:
+                    os.environ.pop(key, None)
+                else:
+                    os.environ[key] = value
 
 
 class Capture:
