@@ -202,7 +202,7 @@ def _pairs(message: Message) -> dict[str, Any]:
 
 
 def _find_phrase(preset: str) -> Path:
-    from melnet_music.preset import PHRASE_FILE, find_preset  # brings torch along
+    from melnet_music.preset import PHRASE_FILE, find_preset  # brings pydantic along
 
     phrase = find_preset(preset) / PHRASE_FILE
     if not phrase.is_file():
@@ -244,7 +244,7 @@ def add_presets_arguments(parser: ArgumentParser) -> None:
 
 def presets(arguments: Namespace) -> int:
     """List the presets."""
-    from melnet_music.preset import list_presets  # brings torch along
+    from melnet_music.preset import list_presets  # brings pydantic along
 
     found = list_presets()
     if arguments.json:

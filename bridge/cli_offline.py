@@ -117,7 +117,7 @@ def _add_bench_arguments(parser: ArgumentParser) -> None:
 
 
 def _instrument(arguments: Namespace, seconds: float) -> tuple[Any, Any]:
-    # torch takes seconds to import: only once the arguments and the input are known to be good
+    # numba takes its time to import: only once the arguments and the input are known to be good
     from melnet_music.instrument import Instrument, TakeRequest
 
     request = TakeRequest(

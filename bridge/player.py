@@ -113,7 +113,7 @@ class Player:
         self._settings = settings
         self._output = output
         self._input = audio_input
-        # Imported here, and by name: the instrument brings torch along, which no other process needs.
+        # Imported here, and by name: the instrument brings numba along, which no other process needs.
         module_name, _, factory = settings.instrument_factory.partition(":")
         module = importlib.import_module(module_name)
         self._make_instrument = attrgetter(factory)(module)
@@ -267,7 +267,7 @@ class Player:
         self._input_resampler = None
 
     def _list_presets(self, order: ListPresets) -> None:
-        from melnet_music.preset import list_presets  # brings torch along
+        from melnet_music.preset import list_presets  # brings pydantic along
 
         try:
             presets = [(each.name, each.title) for each in list_presets() if each.has_weights]

@@ -7,10 +7,9 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from melnet_music.instrument import Instrument
-from melnet_music.sampling.engine import SamplerState, Sharpness, take_noise
+from melnet_music.sampling.engine import Chunk, SamplerState, Sharpness, take_noise
+from melnet_music.tiers import TierGrid, tier_grids
 
 PRIMED_FRAMES = (100, 2000)
 
@@ -52,9 +51,8 @@ class Speed:
 
 def measure_speed(instrument: Instrument, repeats: int = 5) -> Speed:
     """Measure, with the two lengths of the past in turn, so that a change of the machine's speed hits both."""
-    engine, sound = instrument.engine, instrument.sound
-    chunk = instrument.preset.config.sampling.chunk_frames
-    grids = engine.model.grids
+    sound, chunk = instrument.sound, instrument.preset.config.sampling.chunk_frames
+    grids = _grids(instrument)
     states, primed_s = {}, 0.0
     for frames in PRIMED_FRAMES:
         frames = -(-frames // chunk) * chunk
@@ -103,12 +101,15 @@ def _primed(instrument: Instrument, frames: int, chunk: int) -> SamplerState:
 def _tier_seconds(instrument: Instrument, state: SamplerState, chunk: int, seed: int) -> list[float]:
     """CPU seconds that each tier took for one chunk: an engine yields after every frame of a tier."""
     noise = take_noise(seed, 0, chunk, instrument.sound.mel_bins)
-    steps = instrument.engine.generating(state, noise, Sharpness())
-    seconds, threads = [], torch.get_num_threads()
-    assert threads == 1, "CPU time stands for elapsed time on one thread only"
-    for grid in instrument.engine.model.grids:
+    steps = instrument.engine.sampling(state, [Chunk(noise, Sharpness())])
+    seconds = []
+    for grid in _grids(instrument):
         started = time.process_time()
         for _ in range(chunk // grid.stride_frames):
             next(steps)
         seconds.append(time.process_time() - started)
     return seconds
+
+
+def _grids(instrument: Instrument) -> list[TierGrid]:
+    return tier_grids(instrument.preset.config.model, instrument.sound.mel_bins)

@@ -19,6 +19,9 @@ Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 FromList = Field(strict=False)
 """For tuples: TOML has lists only. What is in them stays strict."""
 
+VALUE_LIMIT = 8.0
+"""Normalised values are drawn inside +-8 deviations: one wild draw must not blow up what follows it."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)

@@ -6,21 +6,21 @@ prime -> sample frames -> vocode, as one iterator of audio blocks for each take.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
+from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.mel import LogMelStream
-from melnet_music.model import NOTHING_KNOWN, Conditioning
 from melnet_music.preset import Preset, load_preset
 from melnet_music.sampling import ENGINES
-from melnet_music.sampling.engine import Engine, Forced, Generated, SamplerState, Sharpness, take_noise
+from melnet_music.sampling.engine import Chunk, Engine, Forced, SamplerState, Sharpness, take_noise
 from melnet_music.seam import crossfade, fade_in, fade_out
 from melnet_music.tape import Tape
 from melnet_music.vocoders.phase import PhaseVocoder
@@ -74,17 +74,19 @@ class Instrument:
         self.clear()
 
     @classmethod
-    def load(cls, preset: str | Path = "piano", *, engine: str = "reference") -> Instrument:
+    def load(cls, preset: str | Path = "piano", *, engine: str = "reference", threads: int | None = None) -> Instrument:
         """Load a preset by name or folder.
+
+        Args:
+            threads: that the engine works on; None: as many as fit.
 
         Raises:
             ValueError: no such preset or engine, or a file of the preset is wrong.
         """
         if engine not in ENGINES:
             raise ValueError(f"no engine {engine!r}; there are: {', '.join(ENGINES)}")
-        torch.set_num_threads(1)  # vectors of a few hundred numbers: sharing them out costs more than it saves
         loaded = load_preset(preset)
-        return cls(loaded, ENGINES[engine](loaded.model))
+        return cls(loaded, ENGINES[engine](loaded, threads))
 
     @property
     def preset_name(self) -> str:
@@ -288,17 +290,22 @@ class Instrument:
 
         ``known [k, M]``, less than a chunk, are the frames before the first new one that the state lacks.
         """
-        chunk, place = request.chunk_frames or self._chunk_frames, 0
-        while count > 0:
-            values = np.zeros((chunk, self.sound.mel_bins), np.float32)
-            values[: len(known)] = known
-            forced = Forced(self._normalised(values), torch.arange(chunk) < len(known)) if len(known) else None
-            noise = take_noise(request.seed, place, chunk, self.sound.mel_bins)
-            steps = self.engine.generating(state, noise, self._sharpness(request), NOTHING_KNOWN, forced)
-            made, state = yield from self._between(steps)
-            new = self._log_mel(made)[len(known) :][:count]
-            yield new
-            known, place, count = self._no_frames, place + chunk, count - len(new)
+        if count <= 0:
+            return iter(())
+        made = self._made_frames(state, self._chunks(known, len(known) + count, request))
+        return _limited(_without_first(made, len(known)), count)
+
+    def _chunks(self, known: Samples, count: int, request: TakeRequest) -> Iterator[Chunk]:
+        """What ``count`` frames are drawn from, the first of them ``known``; the last chunk may reach past them."""
+        length, mel_bins = request.chunk_frames or self._chunk_frames, self.sound.mel_bins
+        for place in range(0, count, length):
+            forced = None
+            if place == 0 and len(known):
+                values = np.zeros((length, mel_bins), np.float32)
+                values[: len(known)] = known
+                forced = Forced(self._normalised(values), np.arange(length) < len(known))
+            noise = take_noise(request.seed, place, length, mel_bins)
+            yield Chunk(noise, self._sharpness(request), forced=forced)
 
     def _repainted_frames(self, heard: Samples, first: int, count: int, request: TakeRequest) -> Iterator[Samples]:
         """Frames ``first`` to ``first + count`` of ``heard [T, M]`` anew, as one chunk that sees what follows."""
@@ -309,41 +316,36 @@ class Instrument:
         values = np.zeros((length, self.sound.mel_bins), np.float32)
         start, stop = len(before), len(before) + count
         values[:start], values[stop : stop + len(after)] = before, after
-        place = torch.arange(length)
+        place = np.arange(length)
         future = (place >= stop) & (place < stop + len(after))
         x = self._normalised(values)
-        mask = future.to(x).unsqueeze(0) if self.preset.config.model.future_conditioning and len(after) else None
-        steps = self.engine.generating(
-            state,
+        sees_future = self.preset.config.model.future_conditioning and len(after)
+        chunk = Chunk(
             take_noise(request.seed, 0, length, self.sound.mel_bins),
             self._sharpness(request),
-            Conditioning(None if mask is None else x, mask),
+            Conditioning(x, future[None].astype(np.float32)) if sees_future else NOTHING_KNOWN,
             Forced(x, (place < start) | future),
         )
-        made, _ = yield from self._between(steps)
-        yield self._log_mel(made)[start:stop]
+        yield from _limited(_without_first(self._made_frames(state, [chunk]), start), count)
 
-    def _between(self, steps: Generator[float, None, Generated]) -> Generator[Samples, None, Generated]:
-        """Run a chunk, yielding no frames after every step of it."""
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                made: Generated = stop.value
-                return made
-            yield self._no_frames
+    def _made_frames(self, state: SamplerState, chunks: Iterable[Chunk]) -> Iterator[Samples]:
+        """Log-mel frames of chunk after chunk, ``[T, M]`` each; empty ones while a chunk is made."""
+        with closing(self.engine.sampling(state, chunks)) as making:
+            for made in making:
+                yield self._no_frames if made is None else self._log_mel(made.frames)
 
     def _sharpness(self, request: TakeRequest) -> Sharpness:
         return Sharpness.of(self.preset.config.sampling, request.temperature, request.bias)
 
-    def _normalised(self, frames: Samples) -> Tensor:
+    def _normalised(self, frames: Samples) -> Samples:
         """Log-mel ``[T, M]`` -> what the engine takes, ``[1, T, M]``."""
-        model = self.engine.model
-        return model.normalise(torch.from_numpy(frames).to(model.mean.device)).unsqueeze(0)
+        weights = self.preset.weights
+        return ((frames - weights["mean"]) / weights["deviation"])[None]
 
-    def _log_mel(self, frames: Tensor) -> Samples:
+    def _log_mel(self, frames: npt.NDArray[Any]) -> Samples:
         """The inverse of `_normalised`."""
-        log_mels: Samples = self.engine.model.denormalise(frames)[0].cpu().numpy()
+        weights = self.preset.weights
+        log_mels: Samples = frames[0] * weights["deviation"] + weights["mean"]
         return log_mels
 
     # --- joins ------------------------------------------------------------------------------------------
@@ -378,14 +380,14 @@ def _vocoded(vocoder: PhaseVocoder, frames: Iterator[Samples], length: int | Non
 
 
 def _limited(blocks: Iterator[Samples], length: int) -> Iterator[Samples]:
-    """The first ``length`` samples."""
+    """The first ``length`` samples or frames."""
     for block in blocks:
         yield block[:length]
         length -= min(length, len(block))
 
 
 def _without_first(blocks: Iterator[Samples], count: int) -> Iterator[Samples]:
-    """All but the first ``count`` samples."""
+    """All but the first ``count`` samples or frames."""
     for block in blocks:
         yield block[count:]
         count -= min(count, len(block))

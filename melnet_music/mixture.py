@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-VALUE_LIMIT = 8.0
-"""Normalised values are drawn inside +-8 deviations: one wild draw must not blow up what follows it."""
+from melnet_music.config import VALUE_LIMIT
 
 
 class Mixture(NamedTuple):

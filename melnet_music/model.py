@@ -6,49 +6,17 @@ chunk from where the last one stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
+from melnet_music.conditioning import NOTHING_KNOWN, Conditioning, channel_count, tier_channels
 from melnet_music.config import ModelConfig
 from melnet_music.mixture import Mixture, mixture
 from melnet_music.stacks import CentralizedStack, Extractor, FrequencyDelayedStack, TimeDelayedStack
-from melnet_music.tiers import assemble, decompose, decompose_pooled, tier_grids
-
-
-@dataclass(frozen=True)
-class TierState:
-    """What one tier carries from frame to frame. A value: it is replaced, never written to."""
-
-    previous: Tensor
-    """``[B, F]``, the last frame; zeros before the first."""
-    extractor: Tensor | None
-    """``[P, B, F, H]``, the extractor's RNN forward in time."""
-    time_delayed: tuple[Tensor, ...]
-    """``[P, B, F, H]`` a layer."""
-    centralized: tuple[Tensor, ...]
-    """``[P, B, W]`` a layer; empty without that stack."""
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """What is known besides the past, on the full grid. None stands for nothing known."""
-
-    future: Tensor | None = None
-    """``[B, T, M]`` normalised values; read only where ``future_mask`` is set."""
-    future_mask: Tensor | None = None
-    """``[B, T]``, 1 in known future frames, else 0."""
-    notes: Tensor | None = None
-    """``[B, T, M, 2]``: notes sounding, notes starting, on the mel bins of their partials, 0..1."""
-
-    def frames(self, start: int, stop: int) -> Conditioning:
-        """The same for frames ``start`` to ``stop``."""
-        parts = (self.future, self.future_mask, self.notes)
-        return Conditioning(*(None if part is None else part[:, start:stop] for part in parts))
-
-
-NOTHING_KNOWN = Conditioning()
+from melnet_music.tier_state import TierState
+from melnet_music.tiers import decompose, tier_grids
 
 
 class TierNetwork(nn.Module):
@@ -60,7 +28,7 @@ class TierNetwork(nn.Module):
         self.config, self.bins, self.first = model, bins, tier == 0
         shape = model.tiers[tier]
         cell, hidden, layers, embedding = model.cell, shape.hidden, shape.layers, model.bin_embedding
-        self.channels = (tier > 0) + 2 * model.future_conditioning + 2 * model.note_conditioning
+        self.channels = channel_count(model, tier)
         self.extractor = Extractor(cell, self.channels, bins, hidden, embedding) if self.channels else None
         self.time_delayed = TimeDelayedStack(cell, bins, hidden, layers, embedding)
         self.centralized = (
@@ -80,7 +48,7 @@ class TierNetwork(nn.Module):
             log_sigma = -0.5 - self.config.log_sigma_floor if self.config.sigma == "softplus" else -0.5
             self.outlet.bias[2 * k :] = log_sigma
 
-    def initial_state(self, batch: int) -> TierState:
+    def initial_state(self, batch: int) -> TierState[Tensor]:
         """The state before the first frame."""
         device = self.outlet.weight.device
         stacks = self.time_delayed, self.centralized
@@ -91,14 +59,18 @@ class TierNetwork(nn.Module):
             centralized=tuple(rnn.initial(batch) for rnn in stacks[1].time) if stacks[1] else (),  # type: ignore[operator]
         )
 
-    def features(self, channels: Tensor, state: TierState, chunk: int | None) -> tuple[Tensor | None, TierState]:
+    def features(
+        self, channels: Tensor, state: TierState[Tensor], chunk: int | None
+    ) -> tuple[Tensor | None, TierState[Tensor]]:
         """Conditioning features of T frames ``[B, T, F, H]``; ``chunk`` in the tier's own frames."""
         if self.extractor is None or state.extractor is None:
             return None, state
         features, after = self.extractor(channels, state.extractor, chunk)
         return features, replace(state, extractor=after)
 
-    def past(self, previous: Tensor, features: Tensor | None, state: TierState) -> tuple[list[Tensor], TierState]:
+    def past(
+        self, previous: Tensor, features: Tensor | None, state: TierState[Tensor]
+    ) -> tuple[list[Tensor], TierState[Tensor]]:
         """Time-delayed plus centralized stack over ``previous [B, T, F]``: ``[B, T, F, H]`` a layer, and the state.
 
         ``state.previous`` is left alone: the caller knows the last frame.
@@ -119,10 +91,10 @@ class TierNetwork(nn.Module):
         self,
         x: Tensor,
         channels: Tensor,
-        state: TierState | None = None,
+        state: TierState[Tensor] | None = None,
         chunk: int | None = None,
         past_noise: Tensor | None = None,
-    ) -> tuple[Mixture, TierState]:
+    ) -> tuple[Mixture, TierState[Tensor]]:
         """The mixture of every bin of T known frames.
 
         Args:
@@ -140,7 +112,7 @@ class TierNetwork(nn.Module):
         h = self.frequency_delayed(below, self.frequency_delayed.context(features), past)
         return self.mixture(h), replace(state, previous=x[:, -1])
 
-    def advance(self, x: Tensor, channels: Tensor, state: TierState, chunk: int | None) -> TierState:
+    def advance(self, x: Tensor, channels: Tensor, state: TierState[Tensor], chunk: int | None) -> TierState[Tensor]:
         """The state after T known frames, without the frequency-delayed stack: it holds nothing across frames."""
         features, state = self.features(channels, state, chunk)
         previous = torch.cat([state.previous.unsqueeze(1), x[:, :-1]], 1)
@@ -180,43 +152,13 @@ class MelNet(nn.Module):
             return None
         return chunk_frames // self.grids[tier].stride_frames
 
-    def channels(self, own: list[Tensor], known: Conditioning, batch: int, frames: int) -> list[Tensor]:
-        """What each tier's extractor sees, ``[B, T_g, F_g, C]``.
+    def channels(self, own: list[Tensor], known: Conditioning[Tensor], batch: int, frames: int) -> list[Tensor]:
+        """What each tier's extractor sees: `tier_channels`, on the model's device and in its precision."""
+        return tier_channels(own, known, self.config, self.mel_bins, batch, frames, self.mean.new_zeros)
 
-        Args:
-            own: the bins of the tiers that are known so far; a tier sees those before it.
-            known: on the full grid.
-            batch, frames: B, and T of the full grid, a multiple of the frames of a group.
-
-        Returns:
-            the channels of every tier up to and including the first that ``own`` lacks.
-        """
-        coarse = assemble(own, self.config) if own else []
-        extra = self._known_channels(known)
-        channels = []
-        for g in range(min(len(own) + 1, len(self.grids))):
-            stride, bins = self.grids[g]
-            shape = (batch, frames // stride, bins)
-            parts = [coarse[g - 1].unsqueeze(-1)] if g else []
-            for count, grids in extra:
-                parts.append(self.mean.new_zeros(*shape, count) if grids is None else grids[g])
-            channels.append(torch.cat(parts, -1) if parts else self.mean.new_zeros(*shape, 0))
-        return channels
-
-    def _known_channels(self, known: Conditioning) -> list[tuple[int, list[Tensor] | None]]:
-        """(number of channels, grids by tier or None) of each kind the model was built with."""
-        kinds: list[tuple[int, list[Tensor] | None]] = []
-        if self.config.future_conditioning:
-            grids = None
-            if known.future is not None and known.future_mask is not None:
-                mask = known.future_mask.unsqueeze(-1).expand_as(known.future)
-                grids = decompose(torch.stack([known.future * mask, mask], -1), self.config)
-            kinds.append((2, grids))
-        if self.config.note_conditioning:
-            kinds.append((2, None if known.notes is None else decompose_pooled(known.notes, self.config)))
-        return kinds
-
-    def log_prob(self, x: Tensor, known: Conditioning = NOTHING_KNOWN, chunk_frames: int | None = None) -> list[Tensor]:
+    def log_prob(
+        self, x: Tensor, known: Conditioning[Tensor] = NOTHING_KNOWN, chunk_frames: int | None = None
+    ) -> list[Tensor]:
         """Log density of every bin by tier, ``[B, T_g, F_g]``, nats, in normalised units.
 
         ``x [B, T, M]`` normalised, T a multiple of the frames of a group.

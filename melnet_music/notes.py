@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
-import librosa
 import numpy as np
 import numpy.typing as npt
 
 from melnet_music.config import SoundConfig
+from melnet_music.mel_scale import mel_frequencies
 
 PARTIALS = 4
 """A note is drawn on the bins of its first partials, each at the strength 1 / its number."""
@@ -53,11 +52,9 @@ def note_map(notes: list[Note], start_frame: int, frames: int, sound: SoundConfi
 @lru_cache
 def _partial_bins(sound: SoundConfig) -> tuple[tuple[int, ...], ...]:
     """The mel bin nearest to each partial below ``fmax_hz``, for every MIDI pitch."""
-    centres: npt.NDArray[Any] = librosa.mel_frequencies(sound.mel_bins + 2, fmin=sound.fmin_hz, fmax=sound.fmax_hz)[
-        1:-1
-    ]
+    centres = mel_frequencies(sound)[1:-1]
     table = []
     for pitch in range(128):
-        partials = librosa.midi_to_hz(pitch) * np.arange(1, PARTIALS + 1)
+        partials = 440 * 2 ** ((pitch - 69) / 12) * np.arange(1, PARTIALS + 1)
         table.append(tuple(int(np.abs(centres - hz).argmin()) for hz in partials if hz <= sound.fmax_hz))
     return tuple(table)

@@ -1,16 +1,15 @@
 """The multiscale grid: which bins belong to which tier (MelNet, section 6).
 
 A split parts a grid ``[B, T, F, ...]`` in two along time or frequency; the kept half is the coarser grid, the other
-half is what the finer tier generates. Undoing the splits from the first tier up gives the full grid back.
+half is what the finer tier generates. Undoing the splits from the first tier up gives the full grid back. Grids are
+numpy arrays or torch tensors.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
-
+from melnet_music.arrays import Array, namespace
 from melnet_music.config import Axis, ModelConfig
 
 
@@ -33,7 +32,7 @@ def tier_grids(model: ModelConfig, mel_bins: int) -> list[TierGrid]:
     return grids[::-1]
 
 
-def split(grid: Tensor, axis: Axis, keeps: str) -> tuple[Tensor, Tensor]:
+def split(grid: Array, axis: Axis, keeps: str) -> tuple[Array, Array]:
     """``[B, T, F, ...]`` -> kept half, other half. Only time splits may keep the last; frequency keeps the first."""
     if axis == "frequency":
         return grid[:, :, 0::2], grid[:, :, 1::2]
@@ -41,15 +40,16 @@ def split(grid: Tensor, axis: Axis, keeps: str) -> tuple[Tensor, Tensor]:
     return (last, first) if keeps == "last" else (first, last)
 
 
-def interleave(kept: Tensor, other: Tensor, axis: Axis, keeps: str) -> Tensor:
+def interleave(kept: Array, other: Array, axis: Axis, keeps: str) -> Array:
     """The inverse of `split`."""
-    if axis == "frequency":
-        return torch.stack([kept, other], 3).flatten(2, 3)
-    pair = [other, kept] if keeps == "last" else [kept, other]
-    return torch.stack(pair, 2).flatten(1, 2)
+    along = 2 if axis == "frequency" else 1
+    pair = [other, kept] if axis == "time" and keeps == "last" else [kept, other]
+    before, size, after = kept.shape[:along], kept.shape[along], kept.shape[along + 1 :]
+    whole: Array = namespace(kept).stack(pair, along + 1).reshape(*before, 2 * size, *after)
+    return whole
 
 
-def decompose(grid: Tensor, model: ModelConfig) -> list[Tensor]:
+def decompose(grid: Array, model: ModelConfig) -> list[Array]:
     """Full grid ``[B, T, M, ...]`` -> each tier's own bins ``[B, T_g, F_g, ...]``, first tier first."""
     own = []
     for axis in reversed(model.splits):
@@ -59,7 +59,7 @@ def decompose(grid: Tensor, model: ModelConfig) -> list[Tensor]:
     return own[::-1]
 
 
-def decompose_pooled(grid: Tensor, model: ModelConfig) -> list[Tensor]:
+def decompose_pooled(grid: Array, model: ModelConfig) -> list[Array]:
     """As `decompose`, but a kept bin takes the maximum of the pair it stands for.
 
     For note maps: the first tier must not miss a note that starts between its frames.
@@ -68,12 +68,12 @@ def decompose_pooled(grid: Tensor, model: ModelConfig) -> list[Tensor]:
     for axis in reversed(model.splits):
         kept, other = split(grid, axis, model.split_keeps)
         own.append(other)
-        grid = torch.maximum(kept, other)
+        grid = namespace(grid).maximum(kept, other)
     own.append(grid)
     return own[::-1]
 
 
-def assemble(own: list[Tensor], model: ModelConfig) -> list[Tensor]:
+def assemble(own: list[Array], model: ModelConfig) -> list[Array]:
     """Each tier's own bins -> the grid after each tier. The last is the full grid: the inverse of `decompose`.
 
     The grid before a tier is what that tier is conditioned on.

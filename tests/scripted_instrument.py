@@ -28,7 +28,7 @@ def counted(first: int, count: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class TakeRequest:
-    """As `melnet_music.instrument.TakeRequest`, whose module would bring torch along."""
+    """As `melnet_music.instrument.TakeRequest`, whose module would bring numba along."""
 
     seconds: float
     seed: int

@@ -10,9 +10,10 @@ from tiny_models import MEL_BINS, tiny_config, tiny_model
 from torch import Tensor
 
 from melnet_music.cells import CELLS
+from melnet_music.conditioning import Conditioning
 from melnet_music.config import CellName
 from melnet_music.mixture import Mixture
-from melnet_music.model import Conditioning, MelNet
+from melnet_music.model import MelNet
 from melnet_music.tiers import assemble, decompose
 
 FRAMES = 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from melnet_music.audio_file import read_audio
 from melnet_music.instrument import Instrument, TakeRequest
 from melnet_music.preset import PHRASE_FILE, find_preset
+from melnet_music.sampling.engine import Chunk, Generated, SamplerState
+from melnet_music.sampling.reference import ReferenceEngine
 
 Samples = npt.NDArray[np.float32]
 SHORT = TakeRequest(seconds=0.3, seed=7)
@@ -92,6 +95,46 @@ def test_a_closed_take_leaves_the_instrument_as_it_was(piano: Instrument) -> Non
     next(running)
     running.close()  # type: ignore[attr-defined]
     assert np.array_equal(collected(piano.continuation(SHORT)), before)
+
+
+class WatchedEngine(ReferenceEngine):
+    """Counts the samplings that are under way, and the steps they made."""
+
+    under_way = steps = 0
+
+    def sampling(self, state: SamplerState, chunks: Iterable[Chunk]) -> Generator[Generated | None, None, None]:
+        self.under_way += 1
+        try:
+            for step in super().sampling(state, chunks):
+                self.steps += 1
+                yield step
+        finally:
+            self.under_way -= 1
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        lambda piano: piano.continuation(TakeRequest(seconds=60, seed=1)),
+        lambda piano: piano.continuation(TakeRequest(seconds=60, seed=1, lead_seconds=0.5)),
+        lambda piano: piano.generation(TakeRequest(seconds=60, seed=1)),
+        lambda piano: piano.inpainting(TakeRequest(seconds=1, seed=1), 1.0, 1.4),
+        lambda piano: piano.inpainting(TakeRequest(seconds=1, seed=1, lead_seconds=9, tail_seconds=9), 1.0, 1.4),
+    ],
+    ids=["continuation", "led in", "generation", "inpainting", "with all around it"],
+)
+def test_to_close_a_take_stops_the_engine(
+    loaded: Instrument, phrase: Samples, take: Callable[[Instrument], Generator[Samples, None, None]]
+) -> None:
+    engine = WatchedEngine(loaded.preset.model())
+    piano = Instrument(loaded.preset, engine)
+    piano.hear(phrase)
+    running = take(piano)
+    while engine.steps < 3:
+        next(running)
+    assert engine.under_way == 1
+    running.close()
+    assert engine.under_way == 0
 
 
 def test_a_restored_instrument_goes_on_as_the_old_one(piano: Instrument, phrase: Samples) -> None:

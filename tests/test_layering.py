@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,3 +74,55 @@ def test_the_daemon_process_does_not_start_portaudio_or_torch() -> None:
             for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
         }
         assert not names & {"sounddevice", "torch"}, path
+
+
+LAYERS = [
+    {"config", "arrays"},
+    {"tiers", "tier_state", "mel_scale"},
+    {"conditioning", "scan", "mel", "notes"},
+    {"parameters", "cells", "mixture"},
+    {"stacks"},
+    {"model"},
+    {"preset", "vocoders", "seam", "tape", "resample"},
+    {"sampling", "audio_file"},
+    {"instrument"},
+    {"offline", "bench"},
+    {"training"},
+]
+"""Modules and packages of `melnet_music`; each imports from the layers before its own and from its own package."""
+
+
+def layer_of(module: str) -> int:
+    name = module.split(".")[1]
+    return next(number for number, names in enumerate(LAYERS) if name in names)
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if "melnet_music" in path.parts and path.name != "__init__.py"], ids=module_name
+)
+def test_imports_run_one_way(path: Path) -> None:
+    own = module_name(path)
+    for imported in imported_modules(path):
+        if imported.startswith("melnet_music.") and imported.split(".")[1] != own.split(".")[1]:
+            assert layer_of(imported) < layer_of(own), f"{own} imports {imported}"
+
+
+def test_the_player_and_a_preset_load_without_torch_and_scipy_signal() -> None:
+    """Their imports cost seconds, and `serve` and `play` are to be ready at once."""
+    loading = """
+import sys
+import bridge.cli, bridge.player, melnet_music.bench, melnet_music.instrument, melnet_music.offline
+from melnet_music.mel import LogMelStream
+from melnet_music.preset import load_preset
+from melnet_music.vocoders.phase import PhaseVocoder
+
+preset = load_preset("piano")
+LogMelStream(preset.config.sound), PhaseVocoder(preset.config.sound)
+print(*sorted({"torch", "librosa", "scipy.signal"} & set(sys.modules)))
+"""
+    result = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout.strip() == ""

@@ -16,13 +16,39 @@ from streaming_contract import (
     run,
 )
 
-from melnet_music.config import SoundConfig
-from melnet_music.mel import LogMelStream, log_mel
+from melnet_music.config import SoundConfig, read_preset_config
+from melnet_music.mel import LogMelStream, log_mel, mel_filterbank
+from melnet_music.mel_scale import mel_frequencies
+from melnet_music.preset import CONFIG_FILE, list_presets
 
 LIVE = SoundConfig()
 PAPER = SoundConfig(n_fft=1536, window_samples=1536, hop_samples=256, mel_bins=256)
 PADDED = SoundConfig(n_fft=2048, window_samples=1024, hop_samples=256, mel_bins=80, fmax_hz=8000)
 SOUNDS = pytest.mark.parametrize("sound", [LIVE, PAPER, PADDED], ids=["live", "paper", "padded"])
+
+
+SCALES = [
+    LIVE,
+    PAPER,
+    PADDED,
+    SoundConfig(fmin_hz=0.0, mel_bins=40),
+    SoundConfig(fmin_hz=1000.0, mel_bins=64),
+    SoundConfig(fmin_hz=1500.0, mel_bins=64),
+    SoundConfig(fmax_hz=900.0, mel_bins=24),
+    SoundConfig(fmax_hz=1000.0, mel_bins=24),
+    SoundConfig(sample_rate_hz=48000, fmax_hz=24000.0, mel_bins=128),
+    *(read_preset_config(preset.path / CONFIG_FILE).sound for preset in list_presets()),
+]
+
+
+@pytest.mark.parametrize("sound", SCALES, ids=lambda s: f"{s.mel_bins}-{s.fmin_hz:g}-{s.fmax_hz:g}")
+def test_the_filters_are_librosas(sound: SoundConfig) -> None:
+    expected = librosa.filters.mel(
+        sr=sound.sample_rate_hz, n_fft=sound.n_fft, n_mels=sound.mel_bins, fmin=sound.fmin_hz, fmax=sound.fmax_hz
+    )
+    assert_same_bits(mel_filterbank(sound), expected)
+    corners = librosa.mel_frequencies(sound.mel_bins + 2, fmin=sound.fmin_hz, fmax=sound.fmax_hz)
+    np.testing.assert_array_equal(mel_frequencies(sound), corners)
 
 
 @SOUNDS

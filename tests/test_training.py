@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from melnet_music.conditioning import Conditioning
 from melnet_music.config import (
     PresetConfig,
     SoundConfig,
@@ -24,7 +26,7 @@ from melnet_music.config import (
     read_preset_config,
 )
 from melnet_music.mel import log_mel
-from melnet_music.model import Conditioning, MelNet
+from melnet_music.model import MelNet
 from melnet_music.notes import PARTIALS, Note, note_map
 from melnet_music.preset import CONFIG_FILE, find_preset, load_preset, write_weights
 from melnet_music.tiers import decompose
@@ -230,6 +232,18 @@ def test_a_notes_partials_are_drawn_where_a_tone_of_theirs_sounds(pitch: int) ->
         strengths[number] = near.max()
     assert strengths[1] == 1
     assert np.count_nonzero(drawn) <= PARTIALS
+
+
+def test_a_note_is_drawn_on_the_bins_nearest_to_its_partials() -> None:
+    """Bins and pitches as librosa has them."""
+    centres = librosa.mel_frequencies(sound.mel_bins + 2, fmin=sound.fmin_hz, fmax=sound.fmax_hz)[1:-1]
+    for pitch in range(128):
+        partials = librosa.midi_to_hz(pitch) * np.arange(1, PARTIALS + 1)
+        expected = np.zeros(sound.mel_bins, np.float32)
+        for number, hz in enumerate(partials[partials <= sound.fmax_hz], 1):
+            mel_bin = np.abs(centres - hz).argmin()
+            expected[mel_bin] = max(expected[mel_bin], 1 / number)
+        np.testing.assert_array_equal(note_map([Note(0, 1, pitch, 64)], 0, 1, sound)[0, :, 0], expected)
 
 
 def test_partials_above_the_highest_bin_and_pitches_out_of_midi_are_left_out() -> None:
@@ -562,4 +576,4 @@ def test_trained_weights_load_as_a_preset(data: Path, tmp_path: Path) -> None:
         f'[model]\nsplits = ["time"]\ncomponents = 3\ntiers = [{tiers}]\n'
     )
     write_weights(folder / "weights.safetensors", weights)
-    assert torch.equal(load_preset(folder).model.mean, weights["mean"])
+    assert torch.equal(load_preset(folder).model().mean, weights["mean"])

@@ -1,17 +1,22 @@
 """Sampling engines, by name."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
-import torch
-
-from melnet_music.model import MelNet
+from melnet_music.preset import Preset
 from melnet_music.sampling.engine import Engine
-from melnet_music.sampling.reference import ReferenceEngine
 
 
-def _reference(model: MelNet) -> Engine:
-    return ReferenceEngine(model.to("cuda" if torch.cuda.is_available() else "cpu"))
+def _reference(preset: Preset, threads: int | None) -> Engine:
+    import torch  # takes seconds to import: only for who asks for this engine
+
+    from melnet_music.sampling.reference import ReferenceEngine
+
+    # one thread unless told otherwise: for vectors of a few hundred numbers, sharing them out costs more than it saves
+    torch.set_num_threads(threads or 1)
+    return ReferenceEngine(preset.model().to("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-ENGINES: dict[str, Callable[[MelNet], Engine]] = {"reference": _reference}
-"""What makes an engine of a model."""
+ENGINES: dict[str, Callable[[Preset, int | None], Engine]] = {"reference": _reference}
+"""What makes an engine for a preset, on a number of threads (None: as many as fit)."""

@@ -1,32 +1,34 @@
 """What every sampling engine offers: explicit state in, frames and state out.
 
-Engines hold weights and nothing else. A state is a value: it is replaced, never written to, so a copy is a reference.
+Arrays are numpy's, in the precision that the engine works in. An engine holds weights and what it works with, nothing
+of a take. A state is a value: it is replaced, never written to, so a copy is a reference.
 Noise is passed in, so that the same seed gives the same take on every engine and engines compare number by number.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
+from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.config import SamplingConfig
-from melnet_music.model import Conditioning, MelNet, TierState
+from melnet_music.tier_state import TierState
 
-SamplerState = tuple[TierState, ...]
+SamplerState = tuple[TierState[NDArray[Any]], ...]
 """One state a tier, first tier first."""
 
 
 class Noise(NamedTuple):
     """The randomness of a take, on the full grid ``[B, T, M]``: each bin's cell is its own, whatever the chunks."""
 
-    uniform: Tensor
+    uniform: NDArray[Any]
     """0..1, picks the mixture component."""
-    normal: Tensor
+    normal: NDArray[Any]
     """Standard normal, picks the value."""
 
 
@@ -41,24 +43,15 @@ def take_noise(seed: int, start_frame: int, frames: int, mel_bins: int) -> Noise
         random = np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, 0, start_frame + at]))
         random.random(out=uniform[0, at], dtype=np.float32)
         random.standard_normal(out=normal[0, at], dtype=np.float32)
-    return Noise(torch.from_numpy(uniform), torch.from_numpy(normal))
-
-
-class Generated(NamedTuple):
-    """One chunk."""
-
-    frames: Tensor
-    """``[B, T, M]`` normalised."""
-    state: SamplerState
-    """The state after it."""
+    return Noise(uniform, normal)
 
 
 class Forced(NamedTuple):
     """Frames that are known already inside a chunk that is generated: their bins are taken, not drawn."""
 
-    values: Tensor
+    values: NDArray[Any]
     """``[B, T, M]`` normalised."""
-    mask: Tensor
+    mask: NDArray[Any]
     """``[T]`` bool."""
 
 
@@ -90,71 +83,100 @@ class Sharpness:
         return self.temperature * self.upper_temperature, self.bias + self.upper_bias
 
 
+class Chunk(NamedTuple):
+    """What one chunk is drawn from."""
+
+    noise: Noise
+    """As many frames as the chunk gets, a multiple of a group."""
+    sharpness: Sharpness
+    known: Conditioning[NDArray[Any]] = NOTHING_KNOWN
+    forced: Forced | None = None
+
+    @property
+    def frames(self) -> int:
+        """T on the full grid."""
+        frames: int = self.noise.uniform.shape[1]
+        return frames
+
+
+class Generated(NamedTuple):
+    """One chunk."""
+
+    frames: NDArray[Any]
+    """``[B, T, M]`` normalised."""
+    state: SamplerState
+    """The state after it."""
+
+
 class Engine(Protocol):
-    """One way to sample a model."""
+    """One way to sample a model. Belongs to one thread."""
 
     name: str
-    model: MelNet
 
     def init_state(self, batch: int = 1) -> SamplerState:
         """The state before the first frame."""
 
     def prime(
-        self, state: SamplerState, frames: Tensor, chunk_frames: int | None, known: Conditioning = ...
-    ) -> SamplerState:
-        """Feed known frames ``[B, T, M]`` normalised; T a multiple of ``chunk_frames`` (of a group, if None)."""
-
-    def generating(
         self,
         state: SamplerState,
-        noise: Noise,
-        sharpness: Sharpness,
-        known: Conditioning = ...,
-        forced: Forced | None = None,
-    ) -> Generator[float, None, Generated]:
-        """One chunk through all tiers: as many frames as ``noise`` has, a multiple of a group.
+        frames: NDArray[Any],
+        chunk_frames: int | None,
+        known: Conditioning[NDArray[Any]] = NOTHING_KNOWN,
+    ) -> SamplerState:
+        """Feed known frames ``[B, T, M]`` normalised; T a multiple of ``chunk_frames`` (of a group, if None).
 
-        Yields the fraction done, often enough to stop in between; returns the result.
+        Raises:
+            ValueError: it is not.
         """
 
+    def sampling(self, state: SamplerState, chunks: Iterable[Chunk]) -> Generator[Generated | None, None, None]:
+        """Chunk after chunk, each going on from the one before.
 
-def generate(steps: Generator[float, None, Generated]) -> Generated:
-    """Run `Engine.generating` to its end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            result: Generated = stop.value
-            return result
+        Yields each when it is ready, and None in between, often enough to stop there or to see to other things. May
+        take a few chunks more than it has returned: it works on several at once. To close it stops the work.
+
+        Raises:
+            ValueError: a chunk is not a multiple of a group.
+        """
+
+    def close(self) -> None:
+        """Let go of threads and memory."""
 
 
-def state_tensors(state: SamplerState) -> dict[str, Tensor]:
-    """A state as named tensors, to save it. `state_from_tensors` gives it back bit for bit."""
+def generate(engine: Engine, state: SamplerState, chunk: Chunk) -> Generated:
+    """One chunk."""
+    with closing(engine.sampling(state, [chunk])) as making:
+        return next(made for made in making if made is not None)
+
+
+def state_arrays(state: SamplerState) -> dict[str, NDArray[Any]]:
+    """A state as named arrays, to save it. `state_from_arrays` gives it back bit for bit."""
     named = {}
     for g, tier in enumerate(state):
         for field in fields(tier):
             value = getattr(tier, field.name)
             if isinstance(value, tuple):
-                named.update({f"{g}.{field.name}.{layer}": part.contiguous() for layer, part in enumerate(value)})
+                named.update(
+                    {f"{g}.{field.name}.{layer}": np.ascontiguousarray(part) for layer, part in enumerate(value)}
+                )
             elif value is not None:
-                named[f"{g}.{field.name}"] = value.contiguous()
+                named[f"{g}.{field.name}"] = np.ascontiguousarray(value)
     return named
 
 
-def state_from_tensors(named: dict[str, Tensor], like: SamplerState) -> SamplerState:
-    """Read what `state_tensors` wrote for a state of the same shape as ``like``.
+def state_from_arrays(named: dict[str, NDArray[Any]], like: SamplerState) -> SamplerState:
+    """Read what `state_arrays` wrote for a state of the same shape as ``like``.
 
     Raises:
-        ValueError: a tensor is missing or has another shape: it was saved for another model.
+        ValueError: an array is missing or has another shape: it was saved for another model.
     """
 
-    def read(name: str, before: Tensor) -> Tensor:
+    def read(name: str, before: NDArray[Any]) -> NDArray[Any]:
         found = named.get(name)
         if found is None or found.shape != before.shape:
-            came = "nothing" if found is None else f"shape {tuple(found.shape)}"
+            came = "nothing" if found is None else f"shape {found.shape}"
             raise ValueError(
-                f"saved state: {name} has {came}, the model wants {tuple(before.shape)}; "
-                "it was saved with another preset"
+                f"saved state: {name} has {came}, the model wants {before.shape}; it was saved with another preset"
             )
         return found
 

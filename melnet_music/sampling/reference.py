@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from melnet_music.model import NOTHING_KNOWN, Conditioning, MelNet, TierNetwork
-from melnet_music.sampling.engine import Forced, Generated, Noise, SamplerState, Sharpness
+from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
+from melnet_music.model import MelNet, TierNetwork
+from melnet_music.sampling.engine import Chunk, Forced, Generated, SamplerState
+from melnet_music.tier_state import TierState
 from melnet_music.tiers import assemble, decompose
+
+TierStates = tuple[TierState[Tensor], ...]
 
 
 class ReferenceEngine:
@@ -19,50 +26,54 @@ class ReferenceEngine:
     name = "reference"
 
     def __init__(self, model: MelNet) -> None:
-        self.model = model.eval()
-        self._device = model.mean.device
+        self._model = model.eval()
 
     @torch.inference_mode()
     def init_state(self, batch: int = 1) -> SamplerState:
-        return tuple(self.model.tier(g).initial_state(batch) for g in range(len(self.model.grids)))
+        return _to_arrays(tuple(self._model.tier(g).initial_state(batch) for g in range(len(self._model.grids))))
 
     @torch.inference_mode()
     def prime(
         self,
         state: SamplerState,
-        frames: Tensor,
+        frames: NDArray[Any],
         chunk_frames: int | None,
-        known: Conditioning = NOTHING_KNOWN,
+        known: Conditioning[NDArray[Any]] = NOTHING_KNOWN,
     ) -> SamplerState:
-        model = self.model
+        model = self._model
         step = chunk_frames or model.config.frames_per_group
         if frames.shape[1] % step:
             raise ValueError(f"primed with {frames.shape[1]} frames, want a multiple of {step}")
-        own = decompose(frames, model.config)
-        channels = model.channels(own[:-1], known, *frames.shape[:2])
-        return tuple(
-            model.tier(g).advance(own[g], channels[g], tier, model.tier_chunk(g, chunk_frames))
-            for g, tier in enumerate(state)
+        own = decompose(self._tensor(frames), model.config)
+        channels = model.channels(own[:-1], known.map(self._tensor), *frames.shape[:2])
+        tiers = enumerate(self._to_tensors(state))
+        return _to_arrays(
+            tuple(
+                model.tier(g).advance(own[g], channels[g], tier, model.tier_chunk(g, chunk_frames)) for g, tier in tiers
+            )
         )
 
     @torch.inference_mode()
-    def generating(
-        self,
-        state: SamplerState,
-        noise: Noise,
-        sharpness: Sharpness,
-        known: Conditioning = NOTHING_KNOWN,
-        forced: Forced | None = None,
-    ) -> Generator[float, None, Generated]:
-        model = self.model
-        batch, frames, _ = noise.uniform.shape
+    def sampling(self, state: SamplerState, chunks: Iterable[Chunk]) -> Generator[Generated | None, None, None]:
+        """Yields None after every frame of a tier."""
+        tiers = self._to_tensors(state)
+        for chunk in chunks:
+            frames, tiers = yield from self._chunk(tiers, chunk)
+            yield Generated(_to_array(frames), _to_arrays(tiers))
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _chunk(self, state: TierStates, chunk: Chunk) -> Generator[None, None, tuple[Tensor, TierStates]]:
+        """All tiers, one after the other: the frames ``[B, T, M]``, and the state after them."""
+        model = self._model
+        batch, frames, _ = chunk.noise.uniform.shape
         if frames % model.config.frames_per_group:
             raise ValueError(f"asked for {frames} frames, want a multiple of {model.config.frames_per_group}")
-        uniform, normal = (decompose(grid.to(self._device), model.config) for grid in noise)
-        taken = None if forced is None else _decompose_forced(forced, model)
+        uniform, normal = (decompose(self._tensor(grid), model.config) for grid in chunk.noise)
+        known, taken = chunk.known.map(self._tensor), self._taken(chunk.forced)
         own: list[Tensor] = []
         after = []
-        done, total = 0.0, frames * model.mel_bins
         for g, tier in enumerate(state):
             network = model.tier(g)
             channels = model.channels(own, known, batch, frames)[-1]
@@ -75,14 +86,39 @@ class ReferenceEngine:
                 if taken is not None and taken[1][g][t]:
                     frame = taken[0][g][:, t]
                 else:
-                    frame = _draw_frame(network, past, here, uniform[g][:, t], normal[g][:, t], sharpness.tier(g))
+                    sharpness = chunk.sharpness.tier(g)
+                    frame = _draw_frame(network, past, here, uniform[g][:, t], normal[g][:, t], sharpness)
                 tier = replace(tier, previous=frame)
                 drawn.append(frame)
-                done += network.bins / total
-                yield done
+                yield
             own.append(torch.stack(drawn, 1))
             after.append(tier)
-        return Generated(assemble(own, model.config)[-1], tuple(after))
+        return assemble(own, model.config)[-1], tuple(after)
+
+    def _taken(self, forced: Forced | None) -> tuple[list[Tensor], list[NDArray[np.bool_]]] | None:
+        """By tier: values ``[B, T_g, F_g]``, and for every frame ``[T_g]`` whether it is known."""
+        if forced is None:
+            return None
+        config = self._model.config
+        rows = np.broadcast_to(forced.mask[None, :, None], (1, len(forced.mask), self._model.mel_bins))
+        known = [grid[0, :, 0] for grid in decompose(rows, config)]
+        return decompose(self._tensor(forced.values), config), known
+
+    def _tensor(self, array: NDArray[Any]) -> Tensor:
+        """A copy in the model's precision, where the model is."""
+        return torch.tensor(array, dtype=self._model.mean.dtype, device=self._model.mean.device)
+
+    def _to_tensors(self, state: SamplerState) -> TierStates:
+        return tuple(tier.map(self._tensor) for tier in state)
+
+
+def _to_array(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.detach().cpu().numpy()
+    return array
+
+
+def _to_arrays(state: TierStates) -> SamplerState:
+    return tuple(tier.map(_to_array) for tier in state)
 
 
 def _draw_frame(
@@ -105,9 +141,3 @@ def _draw_frame(
         value = network.mixture(h).draw(uniform[:, f], normal[:, f], *sharpness)
         values.append(value)
     return torch.stack(values, 1)
-
-
-def _decompose_forced(forced: Forced, model: MelNet) -> tuple[list[Tensor], list[Tensor]]:
-    """By tier: values ``[B, T_g, F_g]``, and for every frame ``[T_g]`` whether it is known."""
-    rows = forced.mask.view(1, -1, 1).expand(1, -1, model.mel_bins)
-    return decompose(forced.values, model.config), [grid[0, :, 0] for grid in decompose(rows, model.config)]

@@ -36,7 +36,7 @@ def likelihood_table(
     instrument: Instrument, data: Path, seed: int, progress: Callable[[int, int], None]
 ) -> list[TierLikelihood]:
     """Every tier against the baselines, on the validation split. ``progress(done, total)`` by tiers."""
-    model, config = instrument.engine.model, instrument.preset.config
+    model, config = instrument.preset.model(), instrument.preset.config
     train, valid = (load_works(data, split, config.sound) for split in ("train", "valid"))
     rows = []
     for tier in range(len(model.grids)):

@@ -20,8 +20,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.config import PresetConfig, TierTraining
-from melnet_music.model import NOTHING_KNOWN, Conditioning, MelNet
+from melnet_music.model import MelNet
 from melnet_music.notes import note_map
 from melnet_music.tiers import decompose
 from melnet_music.training.features import Work, bin_statistics, load_works
@@ -93,7 +94,7 @@ class Clips:
             notes = torch.from_numpy(np.stack(drawn))
         return self.example(x, Conditioning(None if mask is None else x, mask, notes), chunk_frames)
 
-    def example(self, x: Tensor, known: Conditioning, chunk_frames: int | None) -> Example:
+    def example(self, x: Tensor, known: Conditioning[Tensor], chunk_frames: int | None) -> Example:
         """What the tier learns from clips ``x [B, T, M]`` normalised."""
         own = decompose(x, self.config.model)
         channels = self.model.channels(own[: self.tier], known, *x.shape[:2])[-1]
