@@ -70,7 +70,7 @@ def tier_channels(
     """
     grids = tier_grids(config, mel_bins)[: len(own) + 1]
     coarse = assemble(own, config) if own else []
-    extra = _known_channels(known, config)
+    extra = known_channels(known, config)
     channels = []
     for g, (stride, bins) in enumerate(grids):
         shape = (batch, frames // stride, bins)
@@ -81,7 +81,7 @@ def tier_channels(
     return channels
 
 
-def _known_channels(known: Conditioning[Array], config: ModelConfig) -> list[tuple[int, list[Array] | None]]:
+def known_channels(known: Conditioning[Array], config: ModelConfig) -> list[tuple[int, list[Array] | None]]:
     """(number of channels, grids by tier or None) of each kind the model was built with."""
     kinds: list[tuple[int, list[Array] | None]] = []
     if config.future_conditioning:

@@ -18,5 +18,21 @@ def _reference(preset: Preset, threads: int | None) -> Engine:
     return ReferenceEngine(preset.model().to("cuda" if torch.cuda.is_available() else "cpu"))
 
 
-ENGINES: dict[str, Callable[[Preset, int | None], Engine]] = {"reference": _reference}
+def _cpu(preset: Preset, threads: int | None) -> Engine:
+    from melnet_music.sampling.cpu.engine import CpuEngine
+
+    return CpuEngine(preset, threads)
+
+
+def _cpu_bfloat16(preset: Preset, threads: int | None) -> Engine:
+    from melnet_music.sampling.cpu.engine import CpuEngine
+
+    return CpuEngine(preset, threads, bfloat16=True)
+
+
+ENGINES: dict[str, Callable[[Preset, int | None], Engine]] = {
+    "cpu": _cpu,
+    "cpu-bf16": _cpu_bfloat16,
+    "reference": _reference,
+}
 """What makes an engine for a preset, on a number of threads (None: as many as fit)."""

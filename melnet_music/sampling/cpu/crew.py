@@ -1,0 +1,124 @@
+"""A few threads that work off tasks, oldest first. The thread that wants the results is one of them."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable
+from functools import partial
+
+Task = Callable[[], None]
+_BEFORE_ALL = -2
+
+
+class Crew:
+    """All methods may be called by any thread. None is real-time safe: they take a lock."""
+
+    def __init__(self, threads: int) -> None:
+        """``threads`` counts the caller: one thread is nobody else. The others start with the first task."""
+        self.threads = threads
+        self._changed = threading.Condition()
+        self._tasks: list[tuple[int, int, object, Task]] = []
+        self._serials = itertools.count()
+        self._running: dict[object, int] = {}
+        self._idle = 0
+        self._closed = False
+        self._helpers: list[threading.Thread] = []
+
+    def submit(self, owner: object, age: int, task: Task) -> None:
+        """Have a task done; lower ages first. The task must not raise."""
+        with self._changed:
+            self._start_helpers()
+            self._push(age, owner, task)
+            self._changed.notify()
+
+    def work(self, patience_seconds: float) -> None:
+        """Do one task; if there is none, wait that long at most for one, or for something to be done."""
+        with self._changed:
+            if not self._tasks:
+                self._changed.wait(patience_seconds)
+            taken = self._take()
+        if taken:
+            self._do(*taken)
+
+    def together(self, work: Callable[[int, int], None]) -> None:
+        """Run ``work(part, parts)`` on this thread and on all that are idle now, and wait for all of them."""
+        with self._changed:
+            self._start_helpers()
+            helpers = max(0, self._idle - len(self._tasks))
+            missing = helpers
+
+            def help_out(part: int) -> None:
+                nonlocal missing
+                try:
+                    work(part, 1 + helpers)
+                finally:
+                    with self._changed:
+                        missing -= 1
+                        self._changed.notify_all()
+
+            for part in range(1, 1 + helpers):
+                self._push(_BEFORE_ALL, None, partial(help_out, part))  # whoever is idle takes these
+            self._changed.notify(helpers)
+        work(0, 1 + helpers)
+        with self._changed:
+            self._changed.wait_for(lambda: not missing)
+
+    def drop(self, owner: object) -> None:
+        """Forget an owner's tasks, and wait for those that are being done."""
+        with self._changed:
+            self._tasks = [entry for entry in self._tasks if entry[2] is not owner]
+            heapq.heapify(self._tasks)
+            self._changed.wait_for(lambda: owner not in self._running)
+
+    def close(self) -> None:
+        """Send the threads home; tasks that nobody began are dropped."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for helper in self._helpers:
+            if helper is not threading.current_thread():
+                helper.join()
+
+    def _push(self, age: int, owner: object, task: Task) -> None:
+        heapq.heappush(self._tasks, (age, next(self._serials), owner, task))
+
+    def _start_helpers(self) -> None:
+        if self._helpers or self._closed:
+            return
+        for number in range(1, self.threads):
+            helper = threading.Thread(target=self._help, name=f"crew {number}", daemon=True)
+            self._helpers.append(helper)
+            self._idle += 1  # it will come, and the first thing it does is to look for a task
+            helper.start()
+
+    def _help(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._tasks or self._closed)
+                if self._closed:
+                    return
+                taken = self._take()
+                assert taken
+                self._idle -= 1
+            self._do(*taken)
+            with self._changed:
+                self._idle += 1
+
+    def _take(self) -> tuple[object, Task] | None:
+        if not self._tasks:
+            return None
+        _, _, owner, task = heapq.heappop(self._tasks)
+        self._running[owner] = self._running.get(owner, 0) + 1
+        return owner, task
+
+    def _do(self, owner: object, task: Task) -> None:
+        try:
+            task()
+        finally:
+            with self._changed:
+                self._running[owner] -= 1
+                if not self._running[owner]:
+                    del self._running[owner]
+                self._changed.notify_all()

@@ -1,0 +1,79 @@
+"""Products with packed weights, cut into the tiles of `micro_kernels`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from melnet_music.sampling.cpu.compiled import apart, inner, pasted
+from melnet_music.sampling.cpu.micro_kernels import make_tile
+from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET
+
+_TALL_ROWS, _TALL_PANELS, _FLAT_PANELS = TARGET.tall_rows, TARGET.tall_panels, TARGET.flat_panels
+_HALF_ROWS = 4
+_tall_wide = make_tile(_TALL_ROWS, _TALL_PANELS)
+_tall = make_tile(_TALL_ROWS, 1)
+_half = make_tile(_HALF_ROWS, 1)
+_flat_wide = make_tile(1, _FLAT_PANELS)
+_flat = make_tile(1, 1)
+CHAINS = 4
+_chained = make_tile(1, 1, chains=CHAINS)
+
+
+@inner
+def product(
+    weights: Any, at: int, panels: int, k: int, arena: Any, x: int, ldx: int, start: int, lds: int, y: int, ldy: int,
+    rows: int,
+) -> None:  # fmt: skip
+    """``y[rows, 16 * panels] = start + x[rows, K] @ weights``; places and row strides as in `make_tile`."""
+    apart()
+    tall_rows = rows // _TALL_ROWS * _TALL_ROWS
+    panel = 0
+    while panel < panels:
+        width = _TALL_PANELS if panel + _TALL_PANELS <= panels else 1
+        column = panel * PANEL_COLUMNS
+        place = at + column * k
+        for r in range(0, tall_rows, _TALL_ROWS):
+            if width == _TALL_PANELS:
+                _tall_wide(
+                    weights, place, arena, k, x + r * ldx, ldx, start + r * lds + column, lds, y + r * ldy + column, ldy
+                )
+            else:
+                _tall(
+                    weights, place, arena, k, x + r * ldx, ldx, start + r * lds + column, lds, y + r * ldy + column, ldy
+                )
+        panel += width
+    row = tall_rows
+    if row + _HALF_ROWS <= rows:
+        for panel in range(panels):
+            column = panel * PANEL_COLUMNS
+            for r in range(row, rows - _HALF_ROWS + 1, _HALF_ROWS):
+                _half(
+                    weights, at + column * k, arena, k,
+                    x + r * ldx, ldx, start + r * lds + column, lds, y + r * ldy + column, ldy,
+                )  # fmt: skip
+        row += (rows - row) // _HALF_ROWS * _HALF_ROWS
+    for r in range(row, rows):
+        panel = 0
+        while panel + _FLAT_PANELS <= panels:
+            column = panel * PANEL_COLUMNS
+            _flat_wide(
+                weights, at + column * k, arena, k, x + r * ldx, 0, start + r * lds + column, 0, y + r * ldy + column, 0
+            )
+            panel += _FLAT_PANELS
+        while panel < panels:
+            column = panel * PANEL_COLUMNS
+            _flat(
+                weights, at + column * k, arena, k, x + r * ldx, 0, start + r * lds + column, 0, y + r * ldy + column, 0
+            )
+            panel += 1
+
+
+@pasted
+def short_product(weights: Any, at: int, panels: int, k: int, arena: Any, x: int, start: int, y: int) -> None:
+    """``y[16 * panels] = start + x[K] @ weights`` for a few panels, K a multiple of `CHAINS`.
+
+    Few panels have few sums to keep the processor busy with: each is made in four parts, added up at the end.
+    """
+    for panel in range(panels):
+        column = panel * PANEL_COLUMNS
+        _chained(weights, at + column * k, arena, k // CHAINS, x, 0, start + column, 0, y + column, 0)

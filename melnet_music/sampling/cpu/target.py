@@ -1,0 +1,53 @@
+"""What the processor offers to the micro-kernels: vector length and registers, and the tile shapes that fit them."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+from numba.core import config as numba_config
+from numba.core.codegen import get_host_cpu_features
+
+
+@dataclass(frozen=True)
+class Target:
+    """One family of processors."""
+
+    name: str
+    lanes: int
+    """float32 values in a vector register; divides `PANEL_COLUMNS`."""
+    fused: bool
+    """Whether a multiply-add is one instruction."""
+    tall_rows: int
+    tall_panels: int
+    """Tile of a matrix product: its accumulators, a column of weights and one broadcast value fill the registers."""
+    flat_panels: int
+    """Panels of a vector product at once: enough accumulators to hide the latency of a multiply-add."""
+
+
+PANEL_COLUMNS = 16
+"""Columns of a packed panel: one cache line of float32, whatever the processor."""
+
+AVX512 = Target("avx512", lanes=16, fused=True, tall_rows=6, tall_panels=4, flat_panels=8)
+AVX2 = Target("avx2", lanes=8, fused=True, tall_rows=6, tall_panels=1, flat_panels=4)
+NEON = Target("neon", lanes=4, fused=True, tall_rows=6, tall_panels=1, flat_panels=2)
+PORTABLE = Target("portable", lanes=4, fused=False, tall_rows=2, tall_panels=1, flat_panels=2)
+"""Four lanes, multiply and add apart: what every processor that LLVM knows has, or can be made to have."""
+
+
+def choose_target(machine: str, features: set[str]) -> Target:
+    """The best target for a machine and its features, by LLVM's names."""
+    if machine.lower() in ("arm64", "aarch64"):
+        return NEON
+    if "avx512f" in features:
+        return AVX512
+    return AVX2 if {"avx2", "fma"} <= features else PORTABLE
+
+
+def _features() -> set[str]:
+    """Features that numba will compile for: NUMBA_CPU_FEATURES and NUMBA_ENABLE_AVX count, as everywhere in numba."""
+    features = get_host_cpu_features() if numba_config.CPU_FEATURES is None else numba_config.CPU_FEATURES
+    return {part[1:] for part in features.split(",") if part.startswith("+")}
+
+
+TARGET = choose_target(platform.machine(), _features())
