@@ -17,7 +17,7 @@ from bridge.audio import DEFAULT_DEVICE, list_devices
 from bridge.commands import NAMESPACE, SECONDS, SEED, Argument, CommandError, Value
 from bridge.daemon import Daemon, DaemonSettings
 from bridge.osc import Message, OscClient
-from bridge.subcommand import DEFAULT_PRESET, Subcommand
+from bridge.subcommand import Subcommand, add_engine_arguments
 
 DEFAULT_OSC_PORT = 9100
 _JOB_ID = 1
@@ -26,8 +26,7 @@ _SHOW_EVERY_SECONDS = 2.0
 
 
 def _add_stage_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--preset", default=DEFAULT_PRESET, help="name or folder of a preset (%(default)s)")
-    parser.add_argument("--engine", default="reference", help="sampling engine (%(default)s)")
+    add_engine_arguments(parser)
     parser.add_argument(
         "--audio-out",
         default=DEFAULT_DEVICE,
@@ -64,6 +63,7 @@ def serve(arguments: Namespace) -> int:
         DaemonSettings(
             preset=arguments.preset,
             engine=arguments.engine,
+            threads=arguments.threads,
             osc_host=arguments.osc_host,
             osc_port=arguments.osc_port,
             output_device=None if arguments.no_audio else arguments.audio_out,
@@ -113,6 +113,7 @@ def play(arguments: Namespace) -> int:
         DaemonSettings(
             preset=arguments.preset,
             engine=arguments.engine,
+            threads=arguments.threads,
             osc_host="127.0.0.1",
             osc_port=0,
             output_device=None if arguments.no_audio else arguments.audio_out,

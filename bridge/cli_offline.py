@@ -10,20 +10,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bridge.subcommand import DEFAULT_PRESET, Subcommand
+from bridge.subcommand import Subcommand, add_engine_arguments
 from melnet_music.audio_file import AudioClip, read_audio, write_audio
 
 DEFAULT_SECONDS = 8.0
 
 
-def _add_engine_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--preset", default=DEFAULT_PRESET, help="name or folder of a preset (%(default)s)")
-    parser.add_argument("--engine", default="reference", help="sampling engine (%(default)s)")
+def _add_common_arguments(parser: ArgumentParser) -> None:
+    add_engine_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _add_take_arguments(parser: ArgumentParser) -> None:
-    _add_engine_arguments(parser)
+    _add_common_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same sound (%(default)s)")
     parser.add_argument("--temperature", type=float, help="1 as trained, less is tamer (the preset's)")
     parser.add_argument("--bias", type=float, help="0 as trained, more is bolder and plainer (the preset's)")
@@ -112,7 +111,7 @@ def run_bench(arguments: Namespace) -> int:
 
 
 def _add_bench_arguments(parser: ArgumentParser) -> None:
-    _add_engine_arguments(parser)
+    _add_common_arguments(parser)
     parser.add_argument("--repeats", type=int, default=5, help="counted rounds (%(default)s)")
 
 
@@ -127,7 +126,7 @@ def _instrument(arguments: Namespace, seconds: float) -> tuple[Any, Any]:
         bias=arguments.bias,
         chunk_frames=arguments.chunk_frames,
     )
-    return Instrument.load(arguments.preset, engine=arguments.engine), request
+    return Instrument.load(arguments.preset, engine=arguments.engine, threads=arguments.threads), request
 
 
 def _bar(arguments: Namespace, seconds: float) -> Any:

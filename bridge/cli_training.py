@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from bridge.subcommand import DEFAULT_PRESET, Subcommand
-from melnet_music.config import PresetConfig, read_preset_config
+from bridge.subcommand import DEFAULT_ENGINE, DEFAULT_PRESET, Subcommand
 
 if TYPE_CHECKING:
+    from melnet_music.config import PresetConfig
     from melnet_music.training.train import TierProgress
 
 
@@ -67,6 +67,7 @@ def _add_train_arguments(parser: ArgumentParser) -> None:
 
 
 def _train(arguments: Namespace) -> int:
+    from melnet_music.config import read_preset_config
     from melnet_music.preset import CONFIG_FILE, WEIGHTS_FILE, find_preset, write_weights
     from melnet_music.training.train import collect_weights, train
 
@@ -125,7 +126,7 @@ def _add_evaluate_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings, as from make-data")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where table and pictures go")
     parser.add_argument("--pictures", type=int, default=3, help="continuations to draw (%(default)s)")
-    parser.add_argument("--engine", default="reference", help="sampling engine (%(default)s)")
+    parser.add_argument("--engine", default=DEFAULT_ENGINE, help="sampling engine (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
 
 

@@ -32,6 +32,8 @@ _STOP_DEADLINE_SECONDS = 5.0
 class DaemonSettings:
     preset: str
     engine: str
+    threads: int | None
+    """Of the engine; None: as many as fit."""
     osc_host: str
     osc_port: int
     output_device: str | None
@@ -69,6 +71,7 @@ class Daemon:
                 self._playout.name,
                 self._input.name,
                 settings.engine,
+                settings.threads,
                 settings.takes_folder,
                 settings.instrument_factory,
             ),

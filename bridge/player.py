@@ -74,9 +74,10 @@ class PlayerSettings:
     output_ring: str
     input_ring: str
     engine: str
+    threads: int | None
     takes_folder: Path
     instrument_factory: str = INSTRUMENT_FACTORY
-    """``module:callable`` that takes a preset and ``engine=`` and returns an instrument; the module also has its
+    """``module:callable`` that takes a preset, ``engine=`` and ``threads=`` and returns an instrument; the module also has its
     ``TakeRequest``."""
 
 
@@ -372,7 +373,9 @@ class Player:
 
     def _load(self, order: Load) -> Steps:
         try:
-            instrument: Instrument = self._make_instrument(order.preset, engine=self._settings.engine)
+            instrument: Instrument = self._make_instrument(
+                order.preset, engine=self._settings.engine, threads=self._settings.threads
+            )
         except ValueError as error:
             raise OrderError("unknown_preset", str(error)) from error
         yield

@@ -7,6 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 DEFAULT_PRESET = "piano"
+DEFAULT_ENGINE = "cpu"
+
+
+def add_engine_arguments(parser: ArgumentParser) -> None:
+    """What to play, and how it is computed."""
+    parser.add_argument("--preset", default=DEFAULT_PRESET, help="name or folder of a preset (%(default)s)")
+    parser.add_argument("--engine", default=DEFAULT_ENGINE, help="sampling engine (%(default)s)")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (as many as there are cores)")
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ prime -> sample frames -> vocode, as one iterator of audio blocks for each take.
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,6 +28,7 @@ from melnet_music.tape import Tape
 from melnet_music.vocoders.phase import PhaseVocoder
 
 Samples = npt.NDArray[np.float32]
+_LOG = logging.getLogger(__name__)
 
 TAPE_SECONDS = 600.0
 SEAM_SECONDS = 512 / 22050
@@ -34,6 +37,10 @@ COLD_FADE_SECONDS = 0.005
 """Fade at an end of a take that is joined to nothing."""
 FUTURE_SECONDS = 4.0
 """How much of the known future a repainted part is shown."""
+_MEASURED_SECONDS, _MOST_MEASURED_CHUNKS = 0.15, 16
+"""How long the speed is measured: it is part of every start."""
+_SILENT_LOADING_SECONDS = 1.0
+"""Loading takes longer only when there is something to compile."""
 REPAINT_LOOKAHEAD_FRAMES = REPAINT_SWEEPS = 8
 """Of the vocoder, where nobody waits for the sound."""
 
@@ -74,7 +81,7 @@ class Instrument:
         self.clear()
 
     @classmethod
-    def load(cls, preset: str | Path = "piano", *, engine: str = "reference", threads: int | None = None) -> Instrument:
+    def load(cls, preset: str | Path = "piano", *, engine: str = "cpu", threads: int | None = None) -> Instrument:
         """Load a preset by name or folder.
 
         Args:
@@ -85,8 +92,17 @@ class Instrument:
         """
         if engine not in ENGINES:
             raise ValueError(f"no engine {engine!r}; there are: {', '.join(ENGINES)}")
-        loaded = load_preset(preset)
-        return cls(loaded, ENGINES[engine](loaded, threads))
+        with _telling_why_it_takes_long():
+            loaded = load_preset(preset)
+            instrument = cls(loaded, ENGINES[engine](loaded, threads))
+            instrument._compile()
+        return instrument
+
+    def _compile(self) -> None:
+        """Have all that turns frames into sound and back compiled, or fetched from where it is kept."""
+        silence = np.zeros(self.sound.window_samples, np.float32)
+        frames = LogMelStream(self.sound).push(silence)
+        PhaseVocoder(self.sound).push(frames)
 
     @property
     def preset_name(self) -> str:
@@ -224,15 +240,18 @@ class Instrument:
         return GeneratedSound(offset + vocoder.next_sample, _vocoded(vocoder, frames, length))
 
     def measure_real_time_factor(self, clock: Callable[[], float] = time.perf_counter) -> float:
-        """Seconds of sound made in a second, measured on three chunks; what was heard is left alone."""
-        chunks = 4
-        seconds = (chunks * self._chunk_frames - 2) / self.sound.frames_per_second  # fills them, and no fifth
-        blocks = self.generation(TakeRequest(seconds=seconds, seed=0))
-        next(block for block in blocks if len(block))  # the first chunk pays for warming up
+        """Seconds of sound made in a second, as takes are made; what was heard is left alone."""
+        self._seconds_to_make(1, clock)  # pays for warming up
+        chunks = int(_MEASURED_SECONDS / self._seconds_to_make(1, clock))
+        chunks = min(max(chunks, 2), _MOST_MEASURED_CHUNKS)
+        return chunks * self.chunk_seconds / self._seconds_to_make(chunks, clock)
+
+    def _seconds_to_make(self, chunks: int, clock: Callable[[], float]) -> float:
+        seconds = (chunks * self._chunk_frames - 2) / self.sound.frames_per_second  # fills them, and no more
         started = clock()
-        for _ in blocks:
+        for _ in self.generation(TakeRequest(seconds=seconds, seed=0)):
             pass
-        return (chunks - 1) * self.chunk_seconds / (clock() - started)
+        return clock() - started
 
     # --- checks and places ------------------------------------------------------------------------------
 
@@ -366,6 +385,18 @@ class Instrument:
 
     def _faded_out(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
         return _ended(blocks, self._cold_fade_samples, lambda end: fade_out(end, len(end)))
+
+
+@contextmanager
+def _telling_why_it_takes_long() -> Iterator[None]:
+    message = "compiling for this processor: it takes some ten seconds, once, and is kept for the next start"
+    timer = threading.Timer(_SILENT_LOADING_SECONDS, _LOG.warning, [message])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _vocoded(vocoder: PhaseVocoder, frames: Iterator[Samples], length: int | None) -> Iterator[Samples]:

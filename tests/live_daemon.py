@@ -82,7 +82,8 @@ def live_daemon(
     daemon = Daemon(
         DaemonSettings(
             preset=preset,
-            engine="reference",
+            engine="cpu",
+            threads=None,
             osc_host="127.0.0.1",
             osc_port=0,
             output_device=output,

@@ -91,7 +91,7 @@ class ScriptedInstrument:
         yield from self.generation(request)
 
 
-def load(preset: str, *, engine: str) -> ScriptedInstrument:
+def load(preset: str, *, engine: str, threads: int | None) -> ScriptedInstrument:
     if "=" not in preset:
         raise ValueError(f"no preset {preset!r}")
     return ScriptedInstrument(preset)

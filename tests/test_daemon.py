@@ -339,7 +339,7 @@ import sys
 from pathlib import Path
 from bridge.cli_live import run_daemon
 from bridge.daemon import Daemon, DaemonSettings
-sys.exit(run_daemon(Daemon(DaemonSettings("rtf=8 hz=48000", "reference", "127.0.0.1", 0, None, None,
+sys.exit(run_daemon(Daemon(DaemonSettings("rtf=8 hz=48000", "cpu", None, "127.0.0.1", 0, None, None,
     Path({str(tmp_path)!r}), (), "scripted_instrument:load")), as_json=True))
 """
     return subprocess.Popen(
