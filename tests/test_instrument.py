@@ -209,7 +209,7 @@ def test_a_part_that_is_not_on_the_tape_is_refused(piano: Instrument, start: flo
 
 
 def test_an_unknown_engine_or_preset_is_answered_with_the_choices() -> None:
-    with pytest.raises(ValueError, match="there are: reference"):
+    with pytest.raises(ValueError, match="there are: cpu, cpu-bf16, reference"):
         Instrument.load("piano", engine="warp")
     with pytest.raises(ValueError, match="piano"):
         Instrument.load("pianoo")

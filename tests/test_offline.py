@@ -132,7 +132,7 @@ def test_a_bad_input_is_one_clear_line(
         (["--seed", "-1"], "seed is -1"),
         (["--preset", "pianoo"], "one of paper-maestro, piano"),
         (["--preset", "paper-maestro"], "train it first"),
-        (["--engine", "warp"], "there are: reference"),
+        (["--engine", "warp"], "there are: cpu, cpu-bf16, reference"),
         (["--chunk-frames", "5"], "multiple of 4"),
     ],
 )
