@@ -1,4 +1,4 @@
-"""Subcommands on files: continue, inpaint, generate, bench."""
+"""Subcommands on files: continue, inpaint, generate."""
 
 from __future__ import annotations
 
@@ -81,40 +81,6 @@ def run_generate(arguments: Namespace) -> int:
     return _written(arguments, clip, instrument)
 
 
-def run_bench(arguments: Namespace) -> int:
-    """Measure the engine on this machine."""
-    from melnet_music.bench import measure_speed
-    from melnet_music.instrument import Instrument
-
-    speed = measure_speed(Instrument.load(arguments.preset, engine=arguments.engine), arguments.repeats)
-    if arguments.json:
-        sys.stdout.write(json.dumps(speed.as_json()) + "\n")
-        return 0
-    lines = [
-        f"preset {speed.preset}, engine {speed.engine}, chunks of {speed.chunk_frames} frames; medians of CPU time"
-    ]
-    for frames, microseconds in speed.microseconds_per_bin.items():
-        lines.append(f"  {microseconds:8.1f} us a bin after {frames} primed frames")
-    lines.append(f"  {speed.growth:8.3f} ratio of the two")
-    for tier in speed.tiers:
-        lines.append(
-            f"  {tier.microseconds_per_bin:8.1f} us a bin in tier {tier.tier}, {tier.bins_per_second_of_sound:.0f} "
-            f"bins a second of sound: {tier.real_time_factor:.2f} times real time"
-        )
-    lines += [
-        f"  {speed.real_time_factor:8.2f} times real time, all tiers",
-        f"  {speed.real_time_factor_with_vocoder:8.2f} times real time with the vocoder (wall time)",
-        f"  {speed.priming_factor:8.2f} times real time, priming",
-    ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 0
-
-
-def _add_bench_arguments(parser: ArgumentParser) -> None:
-    _add_common_arguments(parser)
-    parser.add_argument("--repeats", type=int, default=5, help="counted rounds (%(default)s)")
-
-
 def _instrument(arguments: Namespace, seconds: float) -> tuple[Any, Any]:
     # numba takes its time to import: only once the arguments and the input are known to be good
     from melnet_music.instrument import Instrument, TakeRequest
@@ -163,5 +129,4 @@ SUBCOMMANDS = (
     Subcommand("continue", "Continue an audio file", add_continue_arguments, run_continue),
     Subcommand("inpaint", "Repaint a part of an audio file", add_inpaint_arguments, run_inpaint),
     Subcommand("generate", "Make music out of nothing", add_generate_arguments, run_generate),
-    Subcommand("bench", "Measure how fast an engine is here", _add_bench_arguments, run_bench),
 )

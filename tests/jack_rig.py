@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,19 +45,24 @@ def _server_name() -> Iterator[str]:
     pytest.fail(f"{', '.join(_NAMES)}: all of these JACK servers are in use by other test runs")
 
 
-def _forget_dead_servers() -> None:
-    """Empty JACK's table of servers when none of them lives: others' killed servers may have filled it."""
-    for comm in Path("/proc").glob("[0-9]*/comm"):
+def _clear_up(name: str) -> None:
+    """Kill a server of our name, which a killed test run left; empty JACK's table if no other server lives."""
+    others = False
+    for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended while we looked
-            if comm.read_text().startswith("jackd"):
-                return
-    with suppress(OSError):  # another user's
-        (_SHARED_MEMORY / "jack-shm-registry").unlink(missing_ok=True)
+            if (process / "comm").read_text().startswith("jackd"):
+                if name in (process / "cmdline").read_text():
+                    os.kill(int(process.name), signal.SIGKILL)
+                else:
+                    others = True
+    if not others:
+        with suppress(OSError):  # another user's
+            (_SHARED_MEMORY / "jack-shm-registry").unlink(missing_ok=True)
 
 
 @contextmanager
 def jack_server(*, synchronous: bool = True) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server of a unique name, and make it this process's and its children's default.
+    """Run a server of its own name, and make it this process's and its children's default.
 
     Synchronous: the server waits for its clients, so that a capture has no gaps of the server's making; but
     it does not survive a client that is killed.
@@ -67,7 +73,7 @@ def jack_server(*, synchronous: bool = True) -> Iterator[subprocess.Popen[bytes]
     driver = ["-d", "dummy", "-r", str(RATE_HZ), "-p", str(PERIOD_SAMPLES), "-C", "2", "-P", "2"]
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")}
     with _server_name() as name, tempfile.TemporaryFile() as said:
-        _forget_dead_servers()
+        _clear_up(name)
         os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
         server = subprocess.Popen(
             ["jackd", "-n", name, "-r", *flags, "-t", "2000", *driver],

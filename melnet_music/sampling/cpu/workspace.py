@@ -81,7 +81,7 @@ class Workspace:
     # --- a chunk ----------------------------------------------------------------------------------------
 
     def give(self, channels: Float32Array, known: tuple[Float32Array, Any] | None = None) -> None:
-        """What is known of a chunk: channels ``[T, F, C]``; values ``[T, F]`` and in which frames they count, ``[T]``."""
+        """What is known of a chunk: channels ``[T, F, C]``; values ``[T, F]`` and where they count, ``[T]``."""
         p, frames = self._p, len(channels)
         if self.packed.channels:
             self._grid(p.channels, *channels.shape)[:] = channels
