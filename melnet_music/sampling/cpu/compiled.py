@@ -11,6 +11,8 @@ from numba import njit, types
 from numba.core.types import unliteral
 from numba.extending import intrinsic
 
+from melnet_music.config import VALUE_LIMIT
+
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -18,6 +20,7 @@ def _digest_of_sources() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
+    digest.update(str(VALUE_LIMIT).encode())  # all that the kernels take from elsewhere
     return digest.hexdigest()[:8]
 
 

@@ -143,7 +143,10 @@ class CpuEngine:
                 yield waiting.popleft().generated()
         finally:
             pipeline.stop()
-            if all(work.frames * grid.stride_frames == first.frames for work, grid in zip(workspaces, self._grids)):
+            if all(
+                work.frames * grid.stride_frames == first.frames
+                for work, grid in zip(workspaces, self._grids, strict=True)
+            ):
                 self._spare[False] = first.frames, workspaces
 
     def _numbered(self, chunks: Iterable[Chunk]) -> Generator[ChunkInWork, None, None]:

@@ -1,0 +1,26 @@
+"""The inverse of the cpu engine's packing, written anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melnet_music.sampling.cpu.packing import from_bfloat16
+from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET
+
+
+def unpacked(stored: NDArray[Any], outputs: int, inputs: int, lanes: int = TARGET.lanes) -> NDArray[np.float32]:
+    """The matrix ``[outputs, inputs]`` whose panels ``stored`` begins with: float32, or bfloat16 as uint16."""
+    panels = stored[: outputs * inputs].reshape(outputs // PANEL_COLUMNS, inputs, PANEL_COLUMNS)
+    columns = np.arange(PANEL_COLUMNS)
+    if panels.dtype == np.uint16:
+        # within two vectors, output i is the lower half of the i-th pair, or the upper of the one `lanes` before
+        if lanes < PANEL_COLUMNS:
+            block, within = np.divmod(columns, 2 * lanes)
+            upper, pair = np.divmod(within, lanes)
+            panels = panels[:, :, block * 2 * lanes + 2 * pair + upper]
+        panels = from_bfloat16(np.ascontiguousarray(panels))
+    matrix: NDArray[np.float32] = panels.transpose(0, 2, 1).reshape(outputs, inputs)
+    return matrix
