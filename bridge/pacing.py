@@ -39,11 +39,15 @@ def ready_seconds_needed(remaining_seconds: float, rate: float, block_seconds: f
     return max(first, last)
 
 
-def start_wait_seconds(lead_seconds: float, new_seconds: float, rate: float, block_seconds: float) -> float:
+def start_wait_seconds(
+    lead_seconds: float, new_seconds: float, rate: float, block_seconds: float, first_sound_seconds: float = 0.0
+) -> float:
     """How long after the beginning of the generation the take may start, margin included.
 
-    ``lead_seconds`` are there at once, ``new_seconds`` are made at ``rate``.
+    ``lead_seconds`` are there at once, ``new_seconds`` are made at ``rate``; the first of them after
+    ``first_sound_seconds``, which may be longer than a block takes: a look-ahead, a start from cold.
     """
     first = (block_seconds / rate + MARGIN_SECONDS - lead_seconds) / rate
     last = new_seconds / rate - new_seconds + block_seconds + MARGIN_SECONDS - lead_seconds
-    return min(max(0.0, first, last), new_seconds / rate)
+    wait = min(max(0.0, first, last), new_seconds / rate)
+    return wait + max(0.0, first_sound_seconds - block_seconds / rate) if wait else 0.0

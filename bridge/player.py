@@ -77,8 +77,8 @@ class PlayerSettings:
     threads: int | None
     takes_folder: Path
     instrument_factory: str = INSTRUMENT_FACTORY
-    """``module:callable`` that takes a preset, ``engine=`` and ``threads=`` and returns an instrument; the module also has its
-    ``TakeRequest``."""
+    """``module:callable`` that takes a preset, ``engine=`` and ``threads=`` and returns an instrument; the module
+    also has its ``TakeRequest``."""
 
 
 class OrderError(ValueError):
@@ -123,6 +123,7 @@ class Player:
         self._instrument: Instrument | None = None
         self._rate = 1.0
         """Audio seconds generated per second: measured at load, then what the last take showed."""
+        self._first_sound_seconds = 0.0
         self._waiting: deque[InTurn] = deque()
         self._current: InTurn | None = None
         self._steps: Steps | None = None
@@ -214,7 +215,7 @@ class Player:
     def _wait_seconds(self, job: Job) -> float:
         block = self._instrument.chunk_seconds if self._instrument else 0.0
         rate = self._rate * pacing.CAUTION
-        return pacing.start_wait_seconds(job.lead_seconds, job.seconds, rate, block)
+        return pacing.start_wait_seconds(job.lead_seconds, job.seconds, rate, block, self._first_sound_seconds)
 
     def _panic(self, order: Panic) -> None:
         jobs = [take.job.number for take in self._takes]
@@ -379,7 +380,8 @@ class Player:
         except ValueError as error:
             raise OrderError("unknown_preset", str(error)) from error
         yield
-        self._rate = instrument.measure_real_time_factor()
+        speed = instrument.measure_speed()
+        self._rate, self._first_sound_seconds = speed.real_time_factor, speed.first_sound_seconds
         self._instrument = instrument
         self._forget_unheard()
         self._tell(

@@ -63,6 +63,16 @@ class TakeRequest:
 
 
 @dataclass(frozen=True)
+class TakeSpeed:
+    """How fast takes are made."""
+
+    real_time_factor: float
+    """Seconds of sound made in a second."""
+    first_sound_seconds: float
+    """From the beginning of the work to the first sound."""
+
+
+@dataclass(frozen=True)
 class GeneratedSound:
     """New sound on the tape's timeline, before any crossfade."""
 
@@ -239,19 +249,22 @@ class Instrument:
         length = None if wanted is not None else stop - offset - vocoder.next_sample
         return GeneratedSound(offset + vocoder.next_sample, _vocoded(vocoder, frames, length))
 
-    def measure_real_time_factor(self, clock: Callable[[], float] = time.perf_counter) -> float:
-        """Seconds of sound made in a second, as takes are made; what was heard is left alone."""
-        self._seconds_to_make(1, clock)  # pays for warming up
-        chunks = int(_MEASURED_SECONDS / self._seconds_to_make(1, clock))
-        chunks = min(max(chunks, 2), _MOST_MEASURED_CHUNKS)
-        return chunks * self.chunk_seconds / self._seconds_to_make(chunks, clock)
+    def measure_speed(self, clock: Callable[[], float] = time.perf_counter) -> TakeSpeed:
+        """How fast takes are made here and now; what was heard is left alone."""
+        self._time_take(1, clock)  # pays for warming up
+        first_sound, one = self._time_take(1, clock)
+        chunks = min(max(int(_MEASURED_SECONDS / one), 2), _MOST_MEASURED_CHUNKS)
+        _, all_of_it = self._time_take(chunks, clock)
+        return TakeSpeed(chunks * self.chunk_seconds / all_of_it, first_sound)
 
-    def _seconds_to_make(self, chunks: int, clock: Callable[[], float]) -> float:
+    def _time_take(self, chunks: int, clock: Callable[[], float]) -> tuple[float, float]:
+        """Seconds to the first sound of a take of so many chunks, and to its end."""
         seconds = (chunks * self._chunk_frames - 2) / self.sound.frames_per_second  # fills them, and no more
-        started = clock()
-        for _ in self.generation(TakeRequest(seconds=seconds, seed=0)):
-            pass
-        return clock() - started
+        started, first_sound = clock(), None
+        for block in self.generation(TakeRequest(seconds=seconds, seed=0)):
+            if len(block) and first_sound is None:
+                first_sound = clock() - started
+        return first_sound or 0.0, clock() - started
 
     # --- checks and places ------------------------------------------------------------------------------
 

@@ -39,6 +39,14 @@ class TakeRequest:
     chunk_frames: int | None
 
 
+@dataclass(frozen=True)
+class TakeSpeed:
+    """As `melnet_music.instrument.TakeSpeed`."""
+
+    real_time_factor: float
+    first_sound_seconds: float
+
+
 class ScriptedInstrument:
     engine_name = "scripted"
     preset_digest = "0000"
@@ -55,8 +63,8 @@ class ScriptedInstrument:
     def heard_seconds(self) -> float:
         return len(self._tape) / self.sample_rate_hz
 
-    def measure_real_time_factor(self) -> float:
-        return self.real_time_factor
+    def measure_speed(self) -> TakeSpeed:
+        return TakeSpeed(self.real_time_factor, self.chunk_seconds / self.real_time_factor)
 
     def clear(self) -> None:
         self._tape = np.zeros(0, np.float32)

@@ -46,6 +46,15 @@ def test_the_predicted_start_is_when_enough_is_ready(lead: float, new: float, ra
     assert remaining <= EPSILON or ready >= ready_seconds_needed(remaining, rate, block) + MARGIN_SECONDS - 1e-3
 
 
+@given(st.floats(0, 60), SECONDS, RATES, BLOCKS, st.floats(0, 5))
+def test_a_late_first_sound_puts_off_a_start_that_waits_for_it(
+    lead: float, new: float, rate: float, block: float, first_sound: float
+) -> None:
+    wait = start_wait_seconds(lead, new, rate, block)
+    late = start_wait_seconds(lead, new, rate, block, first_sound)
+    assert late == (wait + max(0.0, first_sound - block / rate) if wait else 0.0)
+
+
 def test_nothing_left_needs_nothing() -> None:
     assert ready_seconds_needed(0.0, 0.1, 1.0) == 0.0
 
