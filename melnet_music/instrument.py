@@ -402,7 +402,7 @@ class Instrument:
 
 @contextmanager
 def _telling_why_it_takes_long() -> Iterator[None]:
-    message = "compiling for this processor: it takes some ten seconds, once, and is kept for the next start"
+    message = "still loading: a first start compiles for this processor, some ten seconds, and keeps what it compiled"
     timer = threading.Timer(_SILENT_LOADING_SECONDS, _LOG.warning, [message])
     timer.daemon = True
     timer.start()

@@ -1,4 +1,4 @@
-"""The engine for plain processors: the reference's numbers, a hundred times sooner.
+"""The engine for plain processors: the reference's numbers, tens of times sooner.
 
 A chunk goes through the tiers one after the other. The first chunk of a take is in a hurry: all threads share each of
 its tiers. After it the threads work on several chunks side by side (`pipeline`).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -133,7 +134,7 @@ class Workspace:
         )  # fmt: skip
 
     def _grid(self, place: int, *shape: int) -> Float32Array:
-        return self._arena[place : place + int(np.prod(shape))].reshape(shape)
+        return self._arena[place : place + math.prod(shape)].reshape(shape)
 
     def _fill_state(self, place: int, state: NDArray[Any], width: int) -> None:
         """``state [P, rows, H]``."""
