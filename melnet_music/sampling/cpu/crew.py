@@ -72,14 +72,17 @@ class Crew:
             heapq.heapify(self._tasks)
             self._changed.wait_for(lambda: owner not in self._running)
 
-    def close(self) -> None:
-        """Send the threads home; tasks that nobody began are dropped."""
+    def dismiss(self) -> None:
+        """Send the threads home; tasks that nobody began are dropped. Does not wait: a finalizer may call it."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """`dismiss`, and wait until the threads are gone."""
+        self.dismiss()
         for helper in self._helpers:
-            if helper is not threading.current_thread():
-                helper.join()
+            helper.join()
 
     def _push(self, age: int, owner: object, task: Task) -> None:
         heapq.heappush(self._tasks, (age, next(self._serials), owner, task))
@@ -103,6 +106,7 @@ class Crew:
                 assert taken
                 self._idle -= 1
             self._do(*taken)
+            del taken  # and what the task holds, an engine perhaps, before the lock is taken again
             with self._changed:
                 self._idle += 1
 

@@ -54,12 +54,12 @@ class CpuEngine:
         self._crew = Crew(self.threads)
         self._spare: dict[bool, tuple[int, list[Workspace]]] = {}
         """Workspaces to use again, for priming and for drawing, with the frames they have room for."""
-        self._finalizer = weakref.finalize(self, self._crew.close)
+        weakref.finalize(self, self._crew.dismiss)
         self._workspaces(self._config.frames_per_group, priming=True)[0].compile()
 
     def close(self) -> None:
         """Let go of threads and memory."""
-        self._finalizer()
+        self._crew.close()
         self._spare.clear()
 
     def init_state(self, batch: int = 1) -> SamplerState:

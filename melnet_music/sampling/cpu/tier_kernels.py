@@ -26,7 +26,7 @@ from melnet_music.sampling.cpu.products import product, short_product
 from melnet_music.sampling.cpu.recurrence import START, W, add_state, run_in_frequency, run_in_time
 from melnet_music.sampling.cpu.target import PANEL_COLUMNS
 
-_LIMIT, _ZERO, _ONE = np.float32(VALUE_LIMIT), np.float32(0.0), np.float32(1.0)
+_LIMIT, _ZERO = np.float32(VALUE_LIMIT), np.float32(0.0)
 
 
 class Places(NamedTuple):
