@@ -7,6 +7,8 @@ blocks have been played. The largest k binds below real time, the first one abov
 
 from __future__ import annotations
 
+import math
+
 MARGIN_SECONDS = 0.2
 """Audio that is ready beyond the need when a take starts."""
 CAUTION = 0.85
@@ -47,7 +49,9 @@ def start_wait_seconds(
     ``lead_seconds`` are there at once, ``new_seconds`` are made at ``rate``; the first of them after
     ``first_sound_seconds``, which may be longer than a block takes: a look-ahead, a start from cold.
     """
-    first = (block_seconds / rate + MARGIN_SECONDS - lead_seconds) / rate
+    missing = max(0.0, block_seconds / rate + MARGIN_SECONDS - lead_seconds)
+    step = block_seconds or missing  # sound comes by blocks; before anything is loaded nobody knows their length
+    first = math.ceil(missing / step) * step / rate if missing else 0.0
     last = new_seconds / rate - new_seconds + block_seconds + MARGIN_SECONDS - lead_seconds
     wait = min(max(0.0, first, last), new_seconds / rate)
     return wait + max(0.0, first_sound_seconds - block_seconds / rate) if wait else 0.0

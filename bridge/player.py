@@ -124,6 +124,7 @@ class Player:
         self._rate = 1.0
         """Audio seconds generated per second: measured at load, then what the last take showed."""
         self._first_sound_seconds = 0.0
+        """From the beginning of a take to its first new sound: likewise."""
         self._waiting: deque[InTurn] = deque()
         self._current: InTurn | None = None
         self._steps: Steps | None = None
@@ -441,11 +442,16 @@ class Player:
             block_seconds=instrument.chunk_seconds,
         )
         self._takes.append(take)
+        began, sounded = time.monotonic(), False
         with closing(_blocks(instrument, self._request_type, job)) as blocks:
             for block in blocks:
                 if not np.isfinite(block).all():
                     raise OrderError("failed", "the engine made samples that are not finite")
                 take.add(block, time.monotonic() - self._round_began)
+                if not sounded and take.generated_seconds > job.lead_seconds:
+                    sounded = True
+                    if job.kind != "inpaint":  # that has no sound before all of it is done
+                        self._first_sound_seconds = time.monotonic() - began
                 yield
         take.finish_generation()
         self._rate = take.estimate.rate

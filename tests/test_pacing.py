@@ -55,6 +55,10 @@ def test_a_late_first_sound_puts_off_a_start_that_waits_for_it(
     assert late == (wait + max(0.0, first_sound - block / rate) if wait else 0.0)
 
 
+def test_a_start_can_be_predicted_before_the_length_of_blocks_is_known() -> None:
+    assert 0.0 < start_wait_seconds(0.0, 4.0, 1.0, 0.0) <= 4.0
+
+
 def test_nothing_left_needs_nothing() -> None:
     assert ready_seconds_needed(0.0, 0.1, 1.0) == 0.0
 
