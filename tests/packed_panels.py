@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.sampling.cpu.packing import from_bfloat16
 from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET
+
+
+def from_bfloat16(halves: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """The inverse of `to_bfloat16`, exactly."""
+    return (halves.astype(np.uint32) << 16).view(np.float32)
 
 
 def unpacked(stored: NDArray[Any], outputs: int, inputs: int, lanes: int = TARGET.lanes) -> NDArray[np.float32]:

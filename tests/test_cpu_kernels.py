@@ -21,7 +21,7 @@ import torch
 from llvmlite import ir
 from numba import njit
 from numpy.typing import NDArray
-from packed_panels import unpacked
+from packed_panels import from_bfloat16, unpacked
 from torch import Tensor
 
 from melnet_music.cells import CELLS, Recurrence
@@ -31,7 +31,7 @@ from melnet_music.sampling.cpu.barrier import SYNC_WORDS, meet
 from melnet_music.sampling.cpu.compiled import compiled
 from melnet_music.sampling.cpu.gates import CELL_NUMBERS, GATES, apply_gates, exp_strip
 from melnet_music.sampling.cpu.micro_kernels import make_tile
-from melnet_music.sampling.cpu.packing import from_bfloat16, padded, panels, to_bfloat16
+from melnet_music.sampling.cpu.packing import padded, panels, to_bfloat16
 from melnet_music.sampling.cpu.products import CHAINS, product, short_product
 from melnet_music.sampling.cpu.recurrence import BLOCK_ROWS, Rnn, run_in_frequency, run_in_time, scratch_floats
 from melnet_music.sampling.cpu.target import AVX2, AVX512, NEON, PORTABLE, Target, choose_target

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from packed_panels import unpacked
+from packed_panels import from_bfloat16, unpacked
 from tiny_models import tiny_config, tiny_model
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,7 +24,7 @@ from melnet_music.config import CellName, ModelConfig
 from melnet_music.model import TierNetwork
 from melnet_music.sampling.cpu.gates import CELL_NUMBERS, GATES
 from melnet_music.sampling.cpu.packed_tier import PackedTier, pack_tier
-from melnet_music.sampling.cpu.packing import from_bfloat16, padded, to_bfloat16
+from melnet_music.sampling.cpu.packing import padded, to_bfloat16
 from melnet_music.sampling.cpu.products import CHAINS
 from melnet_music.sampling.cpu.recurrence import Rnn
 from melnet_music.sampling.cpu.tier_kernels import EXTRACTOR_RNNS

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.config import CellName, ModelConfig
+from melnet_music.config import ModelConfig
 from melnet_music.sampling.cpu.gates import CELL_NUMBERS, GATES
 from melnet_music.sampling.cpu.packing import Float32Array, padded, panels
 from melnet_music.sampling.cpu.products import CHAINS
@@ -78,7 +78,8 @@ class PackedTier:
     central_hidden: int
     channels: int
     """0: no extractor."""
-    cell: CellName
+    parts: int
+    """P of a state: 2 for an LSTM."""
 
 
 def pack_tier(weights: Weights, model: ModelConfig, tier: int, bins: int, *, bfloat16: bool) -> PackedTier:
@@ -157,7 +158,7 @@ class _Packer:
             hidden=self._tier.hidden,
             central_hidden=self._tier.centralized_hidden,
             channels=channels,
-            cell=self._model.cell,
+            parts=2 if self._model.cell == "lstm" else 1,
         )
 
     def _pack_centralized(self, rnns: list[Rnn], fixed: dict[str, int]) -> list[Matrix]:

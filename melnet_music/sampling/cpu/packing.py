@@ -31,11 +31,6 @@ def to_bfloat16(values: Float32Array) -> NDArray[np.uint16]:
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 
 
-def from_bfloat16(halves: NDArray[np.uint16]) -> Float32Array:
-    """The inverse of `to_bfloat16`, exactly."""
-    return (halves.astype(np.uint32) << 16).view(np.float32)
-
-
 def _bfloat16_lines(lines: Float32Array) -> NDArray[np.uint16]:
     """``[..., 16]``: with less than 16 lanes, two vectors interleaved, to be parted by a shift and a mask."""
     halves, lanes = to_bfloat16(lines), TARGET.lanes

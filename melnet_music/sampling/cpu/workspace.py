@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.sampling.cpu.barrier import SYNC_WORDS
-from melnet_music.sampling.cpu.gates import GATES
 from melnet_music.sampling.cpu.packed_tier import PackedTier, aligned_zeros
 from melnet_music.sampling.cpu.packing import Float32Array
 from melnet_music.sampling.cpu.recurrence import scratch_floats
@@ -31,7 +30,6 @@ class Workspace:
         self.packed, self.frames, self.threads, self._priming = packed, frames, threads, priming
         self._arena, self._p = _lay_out(packed, frames, frames if priming else 1, threads)
         self._sync = np.zeros(SYNC_WORDS, np.int64)
-        self._parts = 2 if packed.cell == "lstm" else 1
         self.frame_seconds = _FRAME_SECONDS
         """How long a frame took to draw when last measured."""
 
@@ -43,17 +41,17 @@ class Workspace:
         self._grid(p.own, p.bins)[:] = state.previous[0]
         if state.extractor is not None:
             self._fill_state(p.extractor_state, state.extractor[:, 0], p.hidden)
-        size = self._parts * p.bins * p.hidden
+        size = self.packed.parts * p.bins * p.hidden
         for layer, part in enumerate(state.time_delayed):
             self._fill_state(p.time_state + layer * size, part[:, 0], p.hidden)
         for layer, part in enumerate(state.centralized):
-            self._fill_state(p.central_state + layer * self._parts * p.central_hidden, part, p.central_hidden)
+            self._fill_state(p.central_state + layer * self.packed.parts * p.central_hidden, part, p.central_hidden)
         assert packed.central_hidden or not state.centralized
 
     def state(self, frames: int) -> State:
         """A copy of the state after ``frames`` frames."""
         p, packed = self._p, self.packed
-        size, parts = self._parts * p.bins * p.hidden, self._parts
+        size, parts = self.packed.parts * p.bins * p.hidden, self.packed.parts
         return TierState(
             previous=self._grid(p.own + frames * p.bins, 1, p.bins).copy(),
             extractor=self._read_state(p.extractor_state, p.bins, p.hidden, packed.hidden) if packed.channels else None,
@@ -142,17 +140,16 @@ class Workspace:
         self._grid(place, parts, rows, width)[:, :, :hidden] = state
 
     def _read_state(self, place: int, rows: int, width: int, hidden: int) -> NDArray[Any]:
-        return self._grid(place, self._parts, rows, width)[:, None, :, :hidden].copy()
+        return self._grid(place, self.packed.parts, rows, width)[:, None, :, :hidden].copy()
 
 
 def _lay_out(packed: PackedTier, frames: int, frames_at_once: int, threads: int) -> tuple[Float32Array, Any]:
     """An arena, and where everything is in it."""
     p, room = packed.places, _Room(len(packed.constants))
-    parts = 2 if packed.cell == "lstm" else 1
-    bins, hidden, width = p.bins, p.hidden, p.gates * p.hidden
+    parts, bins, hidden, width = packed.parts, p.bins, p.hidden, p.gates * p.hidden
     grid, at_once = frames * bins * hidden, frames_at_once * bins * hidden
     widest = max(hidden, p.central_hidden)
-    step = scratch_floats(widest, GATES[packed.cell])
+    step = scratch_floats(widest, p.gates)
     extracted = bool(packed.channels)
     placed = p._replace(
         own=room.take((1 + frames) * bins),
