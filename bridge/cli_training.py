@@ -1,8 +1,7 @@
-"""Subcommands that make models: make-data, train, evaluate."""
+"""The subcommand train."""
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from argparse import ArgumentParser, Namespace
@@ -11,49 +10,11 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from bridge.subcommand import DEFAULT_ENGINE, DEFAULT_PRESET, Subcommand
+from bridge.subcommand import Subcommand
 
 if TYPE_CHECKING:
     from melnet_music.config import PresetConfig
     from melnet_music.training.train import TierProgress
-
-
-def _add_make_data_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where the recordings go")
-    parser.add_argument("--kind", default="piano", help="kind of music (%(default)s)")
-    parser.add_argument("--hours", type=float, default=4.0, help="how much music (%(default)g)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same music (%(default)s)")
-    parser.add_argument("--processes", type=int, default=2, help="at work side by side (%(default)s)")
-    parser.add_argument("--soundfont", type=Path, help="SoundFont file to render with (found by itself)")
-    parser.add_argument("--json", action="store_true", help="print the totals as JSON")
-
-
-def _make_data(arguments: Namespace) -> int:
-    from melnet_music.training.make_data import make_data
-
-    with tqdm(unit="work", desc="make-data", disable=arguments.json) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        made = make_data(
-            arguments.folder,
-            kind=arguments.kind,
-            hours=arguments.hours,
-            seed=arguments.seed,
-            processes=arguments.processes,
-            soundfont=arguments.soundfont,
-            progress=progress,
-        )
-    totals = {"works": len(made.works), "hours": made.seconds / 3600, "notes": made.notes, "digest": made.digest}
-    if arguments.json:
-        sys.stdout.write(json.dumps(totals) + "\n")
-    else:
-        sys.stdout.write(
-            f"{arguments.folder}: {totals['works']} works, {totals['hours']:.2f} h, digest {made.digest[:16]}\n"
-        )
-    return 0
 
 
 def _add_train_arguments(parser: ArgumentParser) -> None:
@@ -121,46 +82,4 @@ def _chosen_tiers(numbers: list[int] | None, config: PresetConfig) -> list[int]:
     return [number - 1 for number in numbers] if numbers else list(range(count))
 
 
-def _add_evaluate_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("preset", nargs="?", default=DEFAULT_PRESET, help="name or folder of a preset (%(default)s)")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings, as from make-data")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where table and pictures go")
-    parser.add_argument("--pictures", type=int, default=3, help="continuations to draw (%(default)s)")
-    parser.add_argument("--engine", default=DEFAULT_ENGINE, help="sampling engine (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
-
-
-def _evaluate(arguments: Namespace) -> int:
-    from melnet_music.instrument import Instrument
-    from melnet_music.training.evaluate import evaluate
-
-    instrument = Instrument.load(arguments.preset, engine=arguments.engine)
-    with tqdm(desc="evaluate", bar_format="{desc} |{bar}| {n} of {total}") as bar:
-
-        def progress(what: str, done: int, total: int) -> None:
-            bar.set_description(what)
-            bar.total = total
-            bar.update(done - bar.n)
-
-        rows = evaluate(
-            instrument,
-            arguments.data,
-            arguments.out,
-            pictures=arguments.pictures,
-            seed=arguments.seed,
-            progress=progress,
-        )
-    names = [*rows[0].model, *rows[0].baselines]
-    lines = ["nats a bin, all / loud bins; less is better", "tier  " + "  ".join(f"{name:>18}" for name in names)]
-    for row in rows:
-        cells = [f"{nats:+.3f} / {loud:+.3f}" for nats, loud in [*row.model.values(), *row.baselines.values()]]
-        lines.append(f"{row.tier:4}  " + "  ".join(f"{cell:>18}" for cell in cells))
-    sys.stdout.write("\n".join(lines) + f"\n{arguments.out}: likelihood.json and {arguments.pictures} continuations\n")
-    return 0
-
-
-SUBCOMMANDS = (
-    Subcommand("make-data", "Compose and render music to train on", _add_make_data_arguments, _make_data),
-    Subcommand("train", "Train a preset's model", _add_train_arguments, _train),
-    Subcommand("evaluate", "Measure a preset on held-out music", _add_evaluate_arguments, _evaluate),
-)
+SUBCOMMANDS = (Subcommand("train", "Train a preset's model", _add_train_arguments, _train),)

@@ -15,7 +15,7 @@ SOURCES = sorted([*(ROOT / "bridge").rglob("*.py"), *(ROOT / "melnet_music").rgl
 ONLY_IMPORTER = {
     "sounddevice": {"bridge/audio.py"},
     "pythonosc": {"bridge/osc.py"},
-    "mido": {"bridge/midi.py", "melnet_music/training/make_data.py"},
+    "mido": {"bridge/midi.py", "melnet_music/composing/make_data.py"},
     "multiprocessing.shared_memory": {"bridge/ring.py", "bridge/playout.py"},
 }
 
@@ -86,8 +86,9 @@ LAYERS = [
     {"preset", "vocoders", "seam", "tape", "resample"},
     {"sampling", "audio_file"},
     {"instrument"},
-    {"offline", "bench"},
+    {"offline", "bench", "composing"},
     {"training"},
+    {"evaluation"},
 ]
 """Modules and packages of `melnet_music`; each imports from the layers before its own and from its own package."""
 

@@ -19,8 +19,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from melnet_music.training import render
-from melnet_music.training.compose import (
+from melnet_music.composing import render
+from melnet_music.composing.compose import (
     HIGHEST_PITCH,
     LONGEST_SECONDS,
     LOWEST_PITCH,
@@ -29,10 +29,10 @@ from melnet_music.training.compose import (
     Work,
     compose,
 )
-from melnet_music.training.harmony import MOVES, Cadence, Key, chord, voice, walk
-from melnet_music.training.make_data import Manifest, make_data, split_of
-from melnet_music.training.perform import PerformedNote, perform
-from melnet_music.training.render import SAMPLE_RATE_HZ, TAIL_SECONDS, Renderer, find_soundfont
+from melnet_music.composing.harmony import MOVES, Cadence, Key, chord, voice, walk
+from melnet_music.composing.make_data import Manifest, make_data, split_of
+from melnet_music.composing.perform import PerformedNote, perform
+from melnet_music.composing.render import SAMPLE_RATE_HZ, TAIL_SECONDS, Renderer, find_soundfont
 
 TWO_WORKS_HOURS = 0.04
 ONSET_TOLERANCE_SECONDS = 0.010

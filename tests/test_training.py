@@ -25,25 +25,16 @@ from melnet_music.config import (
     parse_preset_config,
     read_preset_config,
 )
+from melnet_music.evaluation.baselines import baseline_nats
 from melnet_music.mel import log_mel
 from melnet_music.model import MelNet
 from melnet_music.notes import PARTIALS, Note, note_map
 from melnet_music.preset import CONFIG_FILE, find_preset, load_preset, write_weights
 from melnet_music.tiers import decompose
-from melnet_music.training.baselines import baseline_nats
+from melnet_music.training.clips import Clips
 from melnet_music.training.features import Work, bin_statistics, load_works
-from melnet_music.training.train import (
-    EXCERPT_FRAMES,
-    Clips,
-    TierProgress,
-    clip_length,
-    collect_weights,
-    excerpts,
-    held_out_nats,
-    learning_rate,
-    train,
-    train_tier,
-)
+from melnet_music.training.held_out import EXCERPT_FRAMES, excerpts, held_out_nats
+from melnet_music.training.train import TierProgress, clip_length, collect_weights, learning_rate, train, train_tier
 
 SOUND = {
     "sample_rate_hz": 8000,

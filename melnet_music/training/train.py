@@ -11,7 +11,7 @@ import logging
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,19 +20,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.config import PresetConfig, TierTraining
 from melnet_music.model import MelNet
-from melnet_music.notes import note_map
-from melnet_music.tiers import decompose
-from melnet_music.training.features import Work, bin_statistics, load_works
+from melnet_music.training.clips import Clips
+from melnet_music.training.features import bin_statistics, load_works
+from melnet_music.training.held_out import held_out_nats
 
 log = logging.getLogger(__name__)
-
-LOUD_MAGNITUDE = 1e-2
-"""Bins above this mel magnitude count as loud: most of the others are background."""
-EXCERPT_FRAMES = 512
-EXCERPTS = 24
 
 
 @dataclass(frozen=True)
@@ -47,114 +41,6 @@ class TierProgress:
     """Mean over the steps since the last line, nats a bin of ln magnitude; not a number if all were left out."""
     valid_nats: float | None = None
     valid_loud_nats: float | None = None
-
-
-@dataclass(frozen=True)
-class Example:
-    """A batch of clips for one tier."""
-
-    own: Tensor
-    """``[B, T_g, F_g]``, the bins to learn."""
-    channels: Tensor
-    """``[B, T_g, F_g, C]``."""
-    weight: Tensor
-    """``[B, T_g, F_g]``, 0 where the value was given away as a known future."""
-    chunk: int | None
-    """In the tier's own frames."""
-
-
-class Clips:
-    """Draws training clips: where from, how long, and what is known besides the past."""
-
-    def __init__(self, works: list[Work], config: PresetConfig, model: MelNet, tier: int, seed: int) -> None:
-        self.works, self.config, self.model, self.tier = works, config, model, tier
-        self.random = np.random.default_rng([seed, tier])
-
-    def draw(self, batch: int, frames: int) -> Example:
-        """A batch of clips of ``frames`` full-grid frames, one chunk length and kind of conditioning for all."""
-        training, random = self.config.training, self.random
-        places = np.array([max(len(work.log_mel) - frames + 1, 0) for work in self.works], float)
-        if not places.any():
-            raise ValueError(f"every training recording is shorter than a clip of {frames} frames; set clip_frames")
-        picks = random.choice(len(self.works), batch, p=places / places.sum())
-        starts = [int(random.integers(len(self.works[pick].log_mel) - frames + 1)) for pick in picks]
-        clips = [
-            torch.from_numpy(self.works[p].log_mel[s : s + frames].copy()) for p, s in zip(picks, starts, strict=True)
-        ]
-        x = self.model.normalise(torch.stack(clips))
-        chunk_frames = random.choice([*training.chunk_frames, 0]).item() or None
-        mask = None
-        if self.config.model.future_conditioning and random.random() < training.future_probability:
-            mask = torch.zeros(batch, frames)
-            mask[:, int(random.integers(frames // 4, frames)) :] = 1.0
-            chunk_frames = None  # a gap is filled as one chunk, so that all of it sees the future
-        notes = None
-        if self.config.model.note_conditioning and random.random() < training.notes_probability:
-            drawn = [self._notes(self.works[p], s, frames) for p, s in zip(picks, starts, strict=True)]
-            notes = torch.from_numpy(np.stack(drawn))
-        return self.example(x, Conditioning(None if mask is None else x, mask, notes), chunk_frames)
-
-    def example(self, x: Tensor, known: Conditioning[Tensor], chunk_frames: int | None) -> Example:
-        """What the tier learns from clips ``x [B, T, M]`` normalised."""
-        own = decompose(x, self.config.model)
-        channels = self.model.channels(own[: self.tier], known, *x.shape[:2])[-1]
-        weight = torch.ones_like(own[self.tier])
-        if known.future_mask is not None:
-            weight = 1 - decompose(known.future_mask.unsqueeze(-1).expand_as(x), self.config.model)[self.tier]
-        return Example(own[self.tier], channels, weight, self.model.tier_chunk(self.tier, chunk_frames))
-
-    def _notes(self, work: Work, start: int, frames: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        sound = self.config.sound
-        span = start / sound.frames_per_second, (start + frames) / sound.frames_per_second
-        return note_map(work.notes_between(*span), start, frames, sound)
-
-    def noise(self, example: Example, tier: TierTraining) -> tuple[Example, Tensor | None]:
-        """Exposure noise: the example with noisy coarse values, and noise for the past, half of the time each."""
-        channels, past = example.channels, None
-        if self.tier and tier.coarse_noise and self.random.random() < 0.5:
-            sigma = self.random.uniform(0, tier.coarse_noise)
-            channels = channels.clone()
-            channels[..., 0] += sigma * self._normal(example.own)
-        if tier.past_noise and self.random.random() < 0.5:
-            past = self.random.uniform(0, tier.past_noise) * self._normal(example.own)
-        return Example(example.own, channels, example.weight, example.chunk), past
-
-    def _normal(self, like: Tensor) -> Tensor:
-        return torch.from_numpy(self.random.standard_normal(like.shape, dtype=np.float32))
-
-
-def excerpts(works: list[Work], model: MelNet, count: int = EXCERPTS) -> Iterator[Tensor]:
-    """Held-out clips ``[1, T, M]`` normalised, spread over all works: always the same ones.
-
-    Raises:
-        ValueError: no work is long enough.
-    """
-    spans = [
-        (work, start) for work in works for start in range(0, len(work.log_mel) - EXCERPT_FRAMES + 1, EXCERPT_FRAMES)
-    ]
-    if not spans:
-        raise ValueError(f"no held-out recording has {EXCERPT_FRAMES} frames; add a longer one")
-    for work, start in spans[:: max(1, len(spans) // count)][:count]:
-        yield model.normalise(torch.from_numpy(work.log_mel[start : start + EXCERPT_FRAMES].copy())).unsqueeze(0)
-
-
-@torch.no_grad()
-def held_out_nats(model: MelNet, tier: int, works: list[Work], chunk_frames: int | None) -> tuple[float, float]:
-    """Negative log-likelihood of held-out excerpts, past known and nothing else.
-
-    Returns:
-        nats a bin in ln magnitude over all bins of the tier, and over its loud bins.
-    """
-    log_deviation = decompose(model.deviation.log().expand(1, EXCERPT_FRAMES, -1), model.config)[tier]
-    totals = np.zeros(4)
-    for x in excerpts(works, model):
-        own = decompose(x, model.config)
-        channels = model.channels(own[:tier], NOTHING_KNOWN, *x.shape[:2])[-1]
-        mixed, _ = model.tier(tier)(own[tier], channels, chunk=model.tier_chunk(tier, chunk_frames))
-        nats = log_deviation - mixed.log_prob(own[tier])
-        loud = decompose(model.denormalise(x), model.config)[tier] > math.log(LOUD_MAGNITUDE)
-        totals += [nats.sum().item(), nats.numel(), nats[loud].sum().item(), int(loud.sum())]
-    return float(totals[0] / totals[1]), float(totals[2] / max(totals[3], 1))
 
 
 def learning_rate(peak: float, step: int, fraction: float, warmup_steps: int, final_rate: float) -> float:

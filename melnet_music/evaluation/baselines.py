@@ -18,7 +18,7 @@ from torch import Tensor
 from melnet_music.model import MelNet
 from melnet_music.tiers import assemble, decompose
 from melnet_music.training.features import Work
-from melnet_music.training.train import LOUD_MAGNITUDE, excerpts
+from melnet_music.training.held_out import LOUD_MAGNITUDE, excerpts
 
 Values = npt.NDArray[np.float64]
 FITTED_FRAMES = 40_000

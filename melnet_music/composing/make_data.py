@@ -25,9 +25,9 @@ from typing import Any, Literal
 import numpy as np
 import soundfile
 
-from melnet_music.training.compose import compose
-from melnet_music.training.perform import PerformedNote, perform
-from melnet_music.training.render import (
+from melnet_music.composing.compose import compose
+from melnet_music.composing.perform import PerformedNote, perform
+from melnet_music.composing.render import (
     SAMPLE_RATE_HZ,
     TAIL_SECONDS,
     Renderer,

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from melnet_music.audio_file import AudioClip, read_audio, write_audio
+from melnet_music.evaluation.baselines import baseline_nats
 from melnet_music.instrument import Instrument, TakeRequest
 from melnet_music.mel import log_mel
-from melnet_music.training.baselines import baseline_nats
 from melnet_music.training.features import load_works
-from melnet_music.training.train import held_out_nats
+from melnet_music.training.held_out import held_out_nats
 
 PROMPT_SECONDS = 5.0
 SHOWN_SECONDS = 7.0

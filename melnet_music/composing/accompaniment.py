@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from melnet_music.training.harmony import Chord, Voicing
+from melnet_music.composing.harmony import Chord, Voicing
 
 Role = Literal["melody", "inner", "bass"]
 

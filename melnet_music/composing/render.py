@@ -15,7 +15,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from melnet_music.training.perform import PerformedNote
+from melnet_music.composing.perform import PerformedNote
 
 SAMPLE_RATE_HZ = 22050
 TAIL_SECONDS = 1.5

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from melnet_music.training import accompaniment
-from melnet_music.training.accompaniment import Figure, ScoreNote
-from melnet_music.training.harmony import Cadence, Chord, Key, Voicing, choose_inversions, chord, voice, walk
-from melnet_music.training.melody import PHRASE_BARS, Melodist, MelodyNote, Motive, draw_motive, ornament
+from melnet_music.composing import accompaniment
+from melnet_music.composing.accompaniment import Figure, ScoreNote
+from melnet_music.composing.harmony import Cadence, Chord, Key, Voicing, choose_inversions, chord, voice, walk
+from melnet_music.composing.melody import PHRASE_BARS, Melodist, MelodyNote, Motive, draw_motive, ornament
 
 LOWEST_PITCH, HIGHEST_PITCH = 21, 108
 SHORTEST_SECONDS, LONGEST_SECONDS = 45.0, 140.0

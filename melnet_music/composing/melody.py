@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from melnet_music.training.harmony import Chord
+from melnet_music.composing.harmony import Chord
 
 # Meter -> rhythms of one bar in beats (quarter notes). 6/8 is written as three beats in two dotted pulses.
 _RHYTHMS: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
