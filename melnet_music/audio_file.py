@@ -95,7 +95,7 @@ def read_audio(path: Path) -> AudioClip:
         raise ValueError(f"{path} cannot be read as audio: {error}") from None
     if len(clip.samples) < declared:
         raise ValueError(f"{path} is cut short: {declared} samples declared, {len(clip.samples)} readable")
-    _check_declared_size(path, header)
+    check_declared_size(path, header)
     if len(clip.samples) == 0:
         raise ValueError(f"{path} holds no samples")
     finite = np.isfinite(clip.samples)
@@ -144,7 +144,7 @@ def write_audio(path: Path, clip: AudioClip) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _check_declared_size(path: Path, header: str) -> None:
+def check_declared_size(path: Path, header: str) -> None:
     # libsndfile reads what there is and only notes the difference in its log.
     wrong = re.search(r"^ ?(?:data|SSND)\s*:\s*(\S+) \(should be (\d+)\)", header, re.MULTILINE)
     if wrong and int(wrong[1], 0) not in _STREAMED_SIZES and int(wrong[1], 0) > int(wrong[2]):

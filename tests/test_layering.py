@@ -15,7 +15,7 @@ SOURCES = sorted([*(ROOT / "bridge").rglob("*.py"), *(ROOT / "melnet_music").rgl
 ONLY_IMPORTER = {
     "sounddevice": {"bridge/audio.py"},
     "pythonosc": {"bridge/osc.py"},
-    "mido": {"bridge/midi.py", "melnet_music/composing/make_data.py"},
+    "mido": {"bridge/midi.py", "melnet_music/composing/make_data.py", "melnet_music/midi_file.py"},
     "multiprocessing.shared_memory": {"bridge/ring.py", "bridge/playout.py"},
 }
 
@@ -79,8 +79,9 @@ def test_the_daemon_process_does_not_start_portaudio_or_torch() -> None:
 LAYERS = [
     {"config", "arrays"},
     {"tiers", "tier_state", "mel_scale"},
-    {"conditioning", "scan", "mel", "notes"},
-    {"parameters", "cells", "mixture"},
+    {"conditioning", "scan_cuda", "mel", "notes"},
+    {"parameters", "scan", "mixture", "midi_file"},
+    {"cells"},
     {"stacks"},
     {"model"},
     {"preset", "vocoders", "seam", "tape", "resample"},

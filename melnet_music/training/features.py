@@ -1,96 +1,169 @@
-"""Recordings as training examples: log-mel frames and notes, cached beside the data."""
+"""Recordings as training examples: log-mel frames, notes and sound."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import parent_process
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.audio_file import read_audio
 from melnet_music.config import SoundConfig
-from melnet_music.mel import log_mel
 from melnet_music.notes import Note
+from melnet_music.training.feature_cache import SHORTEST_SECONDS, Features, load_features
+from melnet_music.training.mono_audio import AudioPart
+from melnet_music.training.note_table import NoteTable
+from melnet_music.training.recordings import (
+    SPLITS,
+    Recording,
+    Split,
+    can_be_split_whole,
+    find_recordings,
+    splits_by_hash,
+    splits_in_time,
+)
+
+log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Work:
-    """One recording."""
+    """One recording, or the part of it that belongs to a split. Times count from its start."""
 
     name: str
     log_mel: npt.NDArray[np.float32]
-    """``[T, M]``, memory-mapped."""
-    notes: list[Note]
+    """``[T, M]``, memory-mapped. Frame t is centred on second ``t / frames_per_second``."""
+    notes: Sequence[Note]
     """In order of onset; empty where unknown."""
+    audio: AudioPart | None = None
+    """None for frames that come from no file."""
 
     def notes_between(self, start_s: float, stop_s: float) -> list[Note]:
         """Notes that sound anywhere in the span."""
+        if isinstance(self.notes, NoteTable):
+            return list(self.notes.between(start_s, stop_s))
         return [note for note in self.notes if note.end_s > start_s and note.onset_s < stop_s]
+
+    def read_audio(self, start_s: float, stop_s: float) -> npt.NDArray[np.float32]:
+        """That part of its sound, or up to its end: mono float32[n] at the rate of the sound settings.
+
+        Raises:
+            ValueError: the span is not in the work, the work has no sound, or its file cannot be read any more.
+        """
+        if self.audio is None:
+            raise ValueError(f"{self.name} has frames only, no sound to read")
+        return self.audio.read(start_s, stop_s)
 
 
 def load_works(
-    data: Path, split: str, sound: SoundConfig, progress: Callable[[int, int], None] | None = None
+    data: Path,
+    split: Split,
+    sound: SoundConfig,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    processes: int = 1,
 ) -> list[Work]:
-    """The recordings of one split of a data folder, as written by ``make-data``.
+    """The recordings of one split of a folder, ordered by name.
+
+    The folder may be one from ``make-data``, MAESTRO, or any folder with recordings: see `find_recordings`. Where it
+    says nothing of splits, three recordings or more are split by a hash of their names (`splits_by_hash`); fewer are
+    cut in time (`splits_in_time`). What cannot be used is named in a warning and left out: unreadable, empty,
+    shorter than a second, silent, or with samples that are no numbers. Of a damaged file all is used that can be read.
 
     Args:
-        progress: called with (done, total).
+        progress: called with (recordings read, all).
+        processes: so many read side by side what is not in the cache yet.
 
     Raises:
-        ValueError: no recordings there.
+        ValueError: no such split, no recordings for it, or nowhere to keep the features.
     """
-    folder = data / split
-    paths = sorted(folder.glob("*.flac"))
-    if not paths:
-        raise ValueError(
-            f"no recordings for {split!r}: looked for *.flac in {folder}; melnet-music make-data {data} makes some"
+    if split not in SPLITS:
+        raise ValueError(f"no split {split!r}, expected one of {', '.join(SPLITS)}")
+    found = find_recordings(data)
+    wanted = [recording for recording in found.recordings if recording.split in (split, None)]
+    if not wanted:
+        raise ValueError(f"no recordings for {split!r}: looked for {found.looked_for}; {found.remedy}")
+    loaded = load_features(wanted, data, sound, processes=processes, progress=progress)
+    pairs = list(zip(wanted, loaded, strict=True))
+    # Of a folder without splits all recordings are read for each: once is enough to complain.
+    _warn(pair for pair in pairs if (pair[0].split or "train") == split)
+    usable = [(recording, features) for recording, features in pairs if not features.unusable]
+    if not usable:
+        raise ValueError(f"no recordings for {split!r}: none of the {len(pairs)} in {data} can be used; add others")
+    names = {recording.name for recording, _ in usable if recording.split is None}
+    if names and not can_be_split_whole(len(names)):
+        log.info(
+            "%s has %d recording(s), each is split in time: 80 %% train, 10 %% valid, 10 %% test", data, len(names)
         )
-    cache = data / f"log-mel-{_digest(sound)}" / split
-    cache.mkdir(parents=True, exist_ok=True)
-    works = []
-    for done, path in enumerate(paths):
-        if progress:
-            progress(done, len(paths))
-        works.append(Work(path.stem, _features(path, cache, sound), _notes(path.with_suffix(".notes.csv"))))
-    return works
-
-
-def _digest(sound: SoundConfig) -> str:
-    return hashlib.sha256(sound.model_dump_json().encode()).hexdigest()[:12]
-
-
-def _features(path: Path, cache: Path, sound: SoundConfig) -> npt.NDArray[np.float32]:
-    cached = cache / f"{path.stem}.npy"
-    if not cached.exists():
-        frames = log_mel(read_audio(path).mono_at(sound.sample_rate_hz), sound)
-        part = cached.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.save(file, frames)
-        part.replace(cached)  # another process may be doing the same: either result will do
-    mapped: npt.NDArray[np.float32] = np.load(cached, mmap_mode="r")
-    return mapped
-
-
-def _notes(path: Path) -> list[Note]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = csv.DictReader(file)
-        notes = [
-            Note(float(r["onset_s"]), float(r["sounding_end_s"]), int(r["pitch"]), int(r["velocity"])) for r in rows
-        ]
-    return sorted(notes, key=lambda note: note.onset_s)
+        return _parts(usable, split, sound)
+    if names:
+        splits = splits_by_hash(names)
+        log.info("%s has no folders train, valid and test: a hash of their names splits the recordings", data)
+        usable = [pair for pair in usable if splits[pair[0].name] == split]
+    return [
+        Work(recording.name, features.log_mel, features.notes, _audio(recording, features, sound))
+        for recording, features in usable
+    ]
 
 
 def bin_statistics(
-    works: list[Work], deviation_floor_nats: float
+    works: Sequence[Work], deviation_floor_nats: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mean and standard deviation of every mel bin, ``[M]`` each, over every fifth frame of the works."""
-    frames = np.concatenate([work.log_mel[::5] for work in works]).astype(np.float64)
-    deviation = np.maximum(frames.std(0), deviation_floor_nats)
-    return frames.mean(0).astype(np.float32), deviation.astype(np.float32)
+    """Mean and standard deviation of every mel bin, ``[M]`` each, over every fifth frame of each work.
+
+    The same whatever the order of the works: their sums are added without rounding.
+    """
+    counts, means, squares = [], [], []
+    for work in works:
+        frames = work.log_mel[::5].astype(np.float64)
+        counts.append(len(frames))
+        means.append(frames.mean(0))
+        squares.append(((frames - means[-1]) ** 2).sum(0))
+    count = np.array(counts)[:, None]
+    mean = _exact_sum(count * np.array(means)) / count.sum()
+    variance = _exact_sum(np.array(squares) + count * (np.array(means) - mean) ** 2) / count.sum()
+    return mean.astype(np.float32), np.maximum(np.sqrt(variance), deviation_floor_nats).astype(np.float32)
+
+
+def _exact_sum(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.array([math.fsum(column) for column in rows.T])
+
+
+def _parts(pairs: Sequence[tuple[Recording, Features]], split: Split, sound: SoundConfig) -> list[Work]:
+    works = []
+    for recording, features in pairs:
+        whole = _audio(recording, features, sound)
+        start_s, stop_s = splits_in_time(whole.seconds, sound.window_samples / sound.sample_rate_hz)[split]
+        first, stop = math.ceil(start_s * sound.frames_per_second), math.floor(stop_s * sound.frames_per_second)
+        start_s, seconds = first / sound.frames_per_second, (stop - first) / sound.frames_per_second
+        if seconds < SHORTEST_SECONDS:
+            continue
+        notes = features.notes.between(start_s, start_s + seconds).earlier(start_s)
+        works.append(
+            Work(recording.name, features.log_mel[first:stop], notes, replace(whole, start_s=start_s, seconds=seconds))
+        )
+    if not works:
+        raise ValueError(
+            f"no recordings for {split!r}: fewer than three are split in time, and {pairs[0][0].audio} is too short "
+            "for that; add recordings"
+        )
+    return works
+
+
+def _audio(recording: Recording, features: Features, sound: SoundConfig) -> AudioPart:
+    seconds = len(features.log_mel) / sound.frames_per_second
+    return AudioPart(recording.audio, 0.0, seconds, sound.sample_rate_hz)
+
+
+def _warn(pairs: Iterable[tuple[Recording, Features]]) -> None:
+    # Processes that train side by side load what the one that started them has loaded, and complained of, already.
+    level = logging.WARNING if parent_process() is None else logging.DEBUG
+    for recording, features in pairs:
+        if features.unusable:
+            log.log(level, "%s %s; left out", recording.audio, features.unusable)
+        for remark in features.remarks:
+            log.log(level, "%s %s", recording.audio, remark)
