@@ -1,13 +1,16 @@
 """The minGRU recurrence over a whole axis at once.
 
 ``h[s] = h[s-1] + z[s] * (c[s] - h[s-1])``: a convex step from the old state to the candidate (Feng et al. 2024,
-arXiv 2410.01201, equation for minGRU). Two forms of the same sum: a compiled loop for float32 on a CPU, and
-recursive doubling in torch (log2 S passes) for every other device and precision. A test holds them together.
+arXiv 2410.01201, equation for minGRU). Three forms of the same sum: a compiled loop on a CPU, a Triton kernel on CUDA
+(`melnet_music.scan_cuda`), and recursive doubling in torch (log2 S passes) for every other device and for float64.
+Tests hold them together.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numba
@@ -29,9 +32,20 @@ def scan(z: Tensor, candidate: Tensor, initial: Tensor, dim: int, reverse: bool 
     Returns:
         All states, the shape of ``z``.
     """
+    if z.dtype in (torch.bfloat16, torch.float16) and not (z.is_cuda and _triton_is_there()):
+        return scan(z.float(), candidate.float(), initial.float(), dim, reverse).to(z.dtype)
     if z.device.type == "cpu" and z.dtype == torch.float32:
         return _CompiledScan.apply(z, candidate, initial, dim, reverse)  # type: ignore[no-any-return, no-untyped-call]
+    if z.is_cuda and z.dtype != torch.float64 and _triton_is_there():
+        from melnet_music.scan_cuda import CudaScan
+
+        return CudaScan.apply(z, candidate, initial, dim, reverse)  # type: ignore[no-any-return, no-untyped-call]
     return _doubling_scan(z, candidate, initial, dim, reverse)
+
+
+@cache
+def _triton_is_there() -> bool:
+    return find_spec("triton") is not None
 
 
 def _doubling_scan(z: Tensor, candidate: Tensor, initial: Tensor, dim: int, reverse: bool) -> Tensor:
