@@ -25,7 +25,7 @@ class Conditioning(Generic[Array]):
     future_mask: Array | None = None
     """``[B, T]``, 1 in known future frames, else 0."""
     notes: Array | None = None
-    """``[B, T, M, 2]``: notes sounding, notes starting, on the mel bins of their partials, 0..1."""
+    """``[B, T, M, 2]``: notes sounding, notes starting, as `melnet_music.notes.note_map` draws them; 0: not known."""
 
     def frames(self, start: int, stop: int) -> Conditioning[Array]:
         """The same for frames ``start`` to ``stop``."""

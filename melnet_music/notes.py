@@ -13,6 +13,8 @@ from melnet_music.mel_scale import mel_frequencies
 
 PARTIALS = 4
 """A note is drawn on the bins of its first partials, each at the strength 1 / its number."""
+KNOWN_SILENCE = -0.25
+"""Drawn where it is known that nothing sounds. A model sees 0 where notes are not known: a rest is not that."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,11 @@ def note_map(notes: list[Note], start_frame: int, frames: int, sound: SoundConfi
     """Draw notes on frames ``start_frame`` to ``start_frame + frames``.
 
     Returns:
-        ``[T, M, 2]``: strength of notes sounding in the frame, and of notes starting in it (scaled by velocity).
+        ``[T, M, 2]``: strength of notes sounding in the frame, `KNOWN_SILENCE` where there is none; and of notes
+        starting in it (scaled by velocity), else 0.
     """
     drawn = np.zeros((frames, sound.mel_bins, 2), np.float32)
+    drawn[..., 0] = KNOWN_SILENCE
     bins = _partial_bins(sound)
     for note in notes:
         onset = round(note.onset_s * sound.frames_per_second) - start_frame
