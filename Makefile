@@ -38,7 +38,7 @@ $(VENV)/play.stamp: pyproject.toml constraints.txt
 
 $(VENV)/test.stamp: $(VENV)/play.stamp
 	$(call install_missing,$(TEST_PACKAGES))
-	$(PIP_INSTALL) -e '.[midi,data,test]'
+	$(PIP_INSTALL) -e '.[midi,data,train,test]'
 	@touch $@
 
 # Without apt-get it says so and goes on: sounddevice brings PortAudio along for macOS and Windows. jackd2 would

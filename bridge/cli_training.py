@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from argparse import ArgumentParser, Namespace
@@ -13,32 +14,59 @@ from tqdm import tqdm
 from bridge.subcommand import Subcommand
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from melnet_music.config import PresetConfig
-    from melnet_music.training.train import TierProgress
+    from melnet_music.training.curve import TierProgress
+    from melnet_music.training.tier_run import RunPlan
 
 
 def _add_train_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("preset", help="name or folder of the preset to train: its preset.toml says what and how")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings, as from make-data")
+    parser.add_argument(
+        "preset", nargs="?", help="name or folder of the preset to train: its preset.toml says what and how"
+    )
+    parser.add_argument("--from", dest="start", metavar="PRESET", help="start from this preset's weights (fine-tuning)")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings, yours or from make-data")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="becomes a preset folder to play from")
     parser.add_argument("--tiers", type=int, nargs="+", metavar="N", help="only these tiers, from 1 (all)")
     parser.add_argument("--processes", type=int, default=2, help="tiers trained side by side (%(default)s)")
-    parser.add_argument("--steps", type=int, help="steps of every tier (the preset's minutes)")
+    parser.add_argument(
+        "--device", nargs="+", default=["auto"], metavar="NAME",
+        help="auto, cpu, cuda or cuda:N; the processes take several in turn (%(default)s)",
+    )  # fmt: skip
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, help="of all tiers together, shared out as in the preset")
+    length.add_argument("--steps", type=int, help="steps of every tier (the preset's minutes)")
+    parser.add_argument("--batch", type=int, help="clips of a step (the preset's); shared by torchrun's processes")
+    parser.add_argument("--rate", type=float, help="scales the preset's learning rates (1; 0.3 with --from)")
+    parser.add_argument(
+        "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
+        help="of the matrix products; auto: bfloat16 on CUDA (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--no-samples", action="store_true", help="no sound and pictures for TensorBoard")
     parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
 
 
 def _train(arguments: Namespace) -> int:
     from melnet_music.config import read_preset_config
     from melnet_music.preset import CONFIG_FILE, WEIGHTS_FILE, find_preset, write_weights
-    from melnet_music.training.train import collect_weights, train
+    from melnet_music.training.tier_weights import collect_weights
+    from melnet_music.training.train import train
 
-    folder = find_preset(arguments.preset)
+    if arguments.preset is None and arguments.start is None:
+        raise ValueError("nothing to train: name a preset, or give --from a preset to go on from")
+    folder = find_preset(arguments.preset or arguments.start)
     config = read_preset_config(folder / CONFIG_FILE)
+    start = None if arguments.start is None else _start_weights(arguments.start, config)
     tiers = _chosen_tiers(arguments.tiers, config)
+    leads = os.environ.get("RANK", "0") == "0"
     bars = {
-        tier: tqdm(total=100.0, desc=f"tier {tier + 1}", bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}")
+        tier: tqdm(
+            total=100.0, desc=f"tier {tier + 1}", bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}",
+            disable=not leads,
+        )
         for tier in tiers
-    }
+    }  # fmt: skip
 
     def report(line: TierProgress) -> None:
         bar = bars[line.tier - 1]
@@ -51,25 +79,59 @@ def _train(arguments: Namespace) -> int:
         config,
         arguments.data,
         arguments.out,
-        seed=arguments.seed,
         tiers=tiers,
+        plan=_plan(arguments, config, tiers),
         processes=arguments.processes,
-        steps=arguments.steps,
+        devices=arguments.device,
+        start_from=start,
+        samples=not arguments.no_samples,
         report=report,
     )
     for bar in bars.values():
         bar.close()
-    missing = [
-        t for t in range(1, len(config.model.tiers) + 1) if not (arguments.out / f"tier-{t}.safetensors").exists()
-    ]
-    if missing:
-        sys.stdout.write(f"{arguments.out}: tiers {missing} are still to be trained before it can play\n")
+    if not leads:
         return 0
-    write_weights(arguments.out / WEIGHTS_FILE, collect_weights(arguments.out, config))
-    if (folder / CONFIG_FILE).resolve() != (arguments.out / CONFIG_FILE).resolve():
-        shutil.copy(folder / CONFIG_FILE, arguments.out / CONFIG_FILE)
-    sys.stdout.write(f"{arguments.out}: ready, melnet-music continue IN OUT --preset {arguments.out}\n")
+    out: Path = arguments.out
+    missing = [t for t in range(1, len(config.model.tiers) + 1) if not (out / f"tier-{t}.safetensors").exists()]
+    if missing and start is None:
+        sys.stdout.write(f"{out}: tiers {missing} are still to be trained before it can play\n")
+        return 0
+    write_weights(out / WEIGHTS_FILE, collect_weights(out, config, known=start))
+    if (folder / CONFIG_FILE).resolve() != (out / CONFIG_FILE).resolve():
+        shutil.copy(folder / CONFIG_FILE, out / CONFIG_FILE)
+    sys.stdout.write(f"{out}: ready, melnet-music continue IN OUT --preset {out}\n")
     return 0
+
+
+def _start_weights(preset: str, config: PresetConfig) -> dict[str, Tensor]:
+    from melnet_music.preset import load_preset
+
+    start = load_preset(preset)
+    for part in ("sound", "model"):
+        if getattr(start.config, part) != getattr(config, part):
+            raise ValueError(f"the [{part}] of {preset} is another than that of the preset to train: give one of them")
+    return start.model().state_dict()
+
+
+def _plan(arguments: Namespace, config: PresetConfig, tiers: list[int]) -> RunPlan:
+    from melnet_music.training.tier_run import RunPlan
+    from melnet_music.training.world import choose_device
+
+    for name in ("minutes", "steps", "batch", "rate", "processes"):
+        value = getattr(arguments, name)
+        if value is not None and not value > 0:
+            raise ValueError(f"--{name} is {value:g}, want more than 0")
+    on_cuda = any(choose_device(name).type == "cuda" for name in arguments.device)
+    planned = sum(config.training.tiers[tier].minutes for tier in tiers)
+    return RunPlan(
+        seed=arguments.seed,
+        steps=arguments.steps,
+        length=arguments.minutes / planned if arguments.minutes else 1.0,
+        batch=arguments.batch,
+        rate=arguments.rate or (0.3 if arguments.start else 1.0),
+        mixed_precision=arguments.precision == "bfloat16" or (arguments.precision == "auto" and on_cuda),
+        loaders=4 if on_cuda else 0,
+    )
 
 
 def _chosen_tiers(numbers: list[int] | None, config: PresetConfig) -> list[int]:
@@ -79,7 +141,7 @@ def _chosen_tiers(numbers: list[int] | None, config: PresetConfig) -> list[int]:
     for number in numbers or []:
         if not 1 <= number <= count:
             raise ValueError(f"no tier {number}: the preset has tiers 1 to {count}")
-    return [number - 1 for number in numbers] if numbers else list(range(count))
+    return [number - 1 for number in sorted(set(numbers))] if numbers else list(range(count))
 
 
 SUBCOMMANDS = (Subcommand("train", "Train a preset's model", _add_train_arguments, _train),)

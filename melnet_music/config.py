@@ -126,8 +126,10 @@ class TierTraining(_Strict):
     """How one tier is trained."""
 
     learning_rate: Annotated[float, Field(gt=0)]
+    matrix_rate: Annotated[float, Field(gt=0)] = 5e-3
+    """Learning rate of the matrices from hidden to hidden, where the optimizer is ``muon``."""
     minutes: Annotated[float, Field(gt=0)]
-    """Length of the run when no step count is given."""
+    """Length of the run when no step count is given: of the processor's time on a CPU, of the clock's on a GPU."""
     batch: PositiveInt = 1
     clip_frames: PositiveInt = 256
     """Length of a clip on the full grid. A run starts with a quarter of it, then a half."""
@@ -140,11 +142,15 @@ class TierTraining(_Strict):
 class TrainingConfig(_Strict):
     """Training defaults; the command line may override lengths."""
 
-    optimizer: Literal["adam", "rmsprop"] = "adam"
+    optimizer: Literal["muon", "adam", "rmsprop"] = "adam"
     warmup_steps: Annotated[int, Field(ge=0)] = 60
     final_rate: Probability = 0.03
     """The cosine decay ends at this fraction of the learning rate. 1: no decay (the paper's)."""
     gradient_norm: Annotated[float, Field(gt=0)] = 1.0
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """The weights that are kept are a running average of the trained ones; 0: the last ones themselves."""
+    level_range_db: Annotated[float, Field(ge=0)] = 0.0
+    """Every clip is made louder or softer by up to this: players are not as even as a studio."""
     future_probability: Probability = 0.25
     notes_probability: Probability = 0.5
     chunk_frames: Annotated[tuple[PositiveInt, ...], FromList] = (4, 8, 16)

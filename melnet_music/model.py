@@ -84,8 +84,10 @@ class TierNetwork(nn.Module):
         return outputs, state
 
     def mixture(self, h: Tensor) -> Mixture:
-        """Read ``h [..., H]`` of the frequency-delayed stack."""
-        return mixture(self.outlet(h), self.config.log_sigma_floor, self.config.sigma)
+        """Read ``h [..., H]`` of the frequency-delayed stack; in full precision, for sigma may be small."""
+        with torch.autocast(h.device.type, enabled=False):
+            raw = self.outlet(h.to(self.outlet.weight.dtype))
+            return mixture(raw, self.config.log_sigma_floor, self.config.sigma)
 
     def forward(
         self,

@@ -1,24 +1,51 @@
-"""Training clips: what a step of training looks at, drawn at random from the works."""
+"""Training clips: what a step of training looks at.
+
+Every draw follows from the seed, the tier, the step and the clip's place in the batch alone. So a run that was
+killed goes on as if nothing had happened, clips can be drawn ahead by other threads, and processes that share a batch
+each draw their own part of it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from melnet_music.conditioning import Conditioning
-from melnet_music.config import PresetConfig, TierTraining
+from melnet_music.config import PresetConfig
 from melnet_music.model import MelNet
 from melnet_music.notes import note_map
 from melnet_music.tiers import decompose
 from melnet_music.training.features import Work
 
+Array = npt.NDArray[np.float32]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
+class Clips:
+    """A batch of clips of one length, as drawn: full grid, numpy. ``T`` frames, ``M`` mel bins."""
+
+    log_mel: Array
+    """``[B, T, M]``."""
+    notes: Array | None
+    """``[B, T, M, 2]``, or None where no clip of the batch comes with its notes."""
+    gap: tuple[int, int] | None
+    """Frames to be repainted: what follows them is known, and the gap and it are one chunk. None: no future."""
+    chunk_frames: int | None
+    """Look-ahead restarts after this many frames; None: never."""
+    past_noise: Array
+    """``[B, T, M]``, to be added to what the stacks over the past see; all zeros for half of the clips."""
+    coarse_noise: Array
+    """``[B, T, M]``, to be added to the coarse values that an upsampling tier sees."""
+
+
+@dataclass(frozen=True, eq=False)
 class Example:
-    """A batch of clips for one tier."""
+    """A batch for one tier. ``T_g``, ``F_g``: the tier's own frames and bins; ``C``: channels."""
 
     own: Tensor
     """``[B, T_g, F_g]``, the bins to learn."""
@@ -26,65 +53,111 @@ class Example:
     """``[B, T_g, F_g, C]``."""
     weight: Tensor
     """``[B, T_g, F_g]``, 0 where the value was given away as a known future."""
-    chunk: int | None
-    """In the tier's own frames."""
+    past_noise: Tensor
+    """``[B, T_g, F_g]``."""
+    parts: tuple[tuple[int, int | None], ...]
+    """Consecutive parts in the tier's own frames: where each stops, and its chunk length."""
 
 
-class Clips:
-    """Draws training clips: where from, how long, and what is known besides the past."""
+class ClipDrawer:
+    """Draws batches: where from, how long, what is known besides the past, and how noisy what is known."""
 
-    def __init__(self, works: list[Work], config: PresetConfig, model: MelNet, tier: int, seed: int) -> None:
-        self.works, self.config, self.model, self.tier = works, config, model, tier
-        self.random = np.random.default_rng([seed, tier])
+    def __init__(self, works: list[Work], config: PresetConfig, tier: int, seed: int) -> None:
+        """``tier`` counts from 0."""
+        self.works, self.config, self.tier, self.seed = works, config, tier, seed
+        self._lengths = np.array([len(work.log_mel) for work in works])
 
-    def draw(self, batch: int, frames: int) -> Example:
-        """A batch of clips of ``frames`` full-grid frames, one chunk length and kind of conditioning for all."""
-        training, random = self.config.training, self.random
-        places = np.array([max(len(work.log_mel) - frames + 1, 0) for work in self.works], float)
+    def draw(self, step: int, rows: range, frames: int) -> Clips:
+        """The clips ``rows`` of the batch of one step, each of ``frames`` frames: a multiple of a group's.
+
+        Raises:
+            ValueError: every work is shorter than that.
+        """
+        training, model = self.config.training, self.config.model
+        shared = self._random(step)
+        chunk = shared.choice([*training.chunk_frames, 0]).item() or None
+        gap = None
+        if shared.random() < training.future_probability and model.future_conditioning:
+            gap = _draw_gap(shared, frames, model.frames_per_group)
+        with_notes = shared.random() < training.notes_probability and model.note_conditioning
+        places = np.maximum(self._lengths - frames + 1, 0)
         if not places.any():
-            raise ValueError(f"every training recording is shorter than a clip of {frames} frames; set clip_frames")
-        picks = random.choice(len(self.works), batch, p=places / places.sum())
-        starts = [int(random.integers(len(self.works[pick].log_mel) - frames + 1)) for pick in picks]
-        clips = [
-            torch.from_numpy(self.works[p].log_mel[s : s + frames].copy()) for p, s in zip(picks, starts, strict=True)
-        ]
-        x = self.model.normalise(torch.stack(clips))
-        chunk_frames = random.choice([*training.chunk_frames, 0]).item() or None
-        mask = None
-        if self.config.model.future_conditioning and random.random() < training.future_probability:
-            mask = torch.zeros(batch, frames)
-            mask[:, int(random.integers(frames // 4, frames)) :] = 1.0
-            chunk_frames = None  # a gap is filled as one chunk, so that all of it sees the future
-        notes = None
-        if self.config.model.note_conditioning and random.random() < training.notes_probability:
-            drawn = [self._notes(self.works[p], s, frames) for p, s in zip(picks, starts, strict=True)]
-            notes = torch.from_numpy(np.stack(drawn))
-        return self.example(x, Conditioning(None if mask is None else x, mask, notes), chunk_frames)
+            raise ValueError(
+                f"every training recording is shorter than a clip of {frames} frames: "
+                "give longer ones, or set a smaller clip_frames in the preset"
+            )
+        clips = [self._clip(self._random(step, row), places, frames, with_notes) for row in rows]
+        log_mel, notes, past_noise, coarse_noise = (np.stack(parts) for parts in zip(*clips, strict=True))
+        return Clips(log_mel, notes if with_notes else None, gap, chunk, past_noise, coarse_noise)
 
-    def example(self, x: Tensor, known: Conditioning[Tensor], chunk_frames: int | None) -> Example:
-        """What the tier learns from clips ``x [B, T, M]`` normalised."""
-        own = decompose(x, self.config.model)
-        channels = self.model.channels(own[: self.tier], known, *x.shape[:2])[-1]
-        weight = torch.ones_like(own[self.tier])
-        if known.future_mask is not None:
-            weight = 1 - decompose(known.future_mask.unsqueeze(-1).expand_as(x), self.config.model)[self.tier]
-        return Example(own[self.tier], channels, weight, self.model.tier_chunk(self.tier, chunk_frames))
+    def _random(self, step: int, row: int = -1) -> np.random.Generator:
+        return np.random.default_rng((self.seed, self.tier, step, row + 1))
 
-    def _notes(self, work: Work, start: int, frames: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        sound = self.config.sound
-        span = start / sound.frames_per_second, (start + frames) / sound.frames_per_second
-        return note_map(work.notes_between(*span), start, frames, sound)
+    def _clip(
+        self, random: np.random.Generator, places: npt.NDArray[np.int64], frames: int, with_notes: bool
+    ) -> tuple[Array, Array, Array, Array]:
+        training, plan, sound = self.config.training, self.config.training.tiers[self.tier], self.config.sound
+        work = self.works[int(random.choice(len(self.works), p=places / places.sum()))]
+        start = int(random.integers(len(work.log_mel) - frames + 1))
+        log_mel = np.array(work.log_mel[start : start + frames], np.float32)
+        gain = 10 ** (random.uniform(-1, 1) * training.level_range_db / 20)
+        if training.level_range_db:
+            floor = np.float32(sound.magnitude_floor)
+            log_mel = np.log(np.maximum(np.exp(log_mel) - floor, 0) * np.float32(gain) + floor)
+        notes = np.zeros((frames, sound.mel_bins, 2) if with_notes else 0, np.float32)
+        # notes may be given from anywhere in the clip on: a player comes in when he likes
+        given_from = int(random.integers(frames)) if random.random() < 0.5 else 0
+        if with_notes:
+            span = (start + given_from) / sound.frames_per_second, (start + frames) / sound.frames_per_second
+            known = work.notes_between(*span)
+            if work.notes:
+                notes[given_from:] = note_map(known, start + given_from, frames - given_from, sound)
+        return log_mel, notes, _noise(random, plan.past_noise, log_mel), _noise(random, plan.coarse_noise, log_mel)
 
-    def noise(self, example: Example, tier: TierTraining) -> tuple[Example, Tensor | None]:
-        """Exposure noise: the example with noisy coarse values, and noise for the past, half of the time each."""
-        channels, past = example.channels, None
-        if self.tier and tier.coarse_noise and self.random.random() < 0.5:
-            sigma = self.random.uniform(0, tier.coarse_noise)
-            channels = channels.clone()
-            channels[..., 0] += sigma * self._normal(example.own)
-        if tier.past_noise and self.random.random() < 0.5:
-            past = self.random.uniform(0, tier.past_noise) * self._normal(example.own)
-        return Example(example.own, channels, example.weight, example.chunk), past
 
-    def _normal(self, like: Tensor) -> Tensor:
-        return torch.from_numpy(self.random.standard_normal(like.shape, dtype=np.float32))
+def _noise(random: np.random.Generator, largest: float, like: Array) -> Array:
+    """Noise of a strength drawn up to ``largest``; for half of the draws none."""
+    strength = random.uniform(0, largest) * (random.random() < 0.5)
+    if not strength:
+        return np.zeros_like(like)
+    return random.standard_normal(like.shape, np.float32) * np.float32(strength)
+
+
+def _draw_gap(random: np.random.Generator, frames: int, group: int) -> tuple[int, int] | None:
+    """A gap of one group up to most of a clip, its length spread log-uniformly, with some past and future."""
+    groups = frames // group
+    if groups < 3:
+        return None
+    length = min(int(math.exp(random.uniform(0, math.log(groups - 1)))), groups - 2)
+    start = int(random.integers(1, groups - length))
+    return start * group, (start + length) * group
+
+
+def make_example(clips: Clips, model: MelNet, tier: int) -> Example:
+    """What a tier learns from clips, on the model's device. ``tier`` counts from 0."""
+    device, config = model.mean.device, model.config
+
+    def put(array: Array) -> Tensor:
+        return torch.from_numpy(array).to(device, non_blocking=True)
+
+    x = model.normalise(put(clips.log_mel))
+    batch, frames, _ = x.shape
+    mask = None
+    if clips.gap is not None:
+        mask = torch.zeros(batch, frames, device=device)
+        mask[:, clips.gap[1] :] = 1.0
+    notes = None if clips.notes is None else put(clips.notes)
+    own = decompose(x, config)
+    known = Conditioning(None if mask is None else x, mask, notes)
+    coarse = decompose(x + put(clips.coarse_noise), config)[:tier]
+    channels = model.channels(coarse, known, batch, frames)[-1]
+    weight = torch.ones_like(own[tier])
+    if mask is not None:
+        weight = 1 - decompose(mask.unsqueeze(-1).expand_as(x), config)[tier]
+    stride = model.grids[tier].stride_frames
+    chunk = model.tier_chunk(tier, clips.chunk_frames)
+    parts: tuple[tuple[int, int | None], ...] = ((frames // stride, chunk),)
+    if clips.gap is not None:
+        parts = ((clips.gap[0] // stride, chunk), (frames // stride, None))
+    example = Example(own[tier], channels, weight, decompose(put(clips.past_noise), config)[tier], parts)
+    return example if config.chunked_lookahead else replace(example, parts=((frames // stride, None),))
