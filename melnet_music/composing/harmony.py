@@ -1,6 +1,7 @@
-"""Functional harmony: phrases of chords that walk to a cadence, and voicings that move little.
+"""Harmony: phrases of chords in one of four languages, and voicings that move little.
 
-A phrase is a Markov chain over Roman numerals sampled *conditioned on its end*: the backward messages of the
+``functional`` and ``jazz`` phrases walk to a cadence, ``blues`` fills twelve bars, ``loop`` goes round four chords.
+A walking phrase is a Markov chain over Roman numerals sampled *conditioned on its end*: the backward messages of the
 chain (Rabiner 1989, eq. 24) weigh every step by the chance of still reaching the cadence, so that no
 phrase has to be thrown away or patched.
 """
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Cadence = Literal["half", "authentic", "deceptive", "plagal"]
+Language = Literal["functional", "jazz", "blues", "loop"]
 
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 MINOR_SCALE = (0, 2, 3, 5, 7, 8, 10)
@@ -41,6 +43,12 @@ _CHORDS: dict[bool, dict[str, tuple[int, tuple[int, ...]]]] = {
         "V7/IV": (0, _DOMINANT_SEVENTH),
         "V7/V": (2, _DOMINANT_SEVENTH),
         "V7/vi": (4, _DOMINANT_SEVENTH),
+        "Imaj7": (0, _MAJOR_SEVENTH),
+        "iii7": (4, _MINOR_SEVENTH),
+        "vi7": (9, _MINOR_SEVENTH),
+        "bVII": (10, _MAJOR_TRIAD),
+        "I7": (0, _DOMINANT_SEVENTH),
+        "IV7": (5, _DOMINANT_SEVENTH),
     },
     True: {
         "i": (0, _MINOR_TRIAD),
@@ -56,6 +64,11 @@ _CHORDS: dict[bool, dict[str, tuple[int, tuple[int, ...]]]] = {
         "N": (1, _MAJOR_TRIAD),
         "V7/iv": (0, _DOMINANT_SEVENTH),
         "V7/III": (10, _DOMINANT_SEVENTH),
+        "i7": (0, _MINOR_SEVENTH),
+        "IIImaj7": (3, _MAJOR_SEVENTH),
+        "iv7": (5, _MINOR_SEVENTH),
+        "v": (7, _MINOR_TRIAD),
+        "VImaj7": (8, _MAJOR_SEVENTH),
     },
 }
 
@@ -110,6 +123,52 @@ _CADENCES: dict[bool, dict[Cadence, tuple[tuple[str, ...], ...]]] = {
         "deceptive": (("iv", "V7", "VI"), ("iio", "V", "VI")),
         "plagal": (("iv", "i"), ("iv", "i")),
     },
+}
+
+# What jazz plays for a triad.
+_SEVENTHS = {
+    "I": "Imaj7",
+    "ii": "ii7",
+    "iii": "iii7",
+    "IV": "IVmaj7",
+    "V": "V7",
+    "vi": "vi7",
+    "i": "i7",
+    "iio": "iio7",
+    "III": "IIImaj7",
+    "VI": "VImaj7",
+}
+_JAZZ_MINOR = {"iv": "iv7"}
+
+# Four chords that go round: what may stand in the first, second, third and fourth place.
+_LOOPS: dict[bool, tuple[tuple[str, ...], ...]] = {
+    False: (
+        ("I", "vi", "IV", "I", "ii7"),
+        ("V", "iii", "vi", "IV", "ii", "bVII", "IVmaj7"),
+        ("vi", "IV", "ii", "I", "iii", "IVmaj7"),
+        ("IV", "V", "bVII", "ii", "iv", "vi"),
+    ),
+    True: (
+        ("i", "VI", "i7", "iv"),
+        ("VI", "VII", "iv", "v", "III", "i"),
+        ("III", "iv", "VI", "VII", "i7", "IIImaj7"),
+        ("VII", "V", "v", "iv", "VI", "III"),
+    ),
+}
+
+# Twelve bars of blues, a numeral a bar; each work draws one of them.
+_BLUES: dict[bool, tuple[tuple[str, ...], ...]] = {
+    False: (
+        ("I7", "I7", "I7", "I7", "IV7", "IV7", "I7", "I7", "V7", "IV7", "I7", "V7"),
+        ("I7", "IV7", "I7", "I7", "IV7", "IV7", "I7", "I7", "V7", "IV7", "I7", "V7"),
+        ("I7", "IV7", "I7", "I7", "IV7", "IV7", "I7", "V7/ii", "ii7", "V7", "I7", "V7"),
+        ("I7", "I7", "I7", "I7", "IV7", "IV7", "I7", "I7", "V7", "V7", "I7", "I7"),
+    ),
+    True: (
+        ("i7", "i7", "i7", "i7", "iv7", "iv7", "i7", "i7", "V7", "iv7", "i7", "V7"),
+        ("i7", "iv7", "i7", "i7", "iv7", "iv7", "i7", "i7", "VI", "V7", "i7", "V7"),
+        ("i7", "i7", "i7", "V7/iv", "iv7", "iv7", "i7", "i7", "iio7", "V7", "i7", "i7"),
+    ),
 }
 
 _BASS_LOWEST, _BASS_CENTRE, _BASS_HIGHEST = 36, 43, 53
@@ -189,6 +248,25 @@ def walk(rng: np.random.Generator, key: Key, slots: int, cadence: Cadence) -> li
         weight = transition[names.index(numerals[-1])] * reach[slot]
         numerals.append(names[int(rng.choice(len(names), p=weight / weight.sum()))])
     return [*numerals, *ending]
+
+
+def enriched(numeral: str, key: Key) -> str:
+    """The seventh chord that jazz plays for a numeral; the numeral itself where it has one already."""
+    return _SEVENTHS.get(numeral, _JAZZ_MINOR.get(numeral, numeral) if key.minor else numeral)
+
+
+def draw_loop(rng: np.random.Generator, key: Key) -> tuple[str, ...]:
+    """Four different numerals to go round, none next to itself."""
+    while True:
+        loop = tuple(place[int(rng.integers(len(place)))] for place in _LOOPS[key.minor])
+        if len(set(loop)) == len(loop):
+            return loop
+
+
+def draw_blues(rng: np.random.Generator, key: Key) -> tuple[str, ...]:
+    """Twelve numerals, one a bar."""
+    choruses = _BLUES[key.minor]
+    return choruses[int(rng.integers(len(choruses)))]
 
 
 def choose_inversions(rng: np.random.Generator, chords: Sequence[Chord]) -> list[Chord]:

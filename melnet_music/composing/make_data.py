@@ -25,19 +25,25 @@ from typing import Any, Literal
 import numpy as np
 import soundfile
 
-from melnet_music.composing.compose import compose
+from melnet_music.composing.alignment import Alignment, alignment_of, onset_errors_s
+from melnet_music.composing.compose import Work, compose
+from melnet_music.composing.leakage import shared_ngrams
+from melnet_music.composing.orchestrate import compose_music
 from melnet_music.composing.perform import PerformedNote, perform
 from melnet_music.composing.render import (
     SAMPLE_RATE_HZ,
     TAIL_SECONDS,
     Renderer,
-    find_soundfont,
+    find_soundfonts,
     fluidsynth_version,
 )
+from melnet_music.composing.sound import draw_sound
 
 Split = Literal["train", "valid", "test"]
-KINDS = ("piano",)
+_COMPOSERS = {"piano": compose, "music": compose_music}
+KINDS = tuple(_COMPOSERS)
 _PLAN_BATCH_WORKS = 8
+_MEASURED_WORKS = 48
 _UNFINISHED = "manifest.unfinished.jsonl"
 """Holds the works done so far, one a line; the next call with the same arguments goes on from it."""
 
@@ -47,10 +53,18 @@ class MadeWork:
     """One work of the set: ``<split>/<name>.flac`` and ``<split>/<name>.notes.csv``."""
 
     name: str
+    ensemble: str
     style: str
     split: Split
     seconds: float
     notes: int
+    programs: tuple[int, ...]
+    """General MIDI programs (0-127) by part."""
+    soundfont: str
+    tuning_hz: float
+    room: str
+    reverberation_s: float
+    level_dbfs: float
     samples_sha256: str
     """Of the samples as little-endian 16-bit integers."""
     notes_sha256: str
@@ -64,8 +78,8 @@ class Recipe:
 
     kind: str
     seed: int
-    soundfont: str
-    soundfont_sha256: str
+    soundfonts: dict[str, str]
+    """File name -> SHA-256."""
     versions: dict[str, str]
 
 
@@ -77,6 +91,11 @@ class Manifest:
     works: tuple[MadeWork, ...]
     seconds: float
     notes: int
+    leakage_8: float
+    """Fraction of the held-out works' melodic 8-grams that occur in the training works; see ``leakage``."""
+    leakage_16: float
+    onsets: Alignment
+    """How far audible onsets lie from their labels, in a sample of the works."""
     digest: str
     """Of all works' digests in order: equal sets have equal digests."""
 
@@ -88,13 +107,14 @@ def make_data(
     hours: float,
     seed: int,
     processes: int,
-    soundfont: Path | None = None,
+    soundfonts: Sequence[Path] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     """Makes at least ``hours`` of music in ``out_dir``; calls ``progress(works done, works in all)``.
 
     Writes 16-bit FLAC at 22,050 Hz, mono, and notes in seconds under ``train/``, ``valid/`` and ``test/``
     (about 90, 5 and 5 of 100 works), then ``manifest.json``. Stopped, it goes on where it was when called again.
+    Each work draws one of ``soundfonts``; none given, one of the two default ones.
 
     Raises ValueError for arguments out of range, a folder that cannot be written or that holds another
     set, and a missing soundfont or FluidSynth.
@@ -107,12 +127,12 @@ def make_data(
         raise ValueError(f"seed must be 0 or more, got {seed}")
     if processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
-    found = find_soundfont(soundfont)
-    recipe = Recipe(kind, seed, found.name, _sha256_of_file(found), _versions())
+    found = find_soundfonts(soundfonts)
+    recipe = Recipe(kind, seed, {path.name: _sha256_of_file(path) for path in found}, _versions())
     _prepare_folder(out_dir)
     done = _made_before(out_dir, recipe)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        numbers = _plan(pool, seed, hours)
+        numbers = _plan(pool, kind, seed, hours)
         names = {_name(kind, seed, number) for number in numbers}
         if not done.keys() <= names:
             raise ValueError(
@@ -129,11 +149,15 @@ def make_data(
                 if progress is not None:
                     progress(len(done), len(numbers))
     works = tuple(done[_name(kind, seed, number)] for number in numbers)
+    leakage_8, leakage_16 = _leakage(out_dir, works)
     manifest = Manifest(
         recipe,
         works,
         round(sum(work.seconds for work in works), 3),
         sum(work.notes for work in works),
+        leakage_8,
+        leakage_16,
+        _measured_onsets(out_dir, works),
         hashlib.sha256("".join(w.samples_sha256 + w.notes_sha256 for w in works).encode()).hexdigest(),
     )
     _write_atomically(out_dir / "manifest.json", json.dumps(asdict(manifest), indent=1).encode())
@@ -157,16 +181,60 @@ def write_notes(notes: Iterable[PerformedNote]) -> str:
     return text.getvalue()
 
 
+def read_notes(path: Path) -> list[PerformedNote]:
+    """The notes of a file that ``write_notes`` wrote."""
+    with path.open(newline="") as file:
+        return [
+            PerformedNote(
+                onset_s=float(row["onset_s"]),
+                release_s=float(row["release_s"]),
+                sounding_end_s=float(row["sounding_end_s"]),
+                pitch=int(row["pitch"]),
+                velocity=int(row["velocity"]),
+                channel=int(row["channel"]),
+                program=int(row["program"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def _leakage(out_dir: Path, works: Iterable[MadeWork]) -> tuple[float, float]:
+    """The fractions of the held-out works' 8-grams and 16-grams that the training works hold."""
+    notes: dict[bool, list[list[PerformedNote]]] = {True: [], False: []}
+    for work in works:
+        notes[work.split == "train"].append(read_notes(_notes_path(out_dir, work)))
+    short, long = (round(shared_ngrams(notes[True], notes[False], n), 4) for n in (8, 16))
+    return short, long
+
+
+def _measured_onsets(out_dir: Path, works: Sequence[MadeWork]) -> Alignment:
+    """The onset errors in up to ``_MEASURED_WORKS`` works, evenly spread over the set."""
+    sample = works[:: -(-len(works) // _MEASURED_WORKS)]
+    errors_s: list[float] = []
+    for work in sample:
+        audio, rate_hz = soundfile.read(_audio_path(out_dir, work), dtype="float32")
+        errors_s += onset_errors_s(read_notes(_notes_path(out_dir, work)), audio, rate_hz)
+    return alignment_of(errors_s)
+
+
+def _audio_path(out_dir: Path, work: MadeWork) -> Path:
+    return out_dir / work.split / f"{work.name}.flac"
+
+
+def _notes_path(out_dir: Path, work: MadeWork) -> Path:
+    return out_dir / work.split / f"{work.name}.notes.csv"
+
+
 def _name(kind: str, seed: int, number: int) -> str:
     return f"{kind}-{seed}-{number:06d}"
 
 
-def _plan(pool: ProcessPoolExecutor, seed: int, hours: float) -> range:
+def _plan(pool: ProcessPoolExecutor, kind: str, seed: int, hours: float) -> range:
     """The works' numbers, from 0 until their performances are long enough."""
     seconds = 0.0
     number = 0
     while True:
-        batch = ((seed, n) for n in range(number, number + _PLAN_BATCH_WORKS))
+        batch = ((kind, seed, n) for n in range(number, number + _PLAN_BATCH_WORKS))
         for work_seconds in pool.map(_performed_seconds, batch, chunksize=2):
             seconds += work_seconds
             number += 1
@@ -174,8 +242,9 @@ def _plan(pool: ProcessPoolExecutor, seed: int, hours: float) -> range:
                 return range(number)
 
 
-def _performed_seconds(work: tuple[int, int]) -> float:
-    return perform(compose(*work)).seconds + TAIL_SECONDS
+def _performed_seconds(job: tuple[str, int, int]) -> float:
+    kind, seed, number = job
+    return perform(_COMPOSERS[kind](seed, number)).seconds + TAIL_SECONDS
 
 
 @cache
@@ -184,11 +253,14 @@ def _renderer(soundfont: Path) -> Renderer:
     return Renderer(soundfont)
 
 
-def _make_work(job: tuple[Path, str, int, int, Path]) -> MadeWork:
-    out_dir, kind, seed, number, soundfont = job
-    work = compose(seed, number)
+def _make_work(job: tuple[Path, str, int, int, tuple[Path, ...]]) -> MadeWork:
+    out_dir, kind, seed, number, soundfonts = job
+    work = _COMPOSERS[kind](seed, number)
     performance = perform(work)
-    audio = _renderer(soundfont).render(performance.notes)
+    mean_velocity = float(np.mean([note.velocity for note in performance.notes]))
+    by_name = {path.name: path for path in soundfonts}
+    sound = draw_sound(seed, number, kind, tuple(by_name), mean_velocity)
+    audio = _renderer(by_name[sound.soundfont]).render(performance.notes, sound, _levels_db(work))
     samples = np.round(audio * 32767.0).astype("<i2")
     name = _name(kind, seed, number)
     split = split_of(name)
@@ -199,14 +271,28 @@ def _make_work(job: tuple[Path, str, int, int, Path]) -> MadeWork:
     _write_atomically(out_dir / split / f"{name}.flac", flac.getvalue())
     return MadeWork(
         name=name,
+        ensemble=work.ensemble,
         style=work.style,
         split=split,
         seconds=round(len(samples) / SAMPLE_RATE_HZ, 3),
         notes=len(performance.notes),
+        programs=tuple(instrument.program for instrument in work.instruments),
+        soundfont=sound.soundfont,
+        tuning_hz=sound.tuning_hz,
+        room=sound.room.name,
+        reverberation_s=sound.room.reverberation_s,
+        level_dbfs=sound.level_dbfs,
         samples_sha256=hashlib.sha256(samples.tobytes()).hexdigest(),
         notes_sha256=hashlib.sha256(notes).hexdigest(),
         phrase_start_s=performance.phrase_start_s,
     )
+
+
+def _levels_db(work: Work) -> dict[int, float] | None:
+    """The level of each channel; none where there is nothing to balance."""
+    if len(work.instruments) == 1:
+        return None
+    return {instrument.channel: instrument.level_db for instrument in work.instruments}
 
 
 def _prepare_folder(out_dir: Path) -> None:
@@ -233,7 +319,9 @@ def _made_before(out_dir: Path, recipe: Recipe) -> dict[str, MadeWork]:
             else:
                 before, *works = [json.loads(line) for line in _whole_lines(path)] or [asdict(recipe)]
             differing = [key for key, value in asdict(recipe).items() if before.get(key) != value]
-            made += [MadeWork(**{**work, "phrase_start_s": tuple(work["phrase_start_s"])}) for work in works]
+            made += [
+                MadeWork(**work | {key: tuple(work[key]) for key in ("programs", "phrase_start_s")}) for work in works
+            ]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} cannot be read ({error}): delete it, or give an empty folder") from error
         if differing:
@@ -247,8 +335,7 @@ def _whole_lines(path: Path) -> list[str]:
 
 
 def _is_intact(out_dir: Path, work: MadeWork) -> bool:
-    audio = out_dir / work.split / f"{work.name}.flac"
-    notes = out_dir / work.split / f"{work.name}.notes.csv"
+    audio, notes = _audio_path(out_dir, work), _notes_path(out_dir, work)
     if not (audio.is_file() and notes.is_file()):
         return False
     try:
@@ -288,5 +375,5 @@ def _sha256_of_file(path: Path) -> str:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("melnet-music", "numpy", "soxr", "pyfluidsynth")
+    packages = ("melnet-music", "numpy", "scipy", "soxr", "pyfluidsynth")
     return {"fluidsynth": fluidsynth_version()} | {package: version(package) for package in packages}

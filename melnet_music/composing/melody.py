@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from melnet_music.composing.harmony import Chord
 
-# Meter -> rhythms of one bar in beats (quarter notes). 6/8 is written as three beats in two dotted pulses.
+# Meter -> rhythms of one bar in beats (quarter notes); a negative one is a rest. 6/8 is written as three beats in
+# two dotted pulses.
 _RHYTHMS: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
     "4/4": {
         "calm": ((2, 2), (2, 1, 1), (3, 1), (1, 1, 2), (1.5, 0.5, 2), (1, 1, 1, 1)),
@@ -40,6 +42,25 @@ _RHYTHMS: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
             (0.5,) * 4 + (0.25,) * 8,
             (0.5, 0.25, 0.25) * 4,
         ),
+        "syncopated": (
+            (0.5, 1, 0.5, 1, 1),
+            (0.5, 1, 1, 1, 0.5),
+            (1.5, 1.5, 1),
+            (0.5, 0.5, 0.5, 1, 0.5, 1),
+            (0.5, 1, 0.5, 0.5, 0.5, 0.5, 0.5),
+            (1, 0.5, 1, 0.5, -0.5, 0.5),
+            (-0.5, 0.5, 0.5, 1, 0.5, 1),
+        ),
+        "swung": (
+            (-0.5, 0.5, 0.5, 0.5, 1, -0.5, 0.5),
+            (0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1),
+            (1, 0.5, 1, 0.5, 1),
+            (-1, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5),
+            (0.5,) * 8,
+            (1.5, 0.5, -0.5, 0.5, 0.5, 0.5),
+            (0.5, 1, 0.5, -1, 0.5, 0.5),
+        ),
+        "sparse": ((4,), (3, -1), (-1, 3), (2, -2), (-2, 2), (1.5, 2.5)),
     },
     "3/4": {
         "calm": ((3,), (2, 1), (1, 2), (1, 1, 1)),
@@ -52,37 +73,48 @@ _RHYTHMS: dict[str, dict[str, tuple[tuple[float, ...], ...]]] = {
             (1, 1, 0.5, 0.5),
         ),
         "running": ((0.5,) * 6, (0.5, 0.25, 0.25) * 3, (0.25,) * 8 + (0.5, 0.5), (0.5,) * 4 + (0.25,) * 4),
+        "grave": ((1, 1.5, 0.5), (1, 2), (1, 1.25, 0.25, 0.5), (0.75, 0.25, 1.5, 0.5), (1.5, 0.5, 1)),
+        "swung": ((-0.5, 0.5, 0.5, 0.5, 1), (0.5, 1, 0.5, 1), (1, 0.5, 0.5, 0.5, 0.5), (1.5, 0.5, -0.5, 0.5)),
+        "syncopated": ((1.5, 1.5), (0.5, 1, 1, 0.5), (0.5, 1, 0.5, 1), (-0.5, 1, 0.5, 1), (1, 0.5, 1, 0.5)),
+        "sparse": ((3,), (2, -1), (-1, 2)),
     },
     "6/8": {
         "calm": ((3,), (1.5, 1.5), (1, 0.5, 1.5)),
         "singing": ((1, 0.5, 1, 0.5), (1.5, 1, 0.5), (1, 0.5, 1.5), (1.5, 0.5, 0.5, 0.5)),
         "flowing": ((0.5,) * 6, (1, 0.5, 0.5, 0.5, 0.5), (0.75, 0.25, 0.5, 1, 0.5), (0.5, 0.5, 0.5, 1.5)),
         "running": ((0.5,) * 6, (0.25,) * 6 + (0.5,) * 3, (0.5,) * 3 + (0.25,) * 6),
+        "sparse": ((3,), (1.5, -1.5), (-1.5, 1.5)),
+    },
+    "5/4": {
+        "calm": ((3, 2), (2, 1, 2), (1, 2, 1, 1)),
+        "flowing": ((0.5,) * 6 + (1, 1), (1, 0.5, 0.5, 1, 1, 1), (1.5, 1.5, 1, 1), (1, 1, 1, 0.5, 0.5, 1)),
+        "sparse": ((5,), (3, 2), (-3, 2), (3, -2)),
     },
 }
 _CLOSES: dict[str, tuple[tuple[float, ...], ...]] = {
     "4/4": ((4,), (3, 1), (2, 2), (1, 3)),
     "3/4": ((3,), (2, 1), (1, 2)),
     "6/8": ((3,), (1.5, 1.5), (1, 2)),
+    "5/4": ((5,), (3, 2), (2, 3)),
 }
 # What the first three bars of a phrase hold: the motive, its contrast, or its second half, twice (a fragment).
 _PLANS = ("mcm", "mmf", "mcf", "mmc")
 PHRASE_BARS = 4
 _STEPS = (-4, -3, -2, -1, 0, 1, 2, 3, 4)
 _STEP_WEIGHTS = (0.02, 0.04, 0.13, 0.3, 0.05, 0.3, 0.1, 0.04, 0.02)
-_PULSE_BEATS = {"4/4": 2.0, "3/4": 3.0, "6/8": 1.5}
+_PULSE_BEATS = {"4/4": 2.0, "3/4": 3.0, "6/8": 1.5, "5/4": 3.0}
 
 
 @dataclass(frozen=True)
 class Motive:
-    """One bar of melody: durations in beats, and each note's degree above the first note's."""
+    """One bar of melody: durations in beats (negative: a rest), and each note's degree above the first note's."""
 
     rhythm: tuple[float, ...]
     contour: tuple[int, ...]
 
     def fragment(self, bar_beats: float) -> Motive:
         """The second half of the bar, stated twice, the second time a step lower."""
-        onsets = np.cumsum((0.0, *self.rhythm[:-1]))
+        onsets = _onsets(self.rhythm)
         half = [i for i, onset in enumerate(onsets) if onset >= bar_beats / 2]
         if not half or onsets[half[0]] != bar_beats / 2:
             return self
@@ -104,11 +136,30 @@ def draw_motive(rng: np.random.Generator, meter: str, motion: str) -> Motive:
     """A new motive in a meter (``4/4``, ``3/4``, ``6/8``) and motion (``calm`` to ``running``)."""
     rhythms = _RHYTHMS[meter][motion]
     rhythm = rhythms[int(rng.integers(len(rhythms)))]
+    other = rhythms[int(rng.integers(len(rhythms)))]
+    half_beats = sum(map(abs, rhythm)) / 2
+    here, there = _split(rhythm, half_beats), _split(other, half_beats)
+    if here and there and rng.random() < 0.6:
+        rhythm = here[0] + there[1]
     contour = [0]
     for _ in rhythm[1:]:
         step = int(rng.choice(_STEPS, p=_STEP_WEIGHTS))
         contour.append(int(np.clip(contour[-1] + step, -5, 5)))
     return Motive(rhythm, tuple(contour))
+
+
+def _onsets(rhythm: Sequence[float]) -> NDArray[np.float64]:
+    """Where each duration (or rest) of a rhythm begins, in beats."""
+    onsets: NDArray[np.float64] = np.cumsum(np.abs((0.0, *rhythm[:-1])))
+    return onsets
+
+
+def _split(rhythm: tuple[float, ...], beats: float) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """The rhythm before and after ``beats``; None where a note lies across."""
+    for index, onset in enumerate(_onsets(rhythm)):
+        if index and onset == beats:
+            return rhythm[:index], rhythm[index:]
+    return None
 
 
 class Melodist:
@@ -166,7 +217,7 @@ class Melodist:
         Strong and long notes move to the nearest chord tone, but for a rare suspension; a weak note foreign
         to the chord stays only where a step leads to it.
         """
-        onsets = start_beat + np.cumsum((0.0, *motive.rhythm[:-1]))
+        onsets = start_beat + _onsets(motive.rhythm)
         first_chord = chord_at(chords, float(onsets[0]))
         wish = 0.5 * target_pitch + 0.5 * self._last_pitch
         start = _nearest_chord_tone(wish, first_chord)
@@ -176,6 +227,8 @@ class Melodist:
         notes: list[MelodyNote] = []
         before = start
         for index, (onset, beats, rise) in enumerate(zip(onsets, motive.rhythm, motive.contour, strict=True)):
+            if beats < 0:
+                continue
             here = chord_at(chords, float(onset))
             degree = start + rise
             strong = float(onset - start_beat) % _PULSE_BEATS[self._meter] == 0.0 or beats >= 1.5
@@ -195,8 +248,65 @@ class Melodist:
                 degree, pitch = degree + 7, pitch_of(degree + 7, here)
             notes.append(MelodyNote(float(onset), float(beats), pitch))
             before = degree
-        self._last_pitch = notes[-1].pitch
+        if notes:
+            self._last_pitch = notes[-1].pitch
         return notes
+
+
+def figuration(
+    rng: np.random.Generator, notes: Sequence[MelodyNote], chords: Sequence[Chord], lowest: int, highest: int
+) -> list[MelodyNote]:
+    """Sixteenths around a slow tune: each beat begins on the tune's chord tone and runs, breaks or turns from there.
+
+    One figure of four or eight degrees is drawn for each pair of bars, and kept inside ``lowest`` to ``highest``.
+    """
+    figured: list[MelodyNote] = []
+    figure, broken = _draw_figure(rng)
+    for index, note in enumerate(notes):
+        if rng.random() < 0.12:
+            figure, broken = _draw_figure(rng)
+        after = notes[index + 1].onset_beat if index + 1 < len(notes) else note.onset_beat + note.duration_beats
+        steps = round((after - note.onset_beat) * 4)
+        for step in range(steps):
+            onset = note.onset_beat + step / 4
+            here = chord_at(chords, onset)
+            tones = _ladder(here, lowest, highest, broken)
+            base = min(range(len(tones)), key=lambda k, tones=tones: abs(tones[k] - note.pitch))  # type: ignore[misc]
+            place = base + figure[step % len(figure)]
+            place = -place if place < 0 else min(place, 2 * (len(tones) - 1) - place)
+            figured.append(MelodyNote(onset, 0.25, tones[place]))
+    return figured
+
+
+def _draw_figure(rng: np.random.Generator) -> tuple[tuple[int, ...], bool]:
+    """Steps from the tune's note, and whether they are steps of the chord (True) or of the scale."""
+    broken = bool(rng.random() < 0.55)
+    places = [0]
+    length = int(rng.choice((4, 8, 8)))
+    while len(places) < length:
+        step = int(rng.choice((-2, -1, 1, 2), p=(0.15, 0.35, 0.35, 0.15)))
+        if abs(places[-1] + step) <= (3 if broken else 5):
+            places.append(places[-1] + step)
+    return tuple(places), broken
+
+
+def _ladder(here: Chord, lowest: int, highest: int, broken: bool) -> list[int]:
+    """The pitches of the chord (``broken``) or of its scale inside a range, upwards."""
+    tones = here.pitch_classes if broken else here.scale()
+    return [pitch for pitch in range(lowest, highest + 1) if pitch % 12 in tones]
+
+
+def crushed(rng: np.random.Generator, notes: Sequence[MelodyNote], chance: float) -> list[MelodyNote]:
+    """Blue notes: a short semitone below some longer notes, struck just before them."""
+    bent: list[MelodyNote] = []
+    for note in notes:
+        if note.duration_beats >= 0.5 and rng.random() < chance:
+            grace = 0.125
+            bent.append(MelodyNote(note.onset_beat, grace, note.pitch - 1))
+            bent.append(MelodyNote(note.onset_beat + grace, note.duration_beats - grace, note.pitch))
+        else:
+            bent.append(note)
+    return bent
 
 
 def ornament(rng: np.random.Generator, notes: Sequence[MelodyNote], chords: Sequence[Chord]) -> list[MelodyNote]:

@@ -8,7 +8,7 @@ phrase (Todd 1992, "The dynamics of dynamics"), a last ritardando (Friberg & Sun
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,24 +18,29 @@ from melnet_music.composing.compose import HIGHEST_PITCH, LOWEST_PITCH, Work
 
 LEAD_IN_SECONDS = 0.25
 _GRID_PER_BEAT = 8
+_CHARACTERS = ((34.0, 50.0), (50.0, 70.0), (70.0, 92.0))
+"""Velocity levels of soft, middling and loud works."""
 _SHORTEST_NOTE_SECONDS = 0.04
 _REPEAT_GAP_SECONDS = 0.012
 """A key must come up before it is struck again."""
-_SOFTEST, _LOUDEST = 18, 118
+_SOFTEST, _LOUDEST = 16, 124
 
 
 @dataclass(frozen=True)
 class _Manner:
-    """How a style is played: depth of rubato, timing spread, share of a note held, pedal."""
+    """How a style is played: depth of rubato, timing spread, share of a note held, pedal, spread chords."""
 
     rubato: float
     spread_s: float
     melody_lead_s: float
     legato: dict[Role, float]
     pedal: bool
+    rolled: float = 0.0
+    """Chance that a chord is rolled from below, some 25 ms a note."""
 
 
-_SONG = _Manner(0.07, 0.006, 0.020, {"melody": 1.02, "inner": 0.95, "bass": 0.98}, pedal=True)
+_SONG = _Manner(0.07, 0.006, 0.020, {"melody": 1.02, "inner": 0.95, "bass": 0.98}, pedal=True, rolled=0.08)
+_DANCE = _Manner(0.02, 0.005, 0.006, {"melody": 0.9, "inner": 0.6, "bass": 0.85}, pedal=False)
 _MANNERS = {
     "chorale": _Manner(0.05, 0.006, 0.012, {"melody": 1.0, "inner": 0.98, "bass": 0.98}, pedal=True),
     "alberti": _Manner(0.03, 0.004, 0.008, {"melody": 0.92, "inner": 0.9, "bass": 0.95}, pedal=False),
@@ -43,11 +48,32 @@ _MANNERS = {
     "waltz": _Manner(0.06, 0.006, 0.014, {"melody": 0.98, "inner": 0.7, "bass": 0.9}, pedal=True),
     "prelude": _Manner(0.06, 0.005, 0.010, {"melody": 1.02, "inner": 0.98, "bass": 0.98}, pedal=True),
     "invention": _Manner(0.02, 0.004, 0.004, {"melody": 0.86, "inner": 0.86, "bass": 0.84}, pedal=False),
-    "stride": _Manner(0.02, 0.005, 0.006, {"melody": 0.9, "inner": 0.6, "bass": 0.85}, pedal=False),
+    "stride": _DANCE,
     "barcarolle": _SONG,
     "ballad": _SONG,
+    "hymn": _Manner(0.04, 0.005, 0.006, {"melody": 0.98, "inner": 0.96, "bass": 0.97}, pedal=False),
+    "sarabande": _Manner(0.06, 0.006, 0.010, {"melody": 1.0, "inner": 0.94, "bass": 0.95}, pedal=True, rolled=0.3),
+    "ragtime": _DANCE,
+    "boogie": _Manner(0.008, 0.005, 0.0, {"melody": 0.8, "inner": 0.7, "bass": 0.85}, pedal=False),
+    "blues": _Manner(0.02, 0.008, -0.006, {"melody": 0.95, "inner": 0.8, "bass": 0.95}, pedal=False, rolled=0.05),
+    "jazz": _Manner(0.015, 0.007, -0.008, {"melody": 0.92, "inner": 0.85, "bass": 0.95}, pedal=False),
+    "etude": _Manner(0.03, 0.003, 0.004, {"melody": 0.95, "inner": 0.7, "bass": 0.95}, pedal=True),
+    "minimal": _Manner(0.01, 0.003, 0.004, {"melody": 1.0, "inner": 0.95, "bass": 0.95}, pedal=True),
+    "tango": _Manner(0.05, 0.005, 0.012, {"melody": 0.96, "inner": 0.5, "bass": 0.75}, pedal=False, rolled=0.05),
+    "pop": _Manner(0.015, 0.005, 0.008, {"melody": 0.98, "inner": 0.9, "bass": 0.95}, pedal=True),
 }
+_TOGETHER: dict[Role, float] = {"melody": 0.97, "inner": 0.94, "bass": 0.94, "drums": 1.0}
+_CLASSICAL = _Manner(0.035, 0.006, 0.006, _TOGETHER, pedal=False)
+_SLOW = _Manner(0.06, 0.008, 0.008, _TOGETHER, pedal=False)
+_BAND = _Manner(0.006, 0.006, 0.0, _TOGETHER, pedal=False)
+_MANNERS |= dict.fromkeys(("allegro", "minuet", "pastorale", "counterpoint", "processional"), _CLASSICAL)
+_MANNERS |= dict.fromkeys(("adagio", "jazz ballad"), _SLOW)
 _BALANCE: dict[Role, float] = {"melody": 12.0, "inner": -11.0, "bass": -3.0}
+_FIGURED_BALANCE: dict[Role, float] = {"melody": 3.0, "inner": -6.0, "bass": 2.0}
+_EVEN_BALANCE: dict[Role, float] = {"melody": 8.0, "inner": -2.0, "bass": 0.0}
+_BALANCES = {"etude": _FIGURED_BALANCE, "minimal": _EVEN_BALANCE, "hymn": _EVEN_BALANCE, "boogie": _FIGURED_BALANCE}
+_ENSEMBLE_BALANCE: dict[Role, float] = {"melody": 9.0, "inner": -6.0, "bass": 0.0, "drums": 4.0}
+"""Smaller: the renderer balances the instruments themselves."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +85,13 @@ class PerformedNote:
     sounding_end_s: float
     pitch: int
     velocity: int
-    channel: int = 0
-    program: int = 0
+    channel: int
+    program: int
 
 
 @dataclass(frozen=True)
 class Performance:
-    """A played work. Notes are ordered by onset, then pitch; no two of one pitch sound at once."""
+    """A played work. Notes are ordered by onset, channel, pitch; no two of one channel and pitch sound at once."""
 
     notes: tuple[PerformedNote, ...]
     phrase_start_s: tuple[float, ...]
@@ -79,25 +105,29 @@ class Performance:
 def perform(work: Work) -> Performance:
     """The performance of a work; it depends on the work alone. Times are whole tenths of a millisecond."""
     rng = np.random.default_rng((work.seed, work.number, 1))
-    manner = _MANNERS[work.style]
+    manner = _MANNERS.get(work.style, _BAND)
+    balance = _BALANCES.get(work.style, _BALANCE if len(work.instruments) == 1 else _ENSEMBLE_BALANCE)
     grid_s = _tempo_map(rng, work, manner)
 
     def seconds_at(beat: float) -> float:
-        return float(np.interp(beat * _GRID_PER_BEAT, np.arange(len(grid_s)), grid_s))
+        return float(np.interp(_swung(beat, work.swing) * _GRID_PER_BEAT, np.arange(len(grid_s)), grid_s))
 
     loudness = _loudness(rng, work)
     pedal_up_s = _pedal_changes(rng, work, seconds_at) if manner.pedal else []
+    rolled_s = _rolls(rng, work, manner.rolled)
     notes: list[PerformedNote] = []
     for note in work.notes:
         onset_s = seconds_at(note.onset_beat) + float(np.clip(rng.normal(0, manner.spread_s), -0.02, 0.02))
+        onset_s += rolled_s.get((note.onset_beat, note.pitch), 0.0)
         if note.role == "melody":
             onset_s -= manner.melody_lead_s
         held_beats = note.duration_beats * manner.legato[note.role]
         release_s = seconds_at(note.onset_beat + held_beats) + float(rng.normal(0, 0.008))
         release_s = max(release_s, onset_s + _SHORTEST_NOTE_SECONDS)
         level = loudness[min(int(note.onset_beat * _GRID_PER_BEAT), len(loudness) - 1)]
-        velocity = level + _accent(note.onset_beat, work) + _BALANCE[note.role]
-        velocity += 0.15 * (note.pitch - 64) + float(rng.normal(0, 3.0))
+        velocity = level + _accent(note.onset_beat, work) + balance[note.role]
+        velocity += (0.15 * (note.pitch - 64) if note.role != "drums" else 0.0) + float(rng.normal(0, 3.0))
+        instrument = work.instruments[note.part]
         notes.append(
             PerformedNote(
                 onset_s=max(onset_s, 0.0),
@@ -105,10 +135,33 @@ def perform(work: Work) -> Performance:
                 sounding_end_s=_damped_at(release_s, onset_s, pedal_up_s),
                 pitch=min(max(note.pitch, LOWEST_PITCH), HIGHEST_PITCH),
                 velocity=int(np.clip(velocity, _SOFTEST, _LOUDEST)),
+                channel=instrument.channel,
+                program=instrument.program,
             )
         )
     phrase_start_s = tuple(round(seconds_at(beat), 4) for beat in work.phrase_start_beats)
     return Performance(tuple(_free_keys(notes)), phrase_start_s)
+
+
+def _swung(beat: float, swing: float) -> float:
+    """The beat at which a swung note falls: the second half of every beat begins at ``swing`` of it."""
+    whole, part = divmod(beat, 1.0)
+    return whole + (part * 2 * swing if part < 0.5 else swing + (part - 0.5) * 2 * (1.0 - swing))
+
+
+def _rolls(rng: np.random.Generator, work: Work, chance: float) -> dict[tuple[float, int], float]:
+    """Seconds by which the notes (onset beat, pitch) of rolled chords come late, lowest first; the tune waits last."""
+    if not chance:
+        return {}
+    together: dict[float, list[int]] = {}
+    for note in work.notes:
+        together.setdefault(note.onset_beat, []).append(note.pitch)
+    late_s: dict[tuple[float, int], float] = {}
+    for beat, pitches in together.items():
+        if len(pitches) >= 4 and rng.random() < chance:
+            step_s = float(rng.uniform(0.015, 0.035))
+            late_s |= {(beat, pitch): index * step_s for index, pitch in enumerate(sorted(pitches))}
+    return late_s
 
 
 def _tempo_map(rng: np.random.Generator, work: Work, manner: _Manner) -> NDArray[np.float64]:
@@ -138,17 +191,26 @@ def _phrase_place(beat: NDArray[np.float64], work: Work) -> NDArray[np.float64]:
 def _loudness(rng: np.random.Generator, work: Work) -> NDArray[np.float64]:
     """Velocity level [8 * beats + 1] at every eighth of a beat: sections, phrase arches, a last diminuendo."""
     beat = np.arange(round(work.beats * _GRID_PER_BEAT) + 1) / _GRID_PER_BEAT
-    level = np.full(len(beat), rng.uniform(52.0, 68.0))
+    softest, loudest = _CHARACTERS[int(rng.choice(len(_CHARACTERS), p=(0.25, 0.5, 0.25)))]
+    level = np.full(len(beat), rng.uniform(softest, loudest))
     for section in work.sections:
-        level[beat >= section.start_bar * work.bar_beats] += rng.normal(0, 4.0)
-    level = np.clip(level, 46.0, 78.0)
-    level += rng.uniform(6.0, 14.0) * (np.sin(np.pi * _phrase_place(beat, work)) - 0.5)
+        from_here = beat >= section.start_bar * work.bar_beats
+        level[from_here] += rng.normal(0, 6.0)
+        if rng.random() < 0.25:
+            place = np.clip((beat - section.start_bar * work.bar_beats) / (section.bars * work.bar_beats), 0.0, 1.0)
+            level[from_here] += rng.choice((-10.0, 14.0)) * place[from_here]
+    level = np.clip(level, softest - 8.0, loudest + 10.0)
+    level += rng.uniform(6.0, 16.0) * (np.sin(np.pi * _phrase_place(beat, work)) - 0.5)
     return level - 12.0 * np.clip((beat - (work.beats - 2 * work.bar_beats)) / (2 * work.bar_beats), 0.0, 1.0)
 
 
 def _accent(beat: float, work: Work) -> float:
-    """Velocity added for the place in the bar: the downbeat most, then the pulse, off-beats least."""
+    """Velocity added for the place in the bar: the downbeat most, then the pulse, off-beats least (not if swung)."""
     in_bar = beat % work.bar_beats
+    if work.swing > 0.55:
+        return (1.0, 3.0)[int(in_bar % 1.0 >= 0.5)]
+    if work.style == "sarabande" and in_bar == 1.0:
+        return 6.0
     if in_bar < 1e-6:
         return 4.0
     pulse_beats = 1.5 if work.meter == "6/8" else 1.0
@@ -182,14 +244,14 @@ def _damped_at(release_s: float, onset_s: float, changes: Sequence[tuple[float, 
 def _free_keys(notes: Sequence[PerformedNote]) -> list[PerformedNote]:
     """Ends each note before its key is struck again; a strike that leaves no time for the one before is dropped."""
     freed: list[PerformedNote] = []
-    next_onset: dict[int, float] = {}
-    for note in sorted(notes, key=lambda n: (n.onset_s, n.pitch), reverse=True):
-        limit = next_onset.get(note.pitch, float("inf")) - _REPEAT_GAP_SECONDS
+    next_onset: dict[tuple[int, int], float] = {}
+    for note in sorted(notes, key=lambda n: (n.onset_s, n.channel, n.pitch), reverse=True):
+        limit = next_onset.get((note.channel, note.pitch), float("inf")) - _REPEAT_GAP_SECONDS
         release_s, end_s = min(note.release_s, limit), min(note.sounding_end_s, limit)
         if release_s - note.onset_s < _SHORTEST_NOTE_SECONDS / 2:
             continue
-        next_onset[note.pitch] = note.onset_s
+        next_onset[note.channel, note.pitch] = note.onset_s
         freed.append(
-            PerformedNote(round(note.onset_s, 4), round(release_s, 4), round(end_s, 4), note.pitch, note.velocity)
+            replace(note, onset_s=round(note.onset_s, 4), release_s=round(release_s, 4), sounding_end_s=round(end_s, 4))
         )
-    return sorted(freed, key=lambda n: (n.onset_s, n.pitch))
+    return sorted(freed, key=lambda n: (n.onset_s, n.channel, n.pitch))
