@@ -11,6 +11,7 @@ import logging
 import os
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from time import monotonic
 from typing import Any, Literal
 
 import numpy as np
@@ -173,7 +174,7 @@ def _open_output(device: Device, playout: PlayoutRing) -> Any:
     def callback(out: Any, frames: int, time: Any, status: Any) -> None:
         for first in range(0, frames, _BLOCK_SAMPLES):
             count = min(_BLOCK_SAMPLES, frames - first)
-            playout.play(mono[:count])
+            playout.play(mono[:count], monotonic())
             out[first : first + count] = mono[:count, np.newaxis]
 
     stream = sounddevice.OutputStream(

@@ -2,10 +2,13 @@
 
 Three parties, and every control word has exactly one that writes it:
 
-- the player writes samples, says up to which of them may sound (``open``, ``finish``) and cuts a take short;
+- the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``) and cuts a
+  take short;
 - the speaker's callback fills every block (``play``): samples while they may sound, silence otherwise,
-  counting what it had to leave silent inside a take;
+  counting what it had to leave silent inside a take, and tells how many samples the device has asked for (``clock``);
 - the stage sets the level, and can hush everything without waiting for a busy or dead player.
+
+Device time is that count of samples: it names the place of a bar line to the sample.
 """
 
 from __future__ import annotations
@@ -25,11 +28,15 @@ _WITHOUT_END = 1 << 62
 _ALLOWED = 9  # the count up to which samples may sound
 _CUT = 10  # samples before this count are to be dropped
 _HUSH_ANSWERED = 11
+_GATE = 12  # in device time: before it nothing may sound
 # The speaker's words.
 _MISSING = 17
 _UNDERRUNS = 18
 _CALLBACKS = 19
 _HUSHED = 20
+_ASKED = 21  # device time: samples the device has asked for before the last block
+_ASKED_AT = 22  # a double: monotonic seconds at which it asked for that block
+_CLOCK_SERIAL = 23  # odd while the two above are being written
 # The stage's words.
 _HUSH = 24
 _LEVEL = 25  # a double
@@ -48,13 +55,18 @@ class PlayoutRing(Ring):
         self._counting = np.arange(1, _LEVEL_RAMP_SAMPLES + 1, dtype=np.float32)
         self._level_ramp = np.empty(_LEVEL_RAMP_SAMPLES, np.float32)
         self._faded_samples = 0
+        self._last_block_samples = 0
         self._sounding = False
         self._gain = self._doubles[_LEVEL]
 
     # --- the player -------------------------------------------------------------------------------------
 
-    def open(self) -> None:
-        """Player only: what is written from now on may sound, and what is missing counts as an underrun."""
+    def open(self, at: int = 0) -> None:
+        """Player only: what is not read yet may sound from device time ``at`` on; what is missing then is an underrun.
+
+        Device time that is past already is at once.
+        """
+        self._words[_GATE] = at
         self._words[_ALLOWED] = _WITHOUT_END
 
     def finish(self) -> None:
@@ -98,6 +110,17 @@ class PlayoutRing(Ring):
         """Blocks played: grows for as long as the sound device lives."""
         return self._words[_CALLBACKS]
 
+    def clock(self) -> tuple[int, float]:
+        """Device time of the last block's first sample, and monotonic seconds at which the device asked for it.
+
+        (0, 0.0) before the first block.
+        """
+        while True:
+            serial = self._words[_CLOCK_SERIAL]
+            asked, asked_at = self._words[_ASKED], self._doubles[_ASKED_AT]
+            if serial % 2 == 0 and serial == self._words[_CLOCK_SERIAL]:
+                return asked, asked_at
+
     @property
     def hushed(self) -> bool:
         """Whether the speaker has faded out for the last ``hush``."""
@@ -105,10 +128,19 @@ class PlayoutRing(Ring):
 
     # --- the speaker ------------------------------------------------------------------------------------
 
-    def play(self, out: Samples) -> None:
-        """Speaker only, real-time safe: fill ``out`` float32[n]; makes no array of samples."""
+    def play(self, out: Samples, now_seconds: float = 0.0) -> None:
+        """Speaker only, real-time safe: fill ``out`` float32[n]; makes no array of samples.
+
+        Args:
+            now_seconds: monotonic time.
+        """
         words = self._words
         words[_CALLBACKS] += 1
+        words[_CLOCK_SERIAL] += 1
+        words[_ASKED] += self._last_block_samples
+        self._doubles[_ASKED_AT] = now_seconds
+        words[_CLOCK_SERIAL] += 1
+        self._last_block_samples = len(out)
         hushing = words[_HUSH] != words[_HUSH_ANSWERED]
         until = words[_WRITTEN] if hushing else words[_CUT]
         if hushing or until > words[_READ]:
@@ -121,6 +153,9 @@ class PlayoutRing(Ring):
 
     def _continue(self, out: Samples) -> None:
         words = self._words
+        silent = min(len(out), max(0, words[_GATE] - words[_ASKED]))
+        out[:silent] = 0.0
+        out = out[silent:]
         wanted = min(len(out), max(0, words[_ALLOWED] - words[_READ]))
         count = min(wanted, words[_WRITTEN] - words[_READ])
         self._copy(out, count)

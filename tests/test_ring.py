@@ -190,3 +190,27 @@ def test_blocks_longer_than_the_level_ramp(playout: PlayoutRing) -> None:
     out = played(playout, 3000)
     assert all(later <= earlier for earlier, later in pairwise(out[::100]))
     assert out[-1] == 0.5
+
+
+@given(st.integers(0, 500), st.lists(st.integers(1, 130), min_size=1, max_size=12), st.integers(0, 3))
+def test_a_take_sounds_from_its_device_time_on_to_the_sample(at: int, blocks: list[int], opened_after: int) -> None:
+    ring = PlayoutRing.create(2048)
+    ring.write(numbered(0, 2000))
+    out = [np.zeros(0, np.float32)]
+    for number, size in enumerate(blocks):
+        if number == opened_after:
+            ring.open(at)
+        out.append(played(ring, size))
+    heard = np.concatenate(out)
+    begins = max(at, sum(blocks[:opened_after]))  # what is past already is at once
+    assert not heard[:begins].any()
+    np.testing.assert_array_equal(heard[begins:], numbered(0, len(heard[begins:])))
+    assert ring.missing_samples == ring.underruns == 0  # to wait is no underrun
+    ring.close()
+
+
+def test_the_clock_tells_what_the_device_has_asked_for(playout: PlayoutRing) -> None:
+    assert playout.clock() == (0, 0.0)
+    for size, now, asked in ((64, 5.0, 0), (100, 6.0, 64), (1, 7.0, 164), (64, 7.5, 165)):
+        playout.play(np.empty(size, np.float32), now)
+        assert playout.clock() == (asked, now)
