@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
+from melnet_music.conditioning import Conditioning
 from melnet_music.mel import LogMelStream
+from melnet_music.notes import Note, note_map
 from melnet_music.preset import Preset, load_preset
 from melnet_music.sampling import ENGINES
 from melnet_music.sampling.engine import Chunk, Engine, Forced, SamplerState, Sharpness, take_noise
@@ -28,6 +29,8 @@ from melnet_music.tape import Tape
 from melnet_music.vocoders.phase import PhaseVocoder
 
 Samples = npt.NDArray[np.float32]
+PlayedNotes = Callable[[int, int], Samples | None]
+"""(first frame, number of frames) -> their note map ``[1, T, M, 2]``; None: nothing is known about notes."""
 _LOG = logging.getLogger(__name__)
 
 TAPE_SECONDS = 600.0
@@ -60,6 +63,8 @@ class TakeRequest:
     """How much of what was heard after it comes last (inpainting)."""
     chunk_frames: int | None = None
     """Frames made together: fewer are sooner ready, more see further ahead."""
+    notes: tuple[Note, ...] | None = None
+    """What the new sound shall play, in seconds from where it begins. None: what it likes; none in it: nothing."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +203,10 @@ class Instrument:
         self._check(request)
         vocoder = PhaseVocoder(self.sound)
         length = round(request.seconds * self.sample_rate_hz)
-        frames = self._sampled_frames(self.engine.init_state(), self._no_frames, self._frames_until(length), request)
+        played = self._played_notes(request, 0, 0)
+        frames = self._sampled_frames(
+            self.engine.init_state(), self._no_frames, self._frames_until(length), request, played
+        )
         return self._faded_out(self._faded_in(_vocoded(vocoder, frames, length)))
 
     def inpainting(self, request: TakeRequest, start_seconds: float, stop_seconds: float) -> Iterator[Samples]:
@@ -229,7 +237,8 @@ class Instrument:
         vocoder.prime(self._tape.read(offset, heard))
         stop = heard - offset + round(request.seconds * self.sample_rate_hz)
         state, known = self._prime(self._state, self._unprimed, request.chunk_frames or self._chunk_frames)
-        frames = self._sampled_frames(state, known, self._frames_until(stop) - vocoder.next_frame, request)
+        played = self._played_notes(request, heard, offset // self.sound.hop_samples + vocoder.next_frame - len(known))
+        frames = self._sampled_frames(state, known, self._frames_until(stop) - vocoder.next_frame, request, played)
         start = vocoder.next_sample
         return GeneratedSound(offset + start, _vocoded(vocoder, frames, stop - start))
 
@@ -245,7 +254,10 @@ class Instrument:
         vocoder.prime(heard[: start - offset], future, stop - start)
         wanted = vocoder.frames_wanted
         count = self._frames_until(stop - offset) - vocoder.next_frame if wanted is None else wanted
-        frames = self._repainted_frames(LogMelStream(self.sound).push(heard), vocoder.next_frame, count, request)
+        played = self._played_notes(request, start - offset, 0)
+        frames = self._repainted_frames(
+            LogMelStream(self.sound).push(heard), vocoder.next_frame, count, request, played
+        )
         length = None if wanted is not None else stop - offset - vocoder.next_sample
         return GeneratedSound(offset + vocoder.next_sample, _vocoded(vocoder, frames, length))
 
@@ -283,6 +295,8 @@ class Instrument:
             raise ValueError(f"temperature is {request.temperature:g}, want more than 0 and at most 2")
         if request.bias is not None and not 0 <= request.bias <= 10:
             raise ValueError(f"bias is {request.bias:g}, want 0 to 10")
+        if request.notes is not None and not self.preset.config.model.note_conditioning:
+            raise ValueError(f"preset {self.preset_name!r} follows no notes: it was built without note_conditioning")
 
     def _part(self, start_seconds: float, stop_seconds: float) -> tuple[int, int]:
         start, stop = (round(seconds * self.sample_rate_hz) for seconds in (start_seconds, stop_seconds))
@@ -316,7 +330,7 @@ class Instrument:
         return np.zeros((0, self.sound.mel_bins), np.float32)
 
     def _sampled_frames(
-        self, state: SamplerState, known: Samples, count: int, request: TakeRequest
+        self, state: SamplerState, known: Samples, count: int, request: TakeRequest, played: PlayedNotes
     ) -> Iterator[Samples]:
         """``count`` new log-mel frames, chunk after chunk, ``[t, M]`` each; empty ones while a chunk is made.
 
@@ -324,10 +338,25 @@ class Instrument:
         """
         if count <= 0:
             return iter(())
-        made = self._made_frames(state, self._chunks(known, len(known) + count, request))
+        made = self._made_frames(state, self._chunks(known, len(known) + count, request, played))
         return _limited(_without_first(made, len(known)), count)
 
-    def _chunks(self, known: Samples, count: int, request: TakeRequest) -> Iterator[Chunk]:
+    def _played_notes(self, request: TakeRequest, join_sample: int, first_frame: int) -> PlayedNotes:
+        """The note maps of a take whose new sound begins at a sample, by frames counted from ``first_frame`` on."""
+        if request.notes is None:
+            return lambda place, frames: None
+        join_s = join_sample / self.sample_rate_hz
+        join_frame = round(join_s * self.sound.frames_per_second)
+        notes = [replace(note, onset_s=join_s + note.onset_s, end_s=join_s + note.end_s) for note in request.notes]
+
+        def played(place: int, frames: int) -> Samples:
+            drawn = note_map(notes, first_frame + place, frames, self.sound)
+            drawn[: max(join_frame - first_frame - place, 0)] = 0  # before the join they are not known
+            return drawn[None]
+
+        return played
+
+    def _chunks(self, known: Samples, count: int, request: TakeRequest, played: PlayedNotes) -> Iterator[Chunk]:
         """What ``count`` frames are drawn from, the first of them ``known``; the last chunk may reach past them."""
         length, mel_bins = request.chunk_frames or self._chunk_frames, self.sound.mel_bins
         for place in range(0, count, length):
@@ -337,9 +366,12 @@ class Instrument:
                 values[: len(known)] = known
                 forced = Forced(self._normalised(values), np.arange(length) < len(known))
             noise = take_noise(request.seed, place, length, mel_bins)
-            yield Chunk(noise, self._sharpness(request), forced=forced)
+            known_here = Conditioning(notes=played(place, length))
+            yield Chunk(noise, self._sharpness(request), known_here, forced)
 
-    def _repainted_frames(self, heard: Samples, first: int, count: int, request: TakeRequest) -> Iterator[Samples]:
+    def _repainted_frames(
+        self, heard: Samples, first: int, count: int, request: TakeRequest, played: PlayedNotes
+    ) -> Iterator[Samples]:
         """Frames ``first`` to ``first + count`` of ``heard [T, M]`` anew, as one chunk that sees what follows."""
         state, before = self._prime(self.engine.init_state(), heard[:first], self._chunk_frames)
         group = self.preset.config.model.frames_per_group
@@ -352,10 +384,13 @@ class Instrument:
         future = (place >= stop) & (place < stop + len(after))
         x = self._normalised(values)
         sees_future = self.preset.config.model.future_conditioning and len(after)
+        notes = played(first - start, length)
+        if notes is not None:
+            notes[:, stop:] = 0  # nor what follows the part
         chunk = Chunk(
             take_noise(request.seed, 0, length, self.sound.mel_bins),
             self._sharpness(request),
-            Conditioning(x, future[None].astype(np.float32)) if sees_future else NOTHING_KNOWN,
+            Conditioning(x, future[None].astype(np.float32), notes) if sees_future else Conditioning(notes=notes),
             Forced(x, (place < start) | future),
         )
         yield from _limited(_without_first(self._made_frames(state, [chunk]), start), count)

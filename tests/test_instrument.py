@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 from melnet_music.audio_file import read_audio
 from melnet_music.instrument import Instrument, TakeRequest
-from melnet_music.preset import PHRASE_FILE, find_preset
+from melnet_music.notes import Note, note_map
+from melnet_music.preset import PHRASE_FILE, Preset, find_preset
 from melnet_music.sampling.engine import Chunk, Generated, SamplerState
 from melnet_music.sampling.reference import ReferenceEngine
 
@@ -176,6 +178,73 @@ def test_repainting_reaches_the_ends_of_the_tape(piano: Instrument, start: float
 def test_a_generation_needs_nothing_heard(loaded: Instrument) -> None:
     loaded.clear()
     assert len(collected(loaded.generation(SHORT))) == round(0.3 * 22050)
+
+
+class ChunkKeepingEngine(ReferenceEngine):
+    """Keeps what it is asked to make, and makes nothing of it."""
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__(preset.model())
+        self.chunks: list[Chunk] = []
+
+    def sampling(self, state: SamplerState, chunks: Iterable[Chunk]) -> Generator[Generated | None, None, None]:
+        for chunk in chunks:
+            self.chunks.append(chunk)
+            yield Generated(np.zeros_like(chunk.noise.normal), state)
+
+
+NOTES = (Note(0.1, 0.3, 60, 100), Note(0.25, 0.6, 72, 50))
+
+
+@pytest.mark.parametrize("heard_samples", [0, 2 * 22050 + 77, 3 * 22050])
+def test_notes_of_a_take_are_counted_from_where_its_sound_begins(
+    loaded: Instrument, phrase: Samples, heard_samples: int
+) -> None:
+    engine = ChunkKeepingEngine(loaded.preset)
+    piano = Instrument(loaded.preset, engine)
+    piano.hear(phrase[:heard_samples])
+    request = TakeRequest(seconds=1.0, seed=1, notes=NOTES)
+    collected(piano.continuation(request) if heard_samples else piano.generation(request))
+    mapped = np.concatenate([chunk.known.notes[0] for chunk in engine.chunks])  # type: ignore[index]
+    join_s, join_frame = heard_samples / 22050, round(heard_samples / 512)
+    heard_frames = (heard_samples - 1024) // 512 + 1 if heard_samples else 0
+    first_frame = heard_frames // 8 * 8  # the state holds all whole chunks that were heard
+    later = [replace(note, onset_s=join_s + note.onset_s, end_s=join_s + note.end_s) for note in NOTES]
+    expected = note_map(later, first_frame, len(mapped), loaded.sound)
+    expected[: join_frame - first_frame] = 0
+    np.testing.assert_array_equal(mapped, expected)
+
+
+def test_notes_of_a_repainted_part_are_known_inside_it_only(loaded: Instrument, phrase: Samples) -> None:
+    engine = ChunkKeepingEngine(loaded.preset)
+    piano = Instrument(loaded.preset, engine)
+    piano.hear(phrase)
+    collected(piano.inpainting(TakeRequest(seconds=1, seed=1, notes=NOTES), 1.0, 1.8))
+    (chunk,) = engine.chunks
+    assert chunk.forced is not None
+    mapped, made = chunk.known.notes[0], np.flatnonzero(~chunk.forced.mask)  # type: ignore[index]
+    first_frame = 40  # of the chunk: whole chunks of 8 before frame 43, where the part begins
+    onsets = [round(second * 22050 / 512) - first_frame for second in (1.1, 1.25)]
+    assert np.flatnonzero(mapped[..., 1].any(1)).tolist() == onsets
+    assert not mapped[made[-1] + 1 :].any()
+
+
+def test_notes_change_a_take_and_no_notes_are_not_silence(piano: Instrument) -> None:
+    free, silent, played = (
+        collected(piano.continuation(TakeRequest(seconds=0.5, seed=7, notes=notes))) for notes in (None, (), NOTES)
+    )
+    assert not np.array_equal(free, silent)
+    assert not np.array_equal(silent, played)
+
+
+def test_a_preset_without_note_channels_says_so(loaded: Instrument) -> None:
+    config = loaded.preset.config
+    deaf = replace(
+        loaded.preset,
+        config=config.model_copy(update={"model": config.model.model_copy(update={"note_conditioning": False})}),
+    )
+    with pytest.raises(ValueError, match="preset 'piano' follows no notes"):
+        Instrument(deaf, loaded.engine).generation(TakeRequest(seconds=1, seed=1, notes=NOTES))
 
 
 @pytest.mark.parametrize(

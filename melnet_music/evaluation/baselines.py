@@ -8,6 +8,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,25 +19,52 @@ from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]  # c
 from torch import Tensor
 
 from melnet_music.model import MelNet
+from melnet_music.preset import load_preset
 from melnet_music.tiers import assemble, decompose
 from melnet_music.training.features import Work
-from melnet_music.training.held_out import LOUD_MAGNITUDE, excerpts
+from melnet_music.training.held_out import LOUD_MAGNITUDE
 
 Values = npt.NDArray[np.float64]
+Frames = npt.NDArray[np.float32]
 FITTED_FRAMES = 40_000
 MIXTURE_SAMPLES = 3_000
 
 
+@dataclass(frozen=True, eq=False)
+class BaselineJob:
+    """What the baselines of one tier are fitted to and held against."""
+
+    preset: Path
+    tier: int
+    """From 0."""
+    fitted: Frames
+    """``[T, M]`` log-mel, T a multiple of the frames of a group."""
+    held_out: Frames
+    """``[E, T, M]`` log-mel."""
+    seed: int
+
+
+def baseline_job_nats(job: BaselineJob) -> dict[str, tuple[float, float]]:
+    """`baseline_nats` of a preset's model."""
+    model = load_preset(job.preset).model()
+    clips = [torch.from_numpy(clip)[None] for clip in job.held_out]
+    return baseline_nats(model, job.tier, torch.from_numpy(job.fitted)[None], clips, job.seed)
+
+
 def baseline_nats(
-    model: MelNet, tier: int, train: list[Work], valid: list[Work], seed: int
+    model: MelNet, tier: int, fitted_frames: Tensor, clips: Sequence[Tensor], seed: int
 ) -> dict[str, tuple[float, float]]:
-    """Nats a bin in ln magnitude of each baseline on the held-out excerpts: over all bins, over the loud ones."""
+    """Nats a bin in ln magnitude of each baseline: over all bins, over the loud ones.
+
+    Args:
+        model: whose grid is cut into tiers; its weights play no part.
+        fitted_frames: ``[1, T, M]`` log-mel that the baselines are fitted to.
+        clips: ``[1, T, M]`` log-mel each, held out.
+    """
     random = np.random.default_rng(seed)
-    group = model.config.frames_per_group
-    fitted, around_fitted = _bins(model, tier, _frames(train, group))
+    fitted, around_fitted = _bins(model, tier, fitted_frames)
     held, around_held = (
-        np.concatenate(parts)
-        for parts in zip(*(_bins(model, tier, model.denormalise(x)) for x in excerpts(valid, model)), strict=True)
+        np.concatenate(parts) for parts in zip(*(_bins(model, tier, clip) for clip in clips), strict=True)
     )
     loud = held > math.log(LOUD_MAGNITUDE)
     bin_mixture = np.empty_like(held)
@@ -47,15 +77,15 @@ def baseline_nats(
     standard = (held - around_held - mean) / deviation
     gaussian = 0.5 * standard**2 + np.log(deviation) + 0.5 * math.log(2 * math.pi)
     named = {"bin_mixture": bin_mixture, "neighbour_gaussian": gaussian}
-    return {name: (float(nats.mean()), float(nats[loud].mean())) for name, nats in named.items()}
+    return {name: (float(nats.mean()), float(nats[loud].sum() / max(loud.sum(), 1))) for name, nats in named.items()}
 
 
-def _frames(works: list[Work], group: int) -> Tensor:
-    """``[1, T, M]`` of log-mel, evenly from all works."""
+def frames_to_fit(works: Sequence[Work], group: int) -> Frames:
+    """``[T, M]`` of log-mel, evenly from all works; ``group``: the frames of a group."""
     share = max(group, FITTED_FRAMES // len(works) // group * group)
-    return torch.from_numpy(
-        np.concatenate([work.log_mel[: min(share, len(work.log_mel) // group * group)] for work in works])
-    )[None]
+    return np.concatenate([work.log_mel[: min(share, len(work.log_mel) // group * group)] for work in works]).astype(
+        np.float32
+    )
 
 
 def _bins(model: MelNet, tier: int, log_mel: Tensor) -> tuple[Values, Values]:

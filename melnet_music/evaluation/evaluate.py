@@ -1,129 +1,188 @@
-"""What a preset is worth on held-out music: likelihood against the baselines, and continuations to look at."""
+"""What a preset is worth on held-out music: every measurement, put together as one JSON file and one page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
+from melnet_music.evaluation.continuations import Continuations, compare_continuations
+from melnet_music.evaluation.likelihood import (
+    Conditioning,
+    Likelihood,
+    conditioned_likelihood,
+    held_out_likelihood,
+)
+from melnet_music.evaluation.long_takes import LongTakes, measure_long_takes
+from melnet_music.evaluation.note_following import NoteFollowing, measure_note_following
+from melnet_music.evaluation.page import draw_page
+from melnet_music.evaluation.pictures import picture_continuations
+from melnet_music.evaluation.places import NotMeasurableError
+from melnet_music.evaluation.seams import Seams, measure_seams
+from melnet_music.evaluation.sounds import TakeSource
+from melnet_music.evaluation.workers import NamedProgress, Workers, naming, workers_of
+from melnet_music.preset import Preset
+from melnet_music.training.features import Work, load_works
 
-from melnet_music.audio_file import AudioClip, read_audio, write_audio
-from melnet_music.evaluation.baselines import baseline_nats
-from melnet_music.instrument import Instrument, TakeRequest
-from melnet_music.mel import log_mel
-from melnet_music.training.features import load_works
-from melnet_music.training.held_out import held_out_nats
+log = logging.getLogger(__name__)
 
-PROMPT_SECONDS = 5.0
-SHOWN_SECONDS = 7.0
-DYNAMIC_RANGE_DB = 80.0
+PARTS = ("likelihood", "conditioning", "continuations", "long", "inpainting", "notes", "pictures")
+JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.png"
+_DIGITS = 6
+"""Significant ones in the JSON file: more than any figure is worth."""
 
 
 @dataclass(frozen=True)
-class TierLikelihood:
-    """Nats a bin in ln magnitude on held-out music; less is better. Pairs: all bins, loud bins."""
+class Sizes:
+    """How much of everything is measured."""
 
-    tier: int
-    model: dict[str, tuple[float, float]]
-    """By chunk length in frames; ``whole``: the extractor looks ahead to the end."""
-    baselines: dict[str, tuple[float, float]]
+    excerpts: int = 24
+    continuations: int = 200
+    continuation_seconds: float = 8.0
+    long_takes: int = 20
+    long_seconds: float = 60.0
+    gaps: int = 60
+    note_takes: int = 60
+    pictures: int = 3
 
-
-def likelihood_table(
-    instrument: Instrument, data: Path, seed: int, progress: Callable[[int, int], None]
-) -> list[TierLikelihood]:
-    """Every tier against the baselines, on the validation split. ``progress(done, total)`` by tiers."""
-    model, config = instrument.preset.model(), instrument.preset.config
-    train, valid = (load_works(data, split, config.sound) for split in ("train", "valid"))
-    rows = []
-    for tier in range(len(model.grids)):
-        progress(tier, len(model.grids))
-        by_chunk = {}
-        for chunk in sorted({*config.training.chunk_frames, config.sampling.chunk_frames}):
-            by_chunk[str(chunk)] = held_out_nats(model, tier, valid, chunk)
-        by_chunk["whole"] = held_out_nats(model, tier, valid, None)
-        rows.append(TierLikelihood(tier + 1, by_chunk, baseline_nats(model, tier, train, valid, seed)))
-    return rows
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            least = 5 if name == "long_seconds" else 1 if name in ("continuation_seconds", "pictures") else 2
+            if not least <= value < math.inf:
+                raise ValueError(f"{name} is {value:g}, want {least} or more")
 
 
-def picture_continuations(
-    instrument: Instrument, data: Path, out: Path, count: int, seed: int, progress: Callable[[int, int], None]
-) -> list[Path]:
-    """Continue ``count`` works of the test split; write each as a picture beside the real one, and as FLAC.
-
-    Raises:
-        ValueError: too few works there.
-    """
-    works = sorted((data / "test").glob("*.flac"))
-    if len(works) < count:
-        raise ValueError(f"{data / 'test'} has {len(works)} works, want {count} to continue")
-    pictures = []
-    for index, work in enumerate(works[:count]):
-        progress(index, count)
-        real = read_audio(work).mono_at(instrument.sample_rate_hz)
-        start = len(real) // 3
-        length = round((PROMPT_SECONDS + SHOWN_SECONDS) * instrument.sample_rate_hz)
-        real = real[start : start + length]
-        prompt = real[: round(PROMPT_SECONDS * instrument.sample_rate_hz)]
-        instrument.clear()
-        instrument.hear(prompt)
-        request = TakeRequest(seconds=SHOWN_SECONDS, seed=seed + index, lead_seconds=PROMPT_SECONDS)
-        made = np.concatenate(list(instrument.continuation(request)))
-        name = out / f"continuation-{index + 1}"
-        write_audio(name.with_suffix(".flac"), AudioClip(made[:, None], instrument.sample_rate_hz))
-        _draw(instrument, real, made, f"{work.stem}, seed {seed + index}", name.with_suffix(".png"))
-        pictures.append(name.with_suffix(".png"))
-    return pictures
+QUICK_SIZES = Sizes(2, 4, 2.0, 2, 5.0, 2, 2, 1)
+"""Enough to see that everything runs; the figures are worth nothing."""
 
 
-def _draw(instrument: Instrument, real: np.ndarray, made: np.ndarray, title: str, path: Path) -> None:  # type: ignore[type-arg]
-    try:
-        import matplotlib
-    except ImportError:
-        raise ValueError("pictures need matplotlib: pip install 'melnet-music[data]'") from None
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+@dataclass(frozen=True)
+class Missing:
+    """A part that could not be measured."""
 
-    sound = instrument.sound
-    figure, axes = pyplot.subplots(1, 2, figsize=(11, 3), sharey=True, layout="constrained")
-    for axis, audio, kind in zip(axes, (real, made), ("real", "continued"), strict=True):
-        decibels = log_mel(np.asarray(audio, np.float32), sound).T * (20 / np.log(10))
-        seconds = decibels.shape[1] / sound.frames_per_second
-        top = log_mel(np.asarray(real, np.float32), sound).max() * (20 / np.log(10))
-        axis.imshow(
-            decibels, origin="lower", aspect="auto", cmap="magma", extent=(0, seconds, 0, sound.mel_bins),
-            vmin=top - DYNAMIC_RANGE_DB, vmax=top,
-        )  # fmt: skip
-        axis.axvline(PROMPT_SECONDS, color="white", lw=0.8, ls="--")
-        axis.set(title=f"{kind}: {title}", xlabel="seconds")
-    axes[0].set_ylabel("mel bin")
-    figure.savefig(path, dpi=80)
-    pyplot.close(figure)
+    missing: str
+    """Why."""
+
+
+PartResult = Likelihood | Conditioning | Continuations | LongTakes | Seams | NoteFollowing | list[str] | Missing
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured, on what."""
+
+    preset: str
+    digest: str
+    engine: str
+    seed: int
+    held_out_works: int
+    held_out_seconds: float
+    sizes: Sizes
+    parts: dict[str, PartResult]
 
 
 def evaluate(
-    instrument: Instrument,
+    preset: Preset,
     data: Path,
     out: Path,
     *,
-    pictures: int,
-    seed: int,
-    progress: Callable[[str, int, int], None],
-) -> list[TierLikelihood]:
-    """Write ``out/likelihood.json`` and the pictures; ``progress(what, done, total)``."""
+    parts: Sequence[str] = PARTS,
+    sizes: Sizes = QUICK_SIZES,
+    against: Preset | None = None,
+    engine: str = "cpu",
+    seed: int = 1,
+    processes: int = 1,
+    progress: NamedProgress,
+) -> Evaluation:
+    """Measure a preset on the test split of ``data`` and write ``evaluation.json``, ``evaluation.png`` and pictures.
+
+    The same preset, data, sizes and seed make the same file on one machine, whatever the number of processes.
+
+    Raises:
+        ValueError: an unknown part, no data, or a size out of range.
+    """
+    if unknown := sorted(set(parts) - set(PARTS)):
+        raise ValueError(f"no part {unknown[0]!r}; there are: {', '.join(PARTS)}")
+    sound = preset.config.sound
+    held_out = load_works(data, "test", sound, naming(progress, "reading test"), processes=processes)
+    train: list[Work] = []
+    if "likelihood" in parts:
+        train = load_works(data, "train", sound, naming(progress, "reading train"), processes=processes)
     out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(seed)
-    rows = likelihood_table(instrument, data, seed, lambda done, total: progress("likelihood", done, total))
-    table = {
-        "preset": instrument.preset_name,
-        "digest": instrument.preset_digest,
-        "tiers": [asdict(row) for row in rows],
-    }
-    (out / "likelihood.json").write_text(json.dumps(table, indent=1) + "\n")
-    picture_continuations(
-        instrument, data, out, pictures, seed, lambda done, total: progress("continuations", done, total)
-    )
-    return rows
+    source = TakeSource(preset.path, engine, sound)
+    seconds = sum(len(work.log_mel) for work in held_out) / sound.frames_per_second
+    done: dict[str, PartResult] = {}
+    evaluation = Evaluation(preset.name, preset.digest, engine, seed, len(held_out), seconds, sizes, done)
+    with workers_of(processes) as workers:
+        measuring = _measuring(preset, train, held_out, out, source, sizes, against, seed, workers, progress)
+        for part in PARTS:
+            if part not in parts:
+                continue
+            started = time.monotonic()
+            try:
+                done[part] = measuring[part]()
+            except NotMeasurableError as error:
+                log.warning("%s: %s", part, error)
+                done[part] = Missing(str(error))
+            log.info("%s took %.0f s", part, time.monotonic() - started)
+            # after every part, so that an interrupted run leaves what it has measured
+            (out / JSON_FILE).write_text(json.dumps(rounded(asdict(evaluation)), indent=1) + "\n", encoding="utf-8")
+    draw_page(preset.name, preset.digest, done, out / PAGE_FILE)
+    return evaluation
+
+
+def rounded(value: Any) -> Any:
+    """The same for JSON: numbers to six digits, what is no number as null."""
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(inner) for inner in value]
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value
+
+
+def _measuring(
+    preset: Preset,
+    train: list[Work],
+    held_out: list[Work],
+    out: Path,
+    source: TakeSource,
+    sizes: Sizes,
+    against: Preset | None,
+    seed: int,
+    workers: Workers,
+    progress: NamedProgress,
+) -> dict[str, Callable[[], PartResult]]:
+    return {
+        "likelihood": lambda: held_out_likelihood(
+            preset, train, held_out, count=sizes.excerpts, seed=seed, against=against, workers=workers,
+            progress=progress,
+        ),
+        "conditioning": lambda: conditioned_likelihood(
+            preset, held_out, count=sizes.excerpts, workers=workers, progress=naming(progress, "conditioning")
+        ),
+        "continuations": lambda: compare_continuations(
+            source, held_out, count=sizes.continuations, seconds=sizes.continuation_seconds, seed=seed,
+            workers=workers, progress=progress,
+        ),
+        "long": lambda: measure_long_takes(
+            source, held_out, count=sizes.long_takes, seconds=sizes.long_seconds, seed=seed, workers=workers,
+            progress=progress,
+        ),
+        "inpainting": lambda: measure_seams(
+            source, held_out, count=sizes.gaps, seed=seed, workers=workers, progress=progress
+        ),
+        "notes": lambda: measure_note_following(
+            source, held_out, count=sizes.note_takes, seconds=sizes.continuation_seconds, seed=seed,
+            workers=workers, progress=progress,
+        ),
+        "pictures": lambda: picture_continuations(
+            source, held_out, out, count=sizes.pictures, seed=seed, workers=workers, progress=progress
+        ),
+    }  # fmt: skip

@@ -1,15 +1,17 @@
-"""How likely a model finds music that it was not trained on."""
+"""How likely a model finds music that it was not trained on, and what it helps it to know more than the past."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from melnet_music.conditioning import NOTHING_KNOWN
+from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.model import MelNet
 from melnet_music.tiers import decompose
 from melnet_music.training.features import Work
@@ -20,8 +22,45 @@ EXCERPT_FRAMES = 512
 EXCERPTS = 24
 
 
-def excerpts(works: list[Work], model: MelNet, count: int = EXCERPTS) -> Iterator[Tensor]:
-    """Held-out clips ``[1, T, M]`` normalised, spread over all works: always the same ones.
+@dataclass(frozen=True, eq=False)
+class NatSums:
+    """Negative log-likelihood in nats of ln magnitude, summed over the bins of each excerpt, ``[E]`` each."""
+
+    nats: npt.NDArray[np.float64]
+    bins: npt.NDArray[np.float64]
+    loud_nats: npt.NDArray[np.float64]
+    """Over the loud bins alone."""
+    loud_bins: npt.NDArray[np.float64]
+
+    @staticmethod
+    def of(parts: list[tuple[Tensor, Tensor]]) -> NatSums:
+        """From (nats of every bin, which bins are loud) of each excerpt."""
+        rows = [
+            (nats.double().sum().item(), nats.numel(), nats[loud].double().sum().item(), int(loud.sum()))
+            for nats, loud in parts
+        ]
+        return NatSums(*np.array(rows, np.float64).T)
+
+    def __add__(self, other: NatSums) -> NatSums:
+        """Both tiers together, excerpt by excerpt."""
+        return NatSums(
+            self.nats + other.nats,
+            self.bins + other.bins,
+            self.loud_nats + other.loud_nats,
+            self.loud_bins + other.loud_bins,
+        )
+
+    @property
+    def per_bin(self) -> float:
+        return float(self.nats.sum() / self.bins.sum())
+
+    @property
+    def per_loud_bin(self) -> float:
+        return float(self.loud_nats.sum() / max(self.loud_bins.sum(), 1))
+
+
+def excerpt_places(works: list[Work], count: int = EXCERPTS) -> list[tuple[Work, int]]:
+    """(work, first frame) of held-out excerpts, spread evenly over all works: always the same ones.
 
     Raises:
         ValueError: no work is long enough.
@@ -31,24 +70,87 @@ def excerpts(works: list[Work], model: MelNet, count: int = EXCERPTS) -> Iterato
     ]
     if not spans:
         raise ValueError(f"no held-out recording has {EXCERPT_FRAMES} frames; add a longer one")
-    for work, start in spans[:: max(1, len(spans) // count)][:count]:
-        yield model.normalise(torch.from_numpy(work.log_mel[start : start + EXCERPT_FRAMES].copy())).unsqueeze(0)
+    count = min(count, len(spans))
+    return [spans[number * len(spans) // count] for number in range(count)]
 
 
-@torch.no_grad()
+def excerpts(works: list[Work], model: MelNet, count: int = EXCERPTS) -> Iterator[Tensor]:
+    """The clips at `excerpt_places`, ``[1, T, M]`` normalised, on the model's device."""
+    for work, start in excerpt_places(works, count):
+        clip = torch.from_numpy(np.array(work.log_mel[start : start + EXCERPT_FRAMES], np.float32))
+        yield model.normalise(clip.to(model.mean.device)).unsqueeze(0)
+
+
 def held_out_nats(model: MelNet, tier: int, works: list[Work], chunk_frames: int | None) -> tuple[float, float]:
     """Negative log-likelihood of held-out excerpts, past known and nothing else.
 
     Returns:
         nats a bin in ln magnitude over all bins of the tier, and over its loud bins.
     """
-    log_deviation = decompose(model.deviation.log().expand(1, EXCERPT_FRAMES, -1), model.config)[tier]
-    totals = np.zeros(4)
-    for x in excerpts(works, model):
+    sums = excerpt_nats(model, tier, excerpts(works, model), chunk_frames)
+    return sums.per_bin, sums.per_loud_bin
+
+
+@torch.no_grad()
+def excerpt_nats(
+    model: MelNet,
+    tier: int,
+    clips: Iterator[Tensor],
+    chunk_frames: int | None,
+    notes: Iterator[Tensor] | None = None,
+) -> NatSums:
+    """Negative log-likelihood of each clip ``[1, T, M]`` under one tier (counted from 0).
+
+    Args:
+        notes: the note map ``[1, T, M, 2]`` given with each clip; None: none is.
+    """
+    parts = []
+    for x in clips:
+        known = NOTHING_KNOWN if notes is None else Conditioning(notes=next(notes))
         own = decompose(x, model.config)
-        channels = model.channels(own[:tier], NOTHING_KNOWN, *x.shape[:2])[-1]
+        channels = model.channels(own[:tier], known, *x.shape[:2])[-1]
         mixed, _ = model.tier(tier)(own[tier], channels, chunk=model.tier_chunk(tier, chunk_frames))
-        nats = log_deviation - mixed.log_prob(own[tier])
-        loud = decompose(model.denormalise(x), model.config)[tier] > math.log(LOUD_MAGNITUDE)
-        totals += [nats.sum().item(), nats.numel(), nats[loud].sum().item(), int(loud.sum())]
-    return float(totals[0] / totals[1]), float(totals[2] / max(totals[3], 1))
+        parts.append((_log_deviation(model, tier, x) - mixed.log_prob(own[tier]), _loud(model, tier, x)))
+    return NatSums.of(parts)
+
+
+@torch.no_grad()
+def gap_nats(
+    model: MelNet, tier: int, clips: Iterator[Tensor], gap: tuple[int, int], future_frames: int, chunk_frames: int
+) -> NatSums:
+    """Negative log-likelihood of a gap in each clip, as an instrument repaints it: one chunk after a primed past.
+
+    Args:
+        gap: first frame and the one past the last, each a multiple of ``chunk_frames``.
+        future_frames: how many frames after it are given; 0: the future is withheld.
+    """
+    start, stop = gap
+    network, parts = model.tier(tier), []
+    stride = model.grids[tier].stride_frames
+    for x in clips:
+        past = decompose(x[:, :start], model.config)
+        channels = model.channels(past[:tier], NOTHING_KNOWN, 1, start)[-1]
+        chunk = model.tier_chunk(tier, chunk_frames)
+        state = network.advance(past[tier], channels, network.initial_state(1), chunk)
+        rest = x[:, start : stop + future_frames]
+        known: Conditioning[Tensor] = NOTHING_KNOWN
+        if future_frames:
+            mask = torch.zeros(rest.shape[:2], device=x.device)
+            mask[:, stop - start :] = 1.0
+            known = Conditioning(rest, mask)
+        own = decompose(rest, model.config)
+        channels = model.channels(own[:tier], known, *rest.shape[:2])[-1]
+        mixed, _ = network(own[tier], channels, state)
+        nats = _log_deviation(model, tier, rest) - mixed.log_prob(own[tier])
+        made = (stop - start) // stride
+        parts.append((nats[:, :made], _loud(model, tier, rest)[:, :made]))
+    return NatSums.of(parts)
+
+
+def _log_deviation(model: MelNet, tier: int, x: Tensor) -> Tensor:
+    """What nats of normalised values are short of nats of ln magnitude, on the tier's grid."""
+    return decompose(model.deviation.log().expand(x.shape), model.config)[tier]
+
+
+def _loud(model: MelNet, tier: int, x: Tensor) -> Tensor:
+    return decompose(model.denormalise(x), model.config)[tier] > math.log(LOUD_MAGNITUDE)
