@@ -11,7 +11,9 @@ import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
+
+from bridge.transport import FASTEST_BPM, GRIDS, SLOWEST_BPM
 
 NAMESPACE = "/melnet"
 NO_ID = -1
@@ -22,6 +24,8 @@ PRESET_OWN = "preset"
 _SHOWN_CHARACTERS = 60
 
 Value = int | float | bool | str
+Late = Literal["play", "next", "drop"]
+LATE_CHOICES: tuple[Late, ...] = get_args(Late)
 Kind = Literal["float", "int", "bool", "text", "value"]
 FailCode = Literal[
     "malformed",
@@ -42,6 +46,7 @@ FailCode = Literal[
     "bad_file",
     "unknown_preset",
     "no_input",
+    "too_late",
     "cancelled",
     "player_died",
     "failed",
@@ -66,6 +71,7 @@ FAIL_CODES: Mapping[FailCode, str] = {
     "bad_file": "the file is missing, empty, silent or no audio",
     "unknown_preset": "the preset cannot be loaded",
     "no_input": "there is no audio input to listen to",
+    "too_late": "it cannot be ready in time, and `late drop` was asked for",
     "cancelled": "the job was cancelled, or the daemon stopped",
     "player_died": "the player process died; it is being restarted",
     "failed": "something broke inside; the daemon's log says what",
@@ -95,6 +101,8 @@ class Argument:
     default: Value | None = None
     longest: int = 1024
     """Most characters of a text."""
+    choices: tuple[str, ...] = ()
+    """Of a text; none: any."""
 
     def check(self, value: object) -> Value:
         """The value in this argument's own type.
@@ -137,6 +145,8 @@ class Argument:
             )
         if not value.isprintable():
             raise CommandError("wrong_type", f"{self.name} holds unprintable characters: {shown(value)}")
+        if self.choices and value not in self.choices:
+            raise CommandError("out_of_range", f"{self.name} is {shown(value)}{_nearest(value, self.choices)}")
         return value
 
     def _wrong_type(self, value: object) -> CommandError:
@@ -147,6 +157,8 @@ class Argument:
         )
 
     def range_text(self) -> str:
+        if self.kind == "text":
+            return ", ".join(f"`{choice}`" for choice in self.choices) or "text"
         bounds = f"{self.low:g} to {self.high:g}" if self.high < INT32_MAX else f"{self.low:g} or more"
         return f"{bounds} {self.unit}".rstrip()
 
@@ -217,29 +229,57 @@ CHUNK_FRAMES = Argument(
     high=1024,
 )
 LEVEL = Argument("level", "float", "linear gain of the output", low=0, high=1, default=1.0)
+TEMPO = Argument(
+    "tempo", "float", "quarter notes a minute", unit="bpm", low=SLOWEST_BPM, high=FASTEST_BPM, default=120.0
+)
+METER = Argument("meter", "text", "such as 4/4 or 6/8; changes on the next bar line", longest=8, default="4/4")
+QUANTISE = Argument(
+    "quantise", "text", "the line of the music that a take begins on; `none`: at once", choices=GRIDS, default="none"
+)
+LATE = Argument(
+    "late",
+    "text",
+    "what becomes of a take that cannot be ready for its line: begin it as soon as it can, on the next line, or not",
+    choices=LATE_CHOICES,
+    default="next",
+)
+AT_BAR = Argument("at_bar", "int", "begin on the line of this bar; the first is 1", low=1, high=1_000_000)
+AT_BEAT = Argument("at_beat", "float", "with `at_bar`: on this beat of the bar; the first is 1", low=1, high=64)
 
 PROPERTIES: Mapping[str, Argument] = {
-    argument.name: argument for argument in (LEVEL, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL)
-}
-"""What ``get`` and ``set`` know: the level, and the defaults of every job."""
+    argument.name: argument
+    for argument in (
+        LEVEL, TEMPO, METER, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL
+    )
+}  # fmt: skip
+"""What ``get`` and ``set`` know: level and transport, and the defaults of every job."""
 
 _ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX)
 _NAME = Argument("name", "text", "a property", longest=64)
 _HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
+_WHEN = (QUANTISE, AT_BAR, AT_BEAT, LATE)
 _JOB_ANSWER = "`done`, `started`, `progress`, `finished`"
 
 _TABLE = (
     Command("ping", "Is anybody there?", "`pong`"),
     Command("version", "Version of the daemon.", "`version.reply`"),
     Command("status", "Preset, engine, sound device, listening, jobs, underruns.", "`status.reply`"),
+    Command("transport", "Where the music is: bar, beat, tempo, meter.", "`transport.reply`"),
+    Command(
+        "transport/locate",
+        "Make it this bar now; what waits for a line waits for the same bar and beat.",
+        "`done`",
+        fixed=(Argument("bar", "int", "the first is 1", low=1, high=1_000_000),),
+        keys=(Argument("beat", "float", "of the bar; the first is 1", low=1, high=64, default=1.0),),
+    ),
     Command(
         "continue",
         "Continue what was heard.",
         _JOB_ANSWER,
         fixed=(_ID,),
-        keys=(SECONDS, *_HOW, LEAD),
+        keys=(SECONDS, *_HOW, LEAD, *_WHEN),
     ),
-    Command("generate", "Play something from nothing.", _JOB_ANSWER, fixed=(_ID,), keys=(SECONDS, *_HOW)),
+    Command("generate", "Play something from nothing.", _JOB_ANSWER, fixed=(_ID,), keys=(SECONDS, *_HOW, *_WHEN)),
     Command(
         "inpaint",
         "Repaint a part of what was heard.",
@@ -249,7 +289,7 @@ _TABLE = (
             Argument("start", "float", "begin, from the start of what was heard", unit="s", low=0, high=86400),
             Argument("stop", "float", "end, from the start of what was heard", unit="s", low=0, high=86400),
         ),
-        keys=(*_HOW, LEAD, TAIL),
+        keys=(*_HOW, LEAD, TAIL, *_WHEN),
     ),
     Command("cancel", "Drop your job; if it sounds, fade it out.", "`done`; the job's own `fail`", fixed=(_ID,)),
     Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),
@@ -365,8 +405,9 @@ def command_table_markdown() -> str:
         lines.append(f"| `{command.address}` | {fixed} | {keys} | {command.help} | {command.answer} |")
     lines += ["", "| property | range | at start | what it is |", "|---|---|---|---|"]
     for name, argument in PROPERTIES.items():
-        default = "the preset's" if argument.default is None else f"{argument.default:g}"
-        lines.append(f"| `{name}` | {argument.range_text()} | {default} | {argument.help} |")
+        default = argument.default
+        shown_default = "the preset's" if default is None else default if isinstance(default, str) else f"{default:g}"
+        lines.append(f"| `{name}` | {argument.range_text()} | {shown_default} | {argument.help} |")
     lines += ["", "| code | meaning |", "|---|---|"]
     lines += [f"| `{code}` | {meaning} |" for code, meaning in FAIL_CODES.items()]
     return "\n".join(lines) + "\n"
@@ -415,6 +456,6 @@ def _nearest(name: str, known: Iterator[str] | Sequence[str] | Mapping[str, obje
 
 
 def _described(argument: Argument) -> str:
-    if argument.kind in ("text", "value"):
+    if argument.kind in ("text", "value") and not argument.choices:
         return f"`{argument.name}`"
     return f"`{argument.name}` ({argument.range_text()})"

@@ -1,7 +1,7 @@
 """What the stage orders of the player, and what the player reports back: the pipe between the two.
 
-Every order but ``UseSound`` has a number and is closed by exactly one report with that number: a ``Refusal``,
-or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose ``done`` says that it was accepted).
+Every order but ``UseSound`` and ``Retime`` has a number and is closed by exactly one report with that number: a
+``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose ``done`` says that it was accepted).
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bridge.commands import FailCode, Value
+from bridge.commands import FailCode, Late, Value
+from bridge.device_clock import Line
 
 JobKind = Literal["continue", "generate", "inpaint"]
 
@@ -29,6 +30,10 @@ class Job:
     temperature: float | None = None
     bias: float | None = None
     chunk_frames: int | None = None
+    line: Line | None = None
+    """Where it shall begin to sound; None: as soon as it can."""
+    late: Late = "next"
+    """What to do if it cannot be ready for the line."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,14 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Retime:
+    """The line of a job that does not sound yet is elsewhere in device time: tempo or place have changed."""
+
+    job_number: int
+    line: Line
+
+
+@dataclass(frozen=True)
 class Panic:
     number: int
 
@@ -87,10 +100,14 @@ InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear
 """Orders that are obeyed one after the other."""
 NumberedOrder: TypeAlias = InTurn | Listen | Cancel | Panic | ListPresets
 """Orders that are reported on."""
-Order: TypeAlias = NumberedOrder | UseSound
+Order: TypeAlias = NumberedOrder | UseSound | Retime
 
 Stop = Literal["stop"]
 STOP: Stop = "stop"
+
+
+AT_SAMPLE = "at_sample"
+"""In a report: the device time where a job begins; the stage makes bar and beat of it."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +133,14 @@ class Warn:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """A job begins on another line than was told, at this device time."""
+
+    number: int
+    at_sample: int
+
+
+@dataclass(frozen=True)
 class Loaded:
     """Which instrument plays now."""
 
@@ -134,4 +159,4 @@ class Heard:
     missed_seconds: float
 
 
-PlayerEvent: TypeAlias = Report | Refusal | Warn | Loaded | Heard
+PlayerEvent: TypeAlias = Report | Refusal | Warn | Moved | Loaded | Heard

@@ -24,7 +24,9 @@ import numpy as np
 
 from bridge import pacing
 from bridge.commands import FailCode, Value
+from bridge.device_clock import DeviceClock, Line, read_device_clock
 from bridge.orders import (
+    AT_SAMPLE,
     STOP,
     Cancel,
     Heard,
@@ -34,6 +36,7 @@ from bridge.orders import (
     ListPresets,
     Load,
     Loaded,
+    Moved,
     Order,
     Panic,
     PlayerEvent,
@@ -41,12 +44,13 @@ from bridge.orders import (
     PrimeFile,
     Refusal,
     Report,
+    Retime,
     UseSound,
     Warn,
 )
 from bridge.playout import PlayoutRing
 from bridge.ring import Ring, Samples
-from bridge.take import Take
+from bridge.take import LINE_GUARD_SECONDS, Take
 from bridge.take_folder import Origin, save_take
 from melnet_music.audio_file import read_audio
 from melnet_music.resample import StreamResampler
@@ -186,15 +190,51 @@ class Player:
             case ListPresets():
                 self._list_presets(order)
             case Job():
-                self._accept(order)
+                try:
+                    self._accept(order)
+                except OrderError as error:
+                    self._tell(Refusal(order.number, error.code, str(error)))
+            case Retime():
+                self._retime(order)
             case Load() | PrimeFile() | PrimeClear():
                 self._waiting.append(order)
+
+    def _clock(self) -> DeviceClock | None:
+        """The sound device's; None: there is none, or it has not begun."""
+        return read_device_clock(self._output.clock, self._sound.output_hz) if self._sound.output_hz else None
+
+    def _line_met(self, job: Job, clock: DeviceClock, ready_in: float) -> Line | None:
+        """The line that a job will be ready for; None: it shall begin as soon as it can.
+
+        Raises:
+            OrderError: it is too late for the line, and was to be dropped then.
+        """
+        assert job.line is not None
+        ready = clock.sample_at(time.monotonic() + max(ready_in, LINE_GUARD_SECONDS))
+        met = job.line.at_or_after(ready)
+        if met == job.line or job.late == "next":
+            return met
+        if job.late == "play":
+            return None
+        due_in = clock.monotonic_at(job.line.sample) - time.monotonic()
+        raise OrderError("too_late", f"it would be ready in {ready_in:.2f} s, but its line is {due_in:.2f} s from now")
 
     def _accept(self, job: Job) -> None:
         job = self._fitted(job)
         values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", _length_seconds(job))]
-        if self._sound.output_hz:
-            values.append(("start_in", self._busy_seconds() + self._wait_seconds(job)))
+        clock = self._clock()
+        if clock is None:
+            job = replace(job, line=None)  # there is no sound, and no time to keep
+        else:
+            ready_in = self._busy_seconds() + self._wait_seconds(job)
+            start_in = ready_in
+            if job.line:
+                line = self._line_met(job, clock, ready_in)
+                job = replace(job, line=line)
+                if line:
+                    start_in = clock.monotonic_at(line.sample) - time.monotonic()
+                    values.append((AT_SAMPLE, line.first_sample))
+            values += [("start_in", start_in), ("ready_in", ready_in)]
         self._accepted_at[job.number] = time.monotonic()
         self._waiting.append(job)
         self._tell(Report(job.number, "done", tuple(values)))
@@ -209,9 +249,21 @@ class Player:
 
     def _busy_seconds(self) -> float:
         """How long the jobs that were there before will keep the ring, as far as can be told."""
-        sounding = sum(take.left_seconds(self._output) for take in self._takes)
-        waiting = [order for order in self._waiting if isinstance(order, Job)]
-        return sounding + sum(self._wait_seconds(job) + _length_seconds(job) for job in waiting)
+        clock, now = self._clock(), time.monotonic()
+        busy = sum(take.left_seconds(self._output, clock) for take in self._takes)
+        for job in self._waiting:
+            if isinstance(job, Job):
+                line_in = clock.monotonic_at(job.line.sample) - now if job.line and clock else 0.0
+                busy = max(busy + self._wait_seconds(job), line_in) + _length_seconds(job)
+        return busy
+
+    def _retime(self, order: Retime) -> None:
+        for take in self._takes:
+            if take.job.number == order.job_number and take.line:
+                take.move_to(order.line, self._output)
+        for place, waiting in enumerate(self._waiting):
+            if isinstance(waiting, Job) and waiting.number == order.job_number and waiting.line:
+                self._waiting[place] = replace(waiting, line=order.line)
 
     def _wait_seconds(self, job: Job) -> float:
         block = self._instrument.chunk_seconds if self._instrument else 0.0
@@ -473,9 +525,12 @@ class Player:
         while self._takes:
             take = self._takes[0]
             if take.has_sound:
-                opened = take.opened
-                take.feed(self._output)
-                if take.opened and not opened:
+                clock = self._clock()
+                if take.misses_its_line(clock) and not self._put_off(take, clock):
+                    continue
+                take.feed(self._output, clock)
+                if not take.told_started and take.sounds(self._output):
+                    take.told_started = True
                     self._tell_started(take)
             if not take.over(self._output):
                 break
@@ -487,12 +542,32 @@ class Player:
                 take.told_progress_at = now
                 self._tell_progress(take)
 
+    def _put_off(self, take: Take, clock: DeviceClock | None) -> bool:
+        """What was asked for a take that is not ready for its line; False: it is dropped."""
+        assert take.line is not None
+        assert clock is not None
+        number, late = take.job.number, take.job.late
+        if late == "drop":
+            self._drop(number)
+            self._tell(Refusal(number, "too_late", "it was made slower than expected, and is not ready for its line"))
+            return False
+        if late == "play":
+            take.line = None
+            self._tell(Warn(number, "it was made slower than expected, and begins as soon as it can"))
+            return True
+        missing = max(pacing.MARGIN_SECONDS - take.spare_seconds(self._output), LINE_GUARD_SECONDS)
+        take.line = take.line.at_or_after(clock.sample_at(time.monotonic() + missing))
+        self._tell(Moved(number, take.line.first_sample))
+        return True
+
     def _tell_started(self, take: Take) -> None:
-        values = (
+        values: list[tuple[str, Value]] = [
             ("waited", time.monotonic() - take.accepted_at),
             ("latency", self._sound.output_latency_seconds),
-        )
-        self._tell(Report(take.job.number, "started", values))
+        ]
+        if take.line:
+            values.append((AT_SAMPLE, take.line.first_sample))
+        self._tell(Report(take.job.number, "started", tuple(values)))
 
     def _tell_progress(self, take: Take) -> None:
         values = (
@@ -507,7 +582,7 @@ class Player:
         values = (
             ("seconds", take.generated_seconds),
             ("seed", take.job.seed),
-            ("sounded", take.opened),
+            ("sounded", take.sounds(self._output)),
             ("gaps", gaps),
             ("missing_samples", missing_samples),
             ("file", take.file),

@@ -8,33 +8,42 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from bridge.audio import OpenedDevice, SpeakerOpened
 from bridge.child import Child
 from bridge.commands import (
+    AT_BAR,
+    AT_BEAT,
     INT32_MAX,
+    LATE,
     LEVEL,
+    METER,
     NAMESPACE,
     NO_ID,
     PRESET_OWN,
     PROPERTIES,
+    QUANTISE,
     SECONDS,
+    TEMPO,
     CommandError,
     FailCode,
     Invocation,
+    Late,
     Value,
     check_property,
     find_property,
     parse,
     shown,
 )
+from bridge.conductor import Conductor, LineBeat
 from bridge.due_queue import DueQueue
 from bridge.orders import (
+    AT_SAMPLE,
     Cancel,
     Heard,
     Job,
@@ -43,6 +52,7 @@ from bridge.orders import (
     ListPresets,
     Load,
     Loaded,
+    Moved,
     NumberedOrder,
     Panic,
     PlayerEvent,
@@ -50,12 +60,14 @@ from bridge.orders import (
     PrimeFile,
     Refusal,
     Report,
+    Retime,
     UseSound,
     Warn,
 )
 from bridge.osc import Address, MalformedDatagram, parse_datagram
 from bridge.player import PlayerSettings
 from bridge.playout import PlayoutRing
+from bridge.transport import Grid, Meter, Place, read_meter
 
 _LOG = logging.getLogger(__name__)
 
@@ -107,6 +119,9 @@ class Stage:
         self._takes_folder = takes_folder
         self._dropped_datagrams = dropped_datagrams
         self._properties: dict[str, Value | None] = {name: argument.default for name, argument in PROPERTIES.items()}
+        self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
+        self._lines: dict[int, LineBeat] = {}
+        """Of the jobs that wait for one, by the numbers of their orders."""
         self._held: DueQueue[Asked] = DueQueue(HELD_COMMANDS)
         self._asked: dict[int, Asked] = {}
         self._more_panics: list[Asked] = []
@@ -196,6 +211,12 @@ class Stage:
                 self._reply(asked, [version("melnet-music")])
             case "status":
                 self._reply(asked, [each for pair in self._status().items() for each in pair])
+            case "transport":
+                self._reply(asked, [each for pair in self._transport().items() for each in pair])
+            case "transport/locate":
+                self._conductor.locate(Place(int(arguments["bar"]) - 1, float(arguments.get("beat", 1.0)) - 1.0))
+                self._retime_jobs()
+                self._answer(asked, "done", [each for pair in self._transport().items() for each in pair])
             case "get":
                 name = find_property(str(arguments["name"])).name
                 value = self._properties[name]
@@ -203,7 +224,11 @@ class Stage:
             case "set":
                 self._set(asked)
             case "continue" | "generate" | "inpaint":
-                self._order(asked, self._job(asked))
+                line = self._line(arguments)
+                job = self._job(asked, line)
+                self._order(asked, job)
+                if line:
+                    self._lines[job.number] = line
             case "cancel":
                 self._order(asked, Cancel(self._next_number(), self._job_number(asked)))
             case "panic":
@@ -227,12 +252,18 @@ class Stage:
         arguments = asked.invocation.arguments
         name = str(arguments["name"])
         value = check_property(name, arguments["value"])
+        if name == TEMPO.name and value is not None:
+            self._conductor.set_tempo(float(value))
+        elif name == METER.name:
+            self._conductor.set_meter(_meter(str(value)))
+        if name in (TEMPO.name, METER.name):
+            self._retime_jobs()
         self._properties[name] = value
         if name == LEVEL.name and value is not None:
             self._playout.set_level(float(value))
         self._answer(asked, "done", [name, PRESET_OWN if value is None else value])
 
-    def _job(self, asked: Asked) -> Job:
+    def _job(self, asked: Asked, line: LineBeat | None) -> Job:
         arguments = asked.invocation.arguments
         kind = _JOB_COMMANDS[asked.invocation.command.name]
         if any(other.is_job and _same_job(asked, other) for other in self._asked.values()):
@@ -263,7 +294,33 @@ class Stage:
             temperature=None if temperature is None else float(temperature),
             bias=None if bias is None else float(bias),
             chunk_frames=None if chunk_frames is None else int(chunk_frames),
+            line=self._conductor.in_device_time(line) if line else None,
+            late=cast(Late, chosen(LATE.name)),
         )
+
+    def _line(self, arguments: Mapping[str, Value]) -> LineBeat | None:
+        """The line that a job is to begin on; None: at once."""
+        if AT_BAR.name in arguments:
+            place = Place(int(arguments[AT_BAR.name]) - 1, float(arguments.get(AT_BEAT.name, 1.0)) - 1.0)
+            return self._conductor.line_at(place) if self._conductor.has_device else None
+        if AT_BEAT.name in arguments:
+            raise CommandError("missing_argument", "at_beat is a beat of a bar: give at_bar too")
+        grid = arguments.get(QUANTISE.name, self._properties[QUANTISE.name])
+        return self._conductor.next_line(cast(Grid, grid)) if self._conductor.has_device else None
+
+    def _retime_jobs(self) -> None:
+        """Tell the player where the lines are now of the jobs that wait for them."""
+        for number, line in self._lines.items():
+            self._player.send(Retime(number, self._conductor.in_device_time(line)))
+
+    def _transport(self) -> dict[str, Value]:
+        place = self._conductor.place
+        return {
+            "bar": place.bar + 1,
+            "beat": place.beat + 1.0,
+            "tempo": self._conductor.tempo_bpm,
+            "meter": str(self._conductor.meter),
+        }
 
     def _job_number(self, asked: Asked) -> int:
         for number, other in self._asked.items():
@@ -358,12 +415,15 @@ class Stage:
                 )
             case Heard():
                 self._heard = event
+            case Moved():
+                self._job_moved(event)
             case Warn():
                 asked = self._asked.get(event.number)
                 if asked:
                     self._answer(asked, "warning", [event.message[:_MESSAGE_CHARACTERS]])
             case Refusal():
                 asked = self._asked.pop(event.number, None)
+                self._lines.pop(event.number, None)
                 if asked:
                     self._fail_asked(asked, event.code, event.message)
                 elif not self._ever_loaded:
@@ -377,7 +437,9 @@ class Stage:
             return
         if report.answer == ("finished" if asked.is_job else "done"):
             del self._asked[report.number]
-        values = [each for pair in report.values for each in pair]
+        if report.answer in ("started", "finished"):
+            self._lines.pop(report.number, None)
+        values = [each for name, value in report.values for each in self._told(report, name, value)]
         command = asked.invocation.command.name
         if command == "presets":
             self._reply(asked, values)
@@ -392,6 +454,27 @@ class Stage:
             for other in others:
                 self._answer(other, "done", [])
 
+    def _told(self, report: Report, name: str, value: Value) -> list[Value]:
+        """What clients are told of a reported value: device time as bar and beat."""
+        if name != AT_SAMPLE:
+            return [name, value]
+        if report.answer == "done":
+            self._move_line(report.number, float(value))
+        place = self._conductor.place_of(float(value))
+        return ["bar", place.bar + 1, "beat", place.beat + 1.0]
+
+    def _move_line(self, number: int, at_sample: float) -> None:
+        if number in self._lines:
+            self._lines[number] = replace(self._lines[number], beat=self._conductor.beat_of(at_sample))
+
+    def _job_moved(self, moved: Moved) -> None:
+        self._move_line(moved.number, moved.at_sample)
+        place = self._conductor.place_of(moved.at_sample)
+        asked = self._asked.get(moved.number)
+        if asked:
+            where = f"bar {place.bar + 1}, beat {place.beat + 1.0:g}"
+            self._answer(asked, "warning", [f"it was made slower than expected, and begins on {where}"])
+
     def player_died(self) -> None:
         """Tell everybody who waits, fade out, and start another player."""
         self._playout.hush()
@@ -399,6 +482,7 @@ class Stage:
             self._fail_asked(asked, "player_died", "the player process died; what was heard is lost")
         self._player.stop(_DYING_SECONDS)
         self._asked.clear()
+        self._lines.clear()
         self._more_panics.clear()
         self._heard, self._loaded = Heard(0.0, 0.0), None
         now = time.monotonic()
@@ -427,8 +511,10 @@ class Stage:
         for asked in self._asked.values() if sound is None else ():
             if asked.is_job:
                 self._answer(asked, "warning", ["the sound device is gone; the take goes to its file only"])
+        self._conductor.use_device(sound.output.sample_rate_hz if sound and sound.output else None)
         if self._player.running:
             self._order_sound()
+            self._retime_jobs()
 
     def _order_sound(self) -> None:
         output = self._sound.output if self._sound else None
@@ -457,6 +543,13 @@ class Stage:
         if len(message) > _MESSAGE_CHARACTERS:
             message = f"{message[:_MESSAGE_CHARACTERS]}..."
         self._send(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
+
+
+def _meter(text: str) -> Meter:
+    try:
+        return read_meter(text)
+    except ValueError as error:
+        raise CommandError("out_of_range", str(error)) from error
 
 
 def _same_job(one: Asked, other: Asked) -> bool:

@@ -8,17 +8,21 @@ from collections import deque
 import numpy as np
 
 from bridge import pacing
+from bridge.device_clock import DeviceClock, Line
 from bridge.orders import Job
 from bridge.playout import PlayoutRing
 from bridge.ring import Samples
 from melnet_music.resample import StreamResampler
 
+LINE_GUARD_SECONDS = 0.03
+"""So long before its line at the latest a take must be open: the device asks ahead, and the player has other work."""
+
 
 class Take:
     """Holds what was generated: all of it for the file, and at the device's rate what is not in the ring yet.
 
-    It starts to sound when what is ready lasts until the rest is there (`bridge.pacing`). Without a sound
-    device it never does, and is over when it is complete.
+    It starts to sound when what is ready lasts until the rest is there (`bridge.pacing`), and on its line if it has
+    one. Without a sound device it never does, and is over when it is complete.
     """
 
     def __init__(
@@ -32,11 +36,14 @@ class Take:
         block_seconds: float,
     ) -> None:
         self.job = job
+        self.line = job.line
+        """Where it shall begin, in device time; None: as soon as it can."""
         self.expected_seconds = job.lead_seconds + job.seconds + job.tail_seconds
         self.complete = False
         """Whether all of it has been generated."""
         self.opened = False
-        """Whether it has begun to sound."""
+        """Whether it may sound, if only from its line on."""
+        self.told_started = False
         self.file = ""
         self.accepted_at = accepted_at
         """Monotonic time of the trigger."""
@@ -104,7 +111,7 @@ class Take:
     def backlog_seconds(self) -> float:
         return self._backlog_samples / self._output_hz if self._output_hz else 0.0
 
-    def feed(self, ring: PlayoutRing) -> None:
+    def feed(self, ring: PlayoutRing, clock: DeviceClock | None) -> None:
         """Move into the ring what fits, and let it sound once that is safe."""
         if self._first_count is None:
             self._first_count = ring.written
@@ -115,13 +122,42 @@ class Take:
                 self._backlog[0] = self._backlog[0][written:]
                 break
             self._backlog.popleft()
-        if not self.opened and (self.complete or self.spare_seconds(ring) >= pacing.MARGIN_SECONDS):
+        if not self.opened and self._may_open(ring, clock):
             self.opened = True
             self._underruns_before, self._missing_before = ring.underruns, ring.missing_samples
-            ring.open()
+            ring.open(self.line.first_sample if self.line else 0)
         if self.complete and not self._backlog and not self._ended:
             self._ended = True
             ring.finish()
+
+    def _may_open(self, ring: PlayoutRing, clock: DeviceClock | None) -> bool:
+        if self.complete:
+            return True
+        return self.spare_seconds(ring) + self.line_in_seconds(clock) >= pacing.MARGIN_SECONDS
+
+    def line_in_seconds(self, clock: DeviceClock | None) -> float:
+        """How long until its line; 0 where it has none, or it is past."""
+        if self.line is None or clock is None:
+            return 0.0
+        return max(0.0, clock.monotonic_at(self.line.first_sample) - time.monotonic())
+
+    def misses_its_line(self, clock: DeviceClock | None) -> bool:
+        """Whether the line is so near that what is not open now will not begin on it."""
+        if self.opened or self.line is None or clock is None:
+            return False
+        return self.line_in_seconds(clock) < LINE_GUARD_SECONDS
+
+    def move_to(self, line: Line | None, ring: PlayoutRing) -> None:
+        """Begin there instead, unless it sounds already."""
+        if self.opened and self.line and ring.clock()[0] >= self.line.first_sample:
+            return
+        self.line = line
+        if self.opened:
+            ring.open(line.first_sample if line else 0)
+
+    def sounds(self, ring: PlayoutRing) -> bool:
+        """Whether it has begun to sound."""
+        return self.opened and (self.line is None or ring.clock()[0] >= self.line.first_sample)
 
     def spare_seconds(self, ring: PlayoutRing) -> float:
         """Ready audio beyond what is needed for the rest to come in time; negative when it does not."""
@@ -137,12 +173,13 @@ class Take:
             return 0.0
         return (ring.read - self._first_count) / self._output_hz
 
-    def left_seconds(self, ring: PlayoutRing) -> float:
+    def left_seconds(self, ring: PlayoutRing, clock: DeviceClock | None) -> float:
         """How long until it is over, as far as can be told."""
         left = self.expected_seconds - self.played_seconds(ring)
+        line_in = self.line_in_seconds(clock)
         if self.opened:
-            return left
-        return left + max(0.0, pacing.MARGIN_SECONDS - self.spare_seconds(ring))
+            return left + line_in
+        return left + max(line_in, pacing.MARGIN_SECONDS - self.spare_seconds(ring))
 
     def over(self, ring: PlayoutRing) -> bool:
         """Whether nothing of it is left to be generated or to be played."""

@@ -33,7 +33,8 @@ def save_take(folder: Path, audio: NDArray[np.float32], sample_rate_hz: int, job
     now = datetime.now(UTC)
     path = folder / f"{now:%Y-%m-%dT%H-%M-%S}-{now.microsecond // 1000:03d}Z_{job.kind}_seed{job.seed}.wav"
     how = {"made": now.isoformat(), **asdict(origin), "sample_rate_hz": sample_rate_hz, **asdict(job)}
-    del how["number"]
+    for name in ("number", "line", "late"):  # when it sounded is not how it was made
+        del how[name]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_audio(path, AudioClip(audio[:, None], sample_rate_hz, subtype="FLOAT"))

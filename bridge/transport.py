@@ -154,10 +154,9 @@ class Timeline:
         kept = tuple(each for each in self.meters if each.beat < line - _BEAT_SLACK)
         return replace(self, meters=(*kept, change))
 
-    def located(self, beat: float, seconds: float) -> Timeline:
-        """The same bars, but with ``beat`` at ``seconds``; the tempo is the one in force at that beat."""
-        tempo = _in_force(self.tempos, beat, lambda each: each.beat)
-        return replace(self, tempos=(Tempo(beat, seconds, tempo.bpm),))
+    def located(self, beat: float, seconds: float, bpm: float) -> Timeline:
+        """The same bars, but with ``beat`` at ``seconds`` and one tempo. Raises ValueError: it is out of range."""
+        return replace(self, tempos=(Tempo(beat, seconds, bpm),))
 
 
 _Change = TypeVar("_Change")

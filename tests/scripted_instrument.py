@@ -1,8 +1,8 @@
 """An instrument that follows a script instead of a model, so that tests of the stage know every sample.
 
 The preset's text is the script: ``rtf=0.5 hz=48000 block=0.1`` sets the speed (audio seconds per second), the
-sample rate and the block length in seconds. New audio counts its samples (`counted`), so that a capture
-shows every gap, repeat and change. Some seeds misbehave.
+sample rate and the block length in seconds; ``really=0.2`` makes takes at another speed than it says. New audio
+counts its samples (`counted`), so that a capture shows every gap, repeat and change. Some seeds misbehave.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class ScriptedInstrument:
         script = dict(word.split("=") for word in preset.split())
         self.preset_name = preset
         self.real_time_factor = float(script.get("rtf", "8"))
+        self._really = float(script.get("really", self.real_time_factor))
         self.sample_rate_hz = int(script.get("hz", "48000"))
         self.chunk_seconds = float(script.get("block", "0.1"))
         self._tape = np.zeros(0, np.float32)
@@ -83,7 +84,7 @@ class ScriptedInstrument:
     def generation(self, request: TakeRequest) -> Iterator[NDArray[np.float32]]:
         total, block = round(request.seconds * self.sample_rate_hz), round(self.chunk_seconds * self.sample_rate_hz)
         for first in range(0, total, block):
-            time.sleep(block / self.sample_rate_hz / self.real_time_factor)
+            time.sleep(block / self.sample_rate_hz / self._really)
             if request.seed == SEED_RAISES:
                 raise RuntimeError("the script says so")
             if request.seed == SEED_DIES:

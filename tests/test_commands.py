@@ -38,7 +38,7 @@ def values_of(argument: Argument) -> st.SearchStrategy[object]:
     if argument.kind == "bool":
         return st.booleans()
     if argument.kind == "text":
-        return texts
+        return st.sampled_from(argument.choices) if argument.choices else texts
     return st.one_of(texts, st.floats(0, 1, width=32), st.integers(0, INT32_MAX))
 
 

@@ -51,7 +51,9 @@ def test_imported_in_one_place_only(module: str) -> None:
     assert importers <= ONLY_IMPORTER[module]
 
 
-@pytest.mark.parametrize("name", ["commands.py", "due_queue.py", "pacing.py", "orders.py"])
+@pytest.mark.parametrize(
+    "name", ["commands.py", "due_queue.py", "pacing.py", "orders.py", "transport.py", "device_clock.py"]
+)
 def test_pure_parts_import_only_the_standard_library_and_each_other(name: str) -> None:
     tops = {module.split(".")[0] for module in imported_modules(ROOT / "bridge" / name)}
     assert tops <= {*sys.stdlib_module_names, "bridge"}

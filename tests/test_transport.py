@@ -87,9 +87,10 @@ def test_a_change_of_meter_waits_for_the_bar_line_and_leaves_the_past(
         assert changed.place_at(before) == timeline.place_at(before)
 
 
-@given(timelines(), st.floats(0, 2000), times)
-def test_to_locate_is_to_be_there_then(timeline: Timeline, beat: float, seconds: float) -> None:
-    located = timeline.located(beat, seconds)
+@given(timelines(), st.floats(0, 2000), times, bpms)
+def test_to_locate_is_to_be_there_then(timeline: Timeline, beat: float, seconds: float, bpm: float) -> None:
+    located = timeline.located(beat, seconds, bpm)
+    assert located.bpm_at(seconds) == bpm
     assert located.beat_at(seconds) == pytest.approx(beat, abs=1e-6)
     assert located.place_at(beat) == timeline.place_at(beat)
 

@@ -1,0 +1,116 @@
+"""The transport as the stage holds it: which bar is when on the sound device, and which line a take shall begin on.
+
+The internal clock is the device's own: bars are counted in its samples. Without a device monotonic time stands in for
+it, at a made-up rate.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from bridge.device_clock import DeviceClock, Line, ReadClock, read_device_clock
+from bridge.transport import Grid, Meter, Place, Timeline
+
+_STAND_IN_HZ = 48000
+_GRID_BARS = {"bar": 1, "2bar": 2, "4bar": 4}
+
+
+@dataclass(frozen=True)
+class LineBeat:
+    """A line as the music knows it: a beat, and how many beats later the next one is."""
+
+    beat: float
+    every_beats: float
+
+
+class Conductor:
+    """All methods belong to the daemon's one thread; none waits."""
+
+    def __init__(self, read_clock: ReadClock, tempo_bpm: float, meter: Meter) -> None:
+        """``read_clock``: see `read_device_clock`."""
+        self._read_clock = read_clock
+        self._rate_hz: int | None = None
+        self._stand_in = DeviceClock(0, time.monotonic(), _STAND_IN_HZ)
+        self._timeline = Timeline.steady(tempo_bpm, meter)
+
+    def use_device(self, rate_hz: int | None) -> None:
+        """Go on in the time of another sound device, from the beat where the music is; None: there is none."""
+        beat, tempo_bpm = self.beat, self.tempo_bpm
+        self._rate_hz = rate_hz
+        self._timeline = self._timeline.located(beat, self._now_seconds(), tempo_bpm)
+
+    @property
+    def has_device(self) -> bool:
+        return self._rate_hz is not None
+
+    # --- where the music is -----------------------------------------------------------------------------
+
+    @property
+    def beat(self) -> float:
+        """The beat that the device asks for now."""
+        return self._timeline.beat_at(self._now_seconds())
+
+    @property
+    def place(self) -> Place:
+        return self._timeline.place_at(self.beat)
+
+    @property
+    def tempo_bpm(self) -> float:
+        return self._timeline.bpm_at(self._now_seconds())
+
+    @property
+    def meter(self) -> Meter:
+        return self._timeline.meter_at(self.beat)
+
+    def set_tempo(self, bpm: float) -> None:
+        """Another tempo from now on. Raises ValueError: out of range."""
+        self._timeline = self._timeline.with_tempo(bpm, self._now_seconds())
+
+    def set_meter(self, meter: Meter) -> None:
+        """Another meter from the next bar line on."""
+        self._timeline = self._timeline.with_meter(meter, self.beat)
+
+    def locate(self, place: Place) -> None:
+        """Make it this place now; the tempo stays."""
+        beat, now = self._timeline.beat_of(place.bar, place.beat), self._now_seconds()
+        self._timeline = self._timeline.located(beat, now, self._timeline.bpm_at(now))
+
+    # --- lines ------------------------------------------------------------------------------------------
+
+    def next_line(self, grid: Grid) -> LineBeat | None:
+        """The next line of a grid; None for ``none``."""
+        if grid == "none":
+            return None
+        beat = self._timeline.line_at_or_after(self.beat, grid)
+        every = 1.0 if grid == "beat" else _GRID_BARS[grid] * self._timeline.meter_at(beat).bar_beats
+        return LineBeat(beat, every)
+
+    def line_at(self, place: Place) -> LineBeat:
+        """A place as a line; the lines after it are a bar apart."""
+        beat = self._timeline.beat_of(place.bar, place.beat)
+        return LineBeat(beat, self._timeline.meter_at(beat).bar_beats)
+
+    def in_device_time(self, line: LineBeat) -> Line:
+        """The line as the device counts, by the tempo as it is now."""
+        rate_hz = self._clock().rate_hz
+        seconds, after = (self._timeline.seconds_at(beat) for beat in (line.beat, line.beat + line.every_beats))
+        return Line(seconds * rate_hz, (after - seconds) * rate_hz)
+
+    def beat_of(self, sample: float) -> float:
+        """The beat at a device time, to a thousandth: a line lies between two samples."""
+        return round(self._timeline.beat_at(sample / self._clock().rate_hz), 3)
+
+    def place_of(self, sample: float) -> Place:
+        """The bar and beat at a device time."""
+        return self._timeline.place_at(self.beat_of(sample))
+
+    def _now_seconds(self) -> float:
+        clock = self._clock()
+        return clock.sample_at(time.monotonic()) / clock.rate_hz
+
+    def _clock(self) -> DeviceClock:
+        if self._rate_hz is None:
+            return self._stand_in
+        # before its first block a device is at its beginning
+        return read_device_clock(self._read_clock, self._rate_hz) or DeviceClock(0, time.monotonic(), self._rate_hz)
