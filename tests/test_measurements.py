@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from melnet_music.config import SoundConfig
+from melnet_music.evaluation.curves import draw_curves
 from melnet_music.evaluation.long_takes import drift, excursions
 from melnet_music.evaluation.places import NotMeasurableError, Place, distinct_seconds, spread_places
 from melnet_music.evaluation.seams import MEASURES, edge_measures, ranks
+from melnet_music.training.curve import TierProgress
 from melnet_music.training.features import Work
 
 SOUND = SoundConfig()
@@ -109,3 +115,16 @@ def test_what_places_share_is_counted_once() -> None:
 def test_works_without_room_are_named_with_their_length() -> None:
     with pytest.raises(NotMeasurableError, match=r"no held-out recording has 26 s, the longest has 9\.8 s"):
         spread_places([silent_work(5), silent_work(10)], SOUND, 13, 3, np.random.default_rng(0), (0, 0.5))
+
+
+def test_curves_are_drawn_where_there_are_any(tmp_path: Path) -> None:
+    assert not draw_curves(tmp_path, 2, tmp_path / "curves.png")
+    lines = [
+        TierProgress(
+            2, step, step / 60, step / 100, 2.0 - step / 100, *((1.0, 1.5) if step % 20 == 0 else (None, None))
+        )
+        for step in range(2, 101, 2)
+    ]
+    (tmp_path / "tier-2.jsonl").write_text("".join(json.dumps(asdict(line)) + "\n" for line in lines))
+    assert draw_curves(tmp_path, 2, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 5_000

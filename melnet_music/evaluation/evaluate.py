@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from melnet_music.evaluation.continuations import Continuations, compare_continuations
+from melnet_music.evaluation.curves import draw_curves
 from melnet_music.evaluation.likelihood import (
     Conditioning,
     Likelihood,
@@ -32,7 +33,7 @@ from melnet_music.training.features import Work, load_works
 log = logging.getLogger(__name__)
 
 PARTS = ("likelihood", "conditioning", "continuations", "long", "inpainting", "notes", "pictures")
-JSON_FILE, PAGE_FILE = "evaluation.json", "evaluation.png"
+JSON_FILE, PAGE_FILE, CURVES_FILE = "evaluation.json", "evaluation.png", "curves.png"
 _DIGITS = 6
 """Significant ones in the JSON file: more than any figure is worth."""
 
@@ -99,7 +100,8 @@ def evaluate(
     processes: int = 1,
     progress: NamedProgress,
 ) -> Evaluation:
-    """Measure a preset on the test split of ``data`` and write ``evaluation.json``, ``evaluation.png`` and pictures.
+    """Measure a preset on the test split of ``data`` and write ``evaluation.json``, ``evaluation.png`` and pictures;
+    ``curves.png`` too, where the training curves lie beside the weights.
 
     The same preset, data, sizes and seed make the same file on one machine, whatever the number of processes.
 
@@ -133,6 +135,7 @@ def evaluate(
             # after every part, so that an interrupted run leaves what it has measured
             (out / JSON_FILE).write_text(json.dumps(rounded(asdict(evaluation)), indent=1) + "\n", encoding="utf-8")
     draw_page(preset.name, preset.digest, done, out / PAGE_FILE)
+    draw_curves(preset.path, len(preset.config.model.tiers), out / CURVES_FILE)
     return evaluation
 
 
