@@ -300,6 +300,25 @@ _TABLE = (
         fixed=(Argument("preset", "text", "name or folder of a preset", longest=512),),
     ),
     Command("presets", "Which presets there are.", "`presets.reply`"),
+    Command(
+        "subscribe",
+        "Be told of everybody's jobs, of properties that change, of player and sound device, until the lease ends.",
+        "`done`, `event`",
+        keys=(Argument("lease", "float", "ask again before it is over", unit="s", low=1, high=3600, default=60.0),),
+    ),
+    Command("unsubscribe", "Be told no more.", "`done`"),
+    Command(
+        "sync",
+        "Be told when all your commands before this one are carried out; jobs are not waited for.",
+        "`synced`",
+        fixed=(_ID,),
+    ),
+    Command(
+        "reply",
+        "Have your answers sent to another port of your machine; 0: to the one that you send from.",
+        "`done`",
+        fixed=(Argument("port", "int", "a UDP port", low=0, high=65535),),
+    ),
     Command("get", "Value of a property.", "`get.reply`", fixed=(_NAME,)),
     Command(
         "set",

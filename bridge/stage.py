@@ -42,6 +42,7 @@ from bridge.commands import (
 )
 from bridge.conductor import Conductor, LineBeat
 from bridge.due_queue import DueQueue
+from bridge.leases import Leases
 from bridge.orders import (
     AT_SAMPLE,
     Cancel,
@@ -77,6 +78,9 @@ HELD_COMMANDS = 1024
 """Most commands of dated bundles that are held at once."""
 HORIZON_SECONDS = 3600.0
 """A bundle dated farther ahead is refused."""
+SUBSCRIBERS = 32
+REPLY_PORTS = 256
+"""Senders that may have their answers elsewhere; the oldest are forgotten."""
 _OPEN_ORDERS = 32  # so few fit into the pipe whatever the player is doing
 _MESSAGE_CHARACTERS = 400
 _DYING_SECONDS = 1.0
@@ -122,6 +126,10 @@ class Stage:
         self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
         self._lines: dict[int, LineBeat] = {}
         """Of the jobs that wait for one, by the numbers of their orders."""
+        self._subscribers: Leases[Address] = Leases(SUBSCRIBERS)
+        self._reply_ports: dict[Address, int] = {}
+        self._syncs: list[tuple[Asked, set[int]]] = []
+        """Who waits for which orders to be closed."""
         self._held: DueQueue[Asked] = DueQueue(HELD_COMMANDS)
         self._asked: dict[int, Asked] = {}
         self._more_panics: list[Asked] = []
@@ -206,7 +214,7 @@ class Stage:
         arguments = asked.invocation.arguments
         match asked.invocation.command.name:
             case "ping":
-                self._send(asked.sender, f"{NAMESPACE}/pong", [])
+                self._to(asked.sender, f"{NAMESPACE}/pong", [])
             case "version":
                 self._reply(asked, [version("melnet-music")])
             case "status":
@@ -217,6 +225,15 @@ class Stage:
                 self._conductor.locate(Place(int(arguments["bar"]) - 1, float(arguments.get("beat", 1.0)) - 1.0))
                 self._retime_jobs()
                 self._answer(asked, "done", [each for pair in self._transport().items() for each in pair])
+            case "subscribe":
+                self._subscribe(asked)
+            case "unsubscribe":
+                self._subscribers.end(self._reply_address(asked.sender))
+                self._answer(asked, "done", [])
+            case "sync":
+                self._sync(asked)
+            case "reply":
+                self._redirect(asked, int(arguments["port"]))
             case "get":
                 name = find_property(str(arguments["name"])).name
                 value = self._properties[name]
@@ -261,7 +278,47 @@ class Stage:
         self._properties[name] = value
         if name == LEVEL.name and value is not None:
             self._playout.set_level(float(value))
-        self._answer(asked, "done", [name, PRESET_OWN if value is None else value])
+        shown_value = PRESET_OWN if value is None else value
+        self._answer(asked, "done", [name, shown_value])
+        self._tell_subscribers("property", [name, shown_value])
+
+    def _subscribe(self, asked: Asked) -> None:
+        lease = asked.invocation.command.keys[0]
+        seconds = float(asked.invocation.arguments.get(lease.name, lease.default or 0.0))
+        if not self._subscribers.grant(self._reply_address(asked.sender), seconds, time.monotonic()):
+            raise CommandError("busy", f"there are {SUBSCRIBERS} subscribers already")
+        self._answer(asked, "done", [lease.name, seconds])
+
+    def _sync(self, asked: Asked) -> None:
+        waits_for = {
+            number for number, other in self._asked.items() if other.sender == asked.sender and not other.is_job
+        }
+        if not waits_for:
+            self._to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
+        elif len(self._syncs) >= _OPEN_ORDERS:
+            raise CommandError("busy", f"{_OPEN_ORDERS} syncs wait already")
+        else:
+            self._syncs.append((asked, waits_for))
+
+    def _closed(self, number: int) -> None:
+        """An order is closed: whoever waited for nothing else is told."""
+        for asked, waits_for in self._syncs:
+            waits_for.discard(number)
+            if not waits_for:
+                self._to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
+        self._syncs = [(asked, waits_for) for asked, waits_for in self._syncs if waits_for]
+
+    def _redirect(self, asked: Asked, port: int) -> None:
+        """To the sender's own machine only: answers must not be turned against others."""
+        self._reply_ports.pop(asked.sender, None)
+        if port:
+            while len(self._reply_ports) >= REPLY_PORTS:
+                del self._reply_ports[next(iter(self._reply_ports))]
+            self._reply_ports[asked.sender] = port
+        self._answer(asked, "done", ["port", port])
+
+    def _reply_address(self, sender: Address) -> Address:
+        return sender[0], self._reply_ports.get(sender, sender[1])
 
     def _job(self, asked: Asked, line: LineBeat | None) -> Job:
         arguments = asked.invocation.arguments
@@ -331,8 +388,12 @@ class Stage:
     def _panic(self, asked: Asked) -> None:
         # The speaker obeys at once, whatever the player is busy with.
         self._playout.hush()
+        told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost
         for held in self._held.clear():
-            self._fail_asked(held, "cancelled", "panic dropped all that was held")
+            same = held.sender, held.invocation.command.name, held.invocation.job_id
+            if same not in told:
+                told.add(same)
+                self._fail_asked(held, "cancelled", "panic dropped all that was held")
         if not self._player.running:
             self._answer(asked, "done", [])
         elif not any(other.invocation.command.name == "panic" for other in self._asked.values()):
@@ -410,6 +471,7 @@ class Stage:
         match event:
             case Loaded():
                 self._loaded, self._preset, self._ever_loaded = event, event.preset, True
+                self._tell_subscribers("player", ["ready", event.preset, event.digest])
                 _LOG.info(
                     "preset %s, %s engine: %.2f times real time", event.preset, event.engine, event.real_time_factor
                 )
@@ -428,6 +490,7 @@ class Stage:
                     self._fail_asked(asked, event.code, event.message)
                 elif not self._ever_loaded:
                     self.startup_error = event.message
+                self._closed(event.number)
             case Report():
                 self._report(event)
 
@@ -443,10 +506,13 @@ class Stage:
         command = asked.invocation.command.name
         if command == "presets":
             self._reply(asked, values)
+            self._closed(report.number)
             return
         if command.startswith("listen/"):
             self._listening = command == "listen/start"
         self._answer(asked, report.answer, values)
+        if report.number not in self._asked:
+            self._closed(report.number)
         if command == "panic" and self._more_panics:
             last, *others = reversed(self._more_panics)
             self._more_panics.clear()
@@ -481,6 +547,9 @@ class Stage:
         for asked in (*self._asked.values(), *self._more_panics):
             self._fail_asked(asked, "player_died", "the player process died; what was heard is lost")
         self._player.stop(_DYING_SECONDS)
+        self._tell_subscribers("player", ["died"])
+        for number in self._asked:
+            self._closed(number)
         self._asked.clear()
         self._lines.clear()
         self._more_panics.clear()
@@ -507,6 +576,7 @@ class Stage:
             _LOG.warning("no sound: takes go to files in %s", self._takes_folder)
         else:
             _LOG.info("sound: %s", _device_text(sound.output, "none"))
+        self._tell_subscribers("sound", [_device_text(sound.output, _no_output_text(sound)) if sound else "gone"])
         self._listening = self._listening and sound is not None and sound.input is not None
         for asked in self._asked.values() if sound is None else ():
             if asked.is_job:
@@ -529,20 +599,37 @@ class Stage:
 
     # --- out --------------------------------------------------------------------------------------------
 
+    def _to(self, sender: Address, address: str, values: Iterable[Value]) -> None:
+        """Send to whoever sent something, where he wants to be answered."""
+        self._send(self._reply_address(sender), address, values)
+
+    def _tell_subscribers(self, what: str, values: Sequence[Value]) -> None:
+        for subscriber in self._subscribers.holders(time.monotonic()):
+            self._send(subscriber, f"{NAMESPACE}/event", [what, *values])
+
+    def _tell_of_job(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
+        """Subscribers hear of everybody's jobs; ids are their senders', so the sender is named too."""
+        if asked.is_job:
+            host, port = asked.sender
+            job: list[Value] = [f"{host}:{port}", asked.invocation.command.name, asked.invocation.job_id]
+            self._tell_subscribers(answer, [*job, *values])
+
     def _reply(self, asked: Asked, values: Sequence[Value]) -> None:
-        self._send(asked.sender, f"{asked.invocation.command.address}.reply", values)
+        self._to(asked.sender, f"{asked.invocation.command.address}.reply", values)
 
     def _answer(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
         command = asked.invocation.command.name
-        self._send(asked.sender, f"{NAMESPACE}/{answer}", [command, asked.invocation.job_id, *values])
+        self._to(asked.sender, f"{NAMESPACE}/{answer}", [command, asked.invocation.job_id, *values])
+        self._tell_of_job(asked, answer, values)
 
     def _fail_asked(self, asked: Asked, code: FailCode, message: str) -> None:
         self._fail(asked.sender, asked.invocation.command.name, asked.invocation.job_id, code, message)
+        self._tell_of_job(asked, "fail", [code, message[:_MESSAGE_CHARACTERS]])
 
     def _fail(self, to: Address, command: str, job_id: int, code: FailCode, message: str) -> None:
         if len(message) > _MESSAGE_CHARACTERS:
             message = f"{message[:_MESSAGE_CHARACTERS]}..."
-        self._send(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
+        self._to(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
 
 
 def _meter(text: str) -> Meter:

@@ -70,7 +70,9 @@ def test_anything_is_parsed_or_refused(address: str, values: list[object]) -> No
         assert refused is None or (refused.code in FAIL_CODES and str(refused))
 
 
-@pytest.mark.parametrize("argument", [*PROPERTIES.values()], ids=lambda argument: argument.name)
+@pytest.mark.parametrize(
+    "argument", [each for each in PROPERTIES.values() if each.kind != "text"], ids=lambda argument: argument.name
+)
 def test_bounds_survive_float32(argument: Argument) -> None:
     for bound in (argument.low, argument.high):
         if argument.kind == "float":

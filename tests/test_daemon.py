@@ -250,7 +250,7 @@ def test_bad_commands_in_dated_bundles_are_answered_at_once(player: Player) -> N
     assert player.wait_for("fail", seconds=5.0)[2] == "unknown_key"
 
 
-def test_held_commands_are_bounded_and_panic_drops_them(player: Player, daemon: Daemon) -> None:
+def test_held_commands_are_bounded_and_panic_drops_them(player: Player) -> None:
     due = time.time() + 600.0
     for _ in range(HELD_COMMANDS // 32):
         player.send_bytes(bundle(due, *[PING] * 32))
@@ -259,8 +259,9 @@ def test_held_commands_are_bounded_and_panic_drops_them(player: Player, daemon: 
     assert player.wait_for("fail", "ping")[2] == "busy"
     player.send("panic")
     assert player.wait_for("fail", "ping")[2] == "cancelled"
-    # so many answers at once overflow a client's socket: another one asks
-    assert Player(daemon.address).ask("status")["held"] == 0
+    assert player.ask("status")["held"] == 0
+    fails = [message.values[2] for message in player.heard if message.address == "/melnet/fail"]
+    assert fails == ["busy", "cancelled"]  # told once, not a thousand times
 
 
 def test_too_many_jobs_are_refused(player: Player) -> None:
@@ -422,3 +423,71 @@ def group_lives(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+# --- being told -----------------------------------------------------------------------------------------
+
+
+def events(player: Player) -> list[list[object]]:
+    return [message.values for message in player.heard if message.address == "/melnet/event"]
+
+
+def test_subscribers_are_told_of_everybodys_jobs_and_of_properties(daemon: Daemon, player: Player) -> None:
+    with client(daemon) as first, client(daemon) as second:
+        for each in (first, second):
+            each.send("subscribe", "lease", 30)
+            assert pairs(each.wait_for("done", "subscribe")) == {"lease": 30.0}
+        player.run_job("generate", 4, "seconds", 0.25, "seed", 3)
+        player.send("set", "bias", 0.5)
+        player.wait_for("done", "set")
+        player.send("set", "bias", "preset")
+        for each in (first, second):
+            each.wait_for("event", "property", "bias", "preset")
+            who = f"{player.address[0]}:{player.address[1]}"
+            job = [values[0] for values in events(each) if values[1:4] == [who, "generate", 4]]
+            assert job[0] == "done"
+            assert job[-1] == "finished"
+            assert ["property", "bias", 0.5] in events(each)
+        second.send("unsubscribe")
+        second.wait_for("done", "unsubscribe")
+        second.heard.clear()
+        player.send("set", "lead", 0.0)
+        first.wait_for("event", "property", "lead")
+        second.send("ping")
+        second.wait_for("pong")
+        assert events(second) == []
+        player.send("generate", 5, "seconds", 5.0)
+        player.wait_for("done", "generate", 5)
+        player.send("cancel", 5)
+        assert first.wait_for("event", "fail", who, "generate", 5)[4] == "cancelled"
+
+
+def test_a_sync_waits_for_commands_and_not_for_jobs(player: Player) -> None:
+    player.send("sync", 1)
+    assert player.wait_for("synced") == [1]
+    player.send("generate", 6, "seconds", 1.0)
+    player.wait_for("done", "generate", 6)
+    player.send("sync", 2)
+    assert player.wait_for("synced") == [2]
+    player.send("prime/file", "good.wav")  # waits for the job
+    player.send("sync", 3)
+    player.wait_for("synced", 3)
+    order = [message.address for message in player.heard if message.address != "/melnet/progress"]
+    primed = next(place for place, message in enumerate(player.heard) if message.values[:1] == ["prime/file"])
+    assert any(message.address == "/melnet/finished" for message in player.heard[:primed])
+    assert order[-1] == "/melnet/synced"
+
+
+def test_answers_go_where_they_are_wanted(daemon: Daemon, player: Player) -> None:
+    with client(daemon) as ear:
+        player.send("reply", ear.address[1])
+        assert pairs(ear.wait_for("done", "reply")) == {"port": ear.address[1]}
+        player.send("ping")
+        ear.wait_for("pong")
+        player.send("no/such/thing")
+        ear.wait_for("fail")
+        player.send("reply", 0)
+        player.wait_for("done", "reply")
+        player.send("ping")
+        player.wait_for("pong")
+        assert len([message for message in player.heard if message.address == "/melnet/pong"]) == 1
