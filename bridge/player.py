@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -52,6 +52,7 @@ from bridge.playout import PlayoutRing
 from bridge.ring import Ring, Samples
 from bridge.take import LINE_GUARD_SECONDS, Take
 from bridge.take_folder import Origin, save_take
+from bridge.take_making import blocks_of, prompt_of, request_of
 from melnet_music.audio_file import read_audio
 from melnet_music.resample import StreamResampler
 
@@ -495,7 +496,9 @@ class Player:
         )
         self._takes.append(take)
         began, sounded = time.monotonic(), False
-        with closing(_blocks(instrument, self._request_type, job)) as blocks:
+        request = request_of(job, self._request_type)
+        prompt = prompt_of(instrument, request, job)
+        with closing(blocks_of(instrument, request, job)) as blocks:
             for block in blocks:
                 if not np.isfinite(block).all():
                     raise OrderError("failed", "the engine made samples that are not finite")
@@ -507,9 +510,11 @@ class Player:
                 yield
         take.finish_generation()
         self._rate = take.estimate.rate
-        origin = Origin(instrument.preset_name, instrument.preset_digest, instrument.engine_name)
+        origin = Origin(
+            instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz
+        )
         try:
-            take.file = str(save_take(self._settings.takes_folder, take.audio, instrument.sample_rate_hz, job, origin))
+            take.file = str(save_take(self._settings.takes_folder, take.audio, job, origin, prompt))
         except ValueError as error:
             _LOG.warning("%s", error)
             self._tell(Warn(job.number, str(error)))
@@ -588,32 +593,6 @@ class Player:
             ("file", take.file),
         )
         self._tell(Report(take.job.number, "finished", values))
-
-
-def _blocks(instrument: Instrument, request_type: type[TakeRequest], job: Job) -> Generator[Samples, None, None]:
-    """The job's audio, block by block; closing it stops the engine.
-
-    Raises:
-        ValueError: the instrument cannot do this.
-    """
-    request = request_type(
-        seconds=job.seconds,
-        seed=job.seed,
-        temperature=job.temperature,
-        bias=job.bias,
-        lead_seconds=job.lead_seconds,
-        tail_seconds=job.tail_seconds,
-        chunk_frames=job.chunk_frames,
-    )
-    blocks: Iterator[Samples]
-    match job.kind:
-        case "continue":
-            blocks = instrument.continuation(request)
-        case "generate":
-            blocks = instrument.generation(request)
-        case "inpaint":
-            blocks = instrument.inpainting(request, job.start_seconds, job.stop_seconds)
-    yield from blocks
 
 
 def _length_seconds(job: Job) -> float:

@@ -1,46 +1,130 @@
-"""The takes folder: every finished take as a WAV file, beside a JSON file that says how to make it again."""
+"""The takes folder: every finished take as a WAV file, beside a JSON file and a prompt that make it again.
+
+Takes from one prompt share its file, named by its digest.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from bridge.orders import Job
 from melnet_music.audio_file import AudioClip, write_audio
 
+if TYPE_CHECKING:
+    from melnet_music.instrument import Prompt
+
+_NOT_HOW_IT_IS_MADE = ("number", "line", "late")
+"""Of a job: they say only who asked, and when it sounded."""
+
 
 @dataclass(frozen=True)
 class Origin:
-    """What a take was made with, besides its job."""
+    """What a take was made with, besides its job and its prompt."""
 
     preset: str
     preset_digest: str
     engine: str
+    sample_rate_hz: int
 
 
-def save_take(folder: Path, audio: NDArray[np.float32], sample_rate_hz: int, job: Job, origin: Origin) -> Path:
-    """Write ``audio`` float32[N] and its origin; returns the WAV file's path. Neither file is ever half there.
+@dataclass(frozen=True)
+class SavedTake:
+    """What a take's JSON file says."""
+
+    origin: Origin
+    job: Job
+    prompt: str | None
+    """The prompt's file, beside the JSON file; None: it needs none."""
+
+
+def save_take(folder: Path, audio: NDArray[np.float32], job: Job, origin: Origin, prompt: Prompt) -> Path:
+    """Write ``audio`` float32[N], its origin and its prompt; returns the WAV file's path. No file is ever half there.
 
     Raises:
         ValueError: the folder cannot be made or written, or the disk is full.
     """
     now = datetime.now(UTC)
     path = folder / f"{now:%Y-%m-%dT%H-%M-%S}-{now.microsecond // 1000:03d}Z_{job.kind}_seed{job.seed}.wav"
-    how = {"made": now.isoformat(), **asdict(origin), "sample_rate_hz": sample_rate_hz, **asdict(job)}
-    for name in ("number", "line", "late"):  # when it sounded is not how it was made
-        del how[name]
+    how = {key: value for key, value in asdict(job).items() if key not in _NOT_HOW_IT_IS_MADE}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_audio(path, AudioClip(audio[:, None], sample_rate_hz, subtype="FLOAT"))
-        draft = path.with_suffix(".json.part")
-        draft.write_text(json.dumps(how, indent=2) + "\n", encoding="utf-8")
-        os.replace(draft, path.with_suffix(".json"))
+        name = _save_prompt(folder, prompt) if prompt else None
+        write_audio(path, AudioClip(audio[:, None], origin.sample_rate_hz, subtype="FLOAT"))
+        text = json.dumps({"made": now.isoformat(), **asdict(origin), "prompt": name, **how}, indent=2)
+        _write(path.with_suffix(".json"), text.encode() + b"\n")
     except OSError as error:
         raise ValueError(f"cannot write the take to {folder}: {error}") from error
     return path
+
+
+def read_take(path: Path) -> SavedTake:
+    """Read a take's JSON file.
+
+    Raises:
+        ValueError: it is missing, or no take's.
+    """
+    try:
+        how = json.loads(path.read_text(encoding="utf-8"))
+        origin = Origin(**{field.name: how[field.name] for field in fields(Origin)})
+        known = {field.name: how[field.name] for field in fields(Job) if field.name in how}
+        missing = [f.name for f in fields(Job) if f.default is MISSING and f.name not in {*known, "number"}]
+        if missing:
+            raise KeyError(missing[0])
+        return SavedTake(origin, Job(number=0, **known), how["prompt"])
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not the JSON file of a take ({error})") from None
+
+
+def read_prompt(take: Path, name: str) -> dict[str, NDArray[Any]]:
+    """The prompt of a take's JSON file.
+
+    Raises:
+        ValueError: it is missing or damaged.
+    """
+    from safetensors.numpy import load_file
+
+    path = take.parent / Path(name).name
+    try:
+        prompt: dict[str, NDArray[Any]] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"cannot read the take's prompt {path} ({error}): it must lie beside its JSON file") from None
+    if prompt_name(prompt) != path.name:
+        raise ValueError(f"{path} is not what it was when the take was made: fetch it again")
+    return prompt
+
+
+def prompt_name(prompt: Prompt) -> str:
+    """The name of a prompt's file: 16 hex digits over all that is in it."""
+    digest = hashlib.sha256()
+    for name in sorted(prompt):
+        array = prompt[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return f"{digest.hexdigest()[:16]}.prompt.safetensors"
+
+
+def _save_prompt(folder: Path, prompt: Prompt) -> str:
+    from safetensors.numpy import save
+
+    name = prompt_name(prompt)
+    if not (folder / name).exists():
+        _write(folder / name, save({key: np.ascontiguousarray(array) for key, array in prompt.items()}))
+    return name
+
+
+def _write(path: Path, content: bytes) -> None:
+    draft = path.with_name(f"{path.name}.part")
+    draft.write_bytes(content)
+    os.replace(draft, path)

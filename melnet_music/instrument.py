@@ -23,7 +23,16 @@ from melnet_music.mel import LogMelStream
 from melnet_music.notes import Note, note_map
 from melnet_music.preset import Preset, load_preset
 from melnet_music.sampling import ENGINES
-from melnet_music.sampling.engine import Chunk, Engine, Forced, SamplerState, Sharpness, take_noise
+from melnet_music.sampling.engine import (
+    Chunk,
+    Engine,
+    Forced,
+    SamplerState,
+    Sharpness,
+    state_arrays,
+    state_from_arrays,
+    take_noise,
+)
 from melnet_music.seam import crossfade, fade_in, fade_out
 from melnet_music.tape import Tape
 from melnet_music.vocoders.phase import PhaseVocoder
@@ -31,6 +40,8 @@ from melnet_music.vocoders.phase import PhaseVocoder
 Samples = npt.NDArray[np.float32]
 PlayedNotes = Callable[[int, int], Samples | None]
 """(first frame, number of frames) -> their note map ``[1, T, M, 2]``; None: nothing is known about notes."""
+Prompt = dict[str, npt.NDArray[Any]]
+"""Named arrays: see `Instrument.prompt`."""
 _LOG = logging.getLogger(__name__)
 
 TAPE_SECONDS = 600.0
@@ -182,6 +193,47 @@ class Instrument:
         """Clear, and hear again what `snapshot` returned."""
         self.clear()
         self.hear(np.frombuffer(heard, np.float32))
+
+    def prompt(self, request: TakeRequest, part: tuple[float, float] | None = None) -> Prompt:
+        """What a take depends on besides its request, the preset and the engine, as it is now.
+
+        Args:
+            part: second where an inpainting starts and where it stops; None: a continuation, or a generation.
+        """
+        start, stop = (self._tape.stop_sample,) * 2
+        if part is not None:
+            start, stop = self._part(*part)
+        lead, tail, future = (
+            round(seconds * self.sample_rate_hz)
+            for seconds in (request.lead_seconds, request.tail_seconds, FUTURE_SECONDS + SEAM_SECONDS)
+        )
+        first = max(min(self._context_start(start), start - lead), self._tape.start_sample)
+        last = min(stop + max(tail, future), self._tape.stop_sample)
+        return {
+            "audio": self._tape.read(first, last),
+            "place": np.array([first, self._tape.stop_sample]),
+            "unprimed": self._unprimed,
+            **{f"state.{name}": array for name, array in state_arrays(self._state).items()},
+        }
+
+    def remember(self, prompt: Prompt) -> None:
+        """Be as when `prompt` was asked for, as far as that take goes; hears nothing more until cleared.
+
+        Raises:
+            ValueError: it is of another preset, or damaged.
+        """
+        self.clear()
+        try:
+            first, stop = (int(place) for place in prompt["place"])
+            audio, unprimed = prompt["audio"], prompt["unprimed"]
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"the prompt is not whole ({error}): fetch it again") from None
+        arrays = {name.removeprefix("state."): array for name, array in prompt.items() if name.startswith("state.")}
+        self._state = state_from_arrays(arrays, self._state)
+        self._unprimed = unprimed
+        self._tape = Tape(round(TAPE_SECONDS * self.sample_rate_hz), first)
+        self._tape.append(audio)
+        self._tape.append(np.zeros(stop - self._tape.stop_sample, np.float32))
 
     # --- takes ------------------------------------------------------------------------------------------
 

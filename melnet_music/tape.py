@@ -14,12 +14,16 @@ class Tape:
     Not thread-safe, allocates: not for an audio callback.
     """
 
-    def __init__(self, kept_samples: int) -> None:
-        """``kept_samples``: how much is kept at least."""
+    def __init__(self, kept_samples: int, start_sample: int = 0) -> None:
+        """
+        Args:
+            kept_samples: how much is kept at least.
+            start_sample: number of the first sample that it will hold.
+        """
         self._kept = kept_samples
         self._room = np.zeros(0, np.float32)
         self._used = 0
-        self.start_sample = 0
+        self.start_sample = start_sample
         """Number of the oldest sample that is still there."""
 
     @property

@@ -73,6 +73,9 @@ class ScriptedInstrument:
     def hear(self, audio: NDArray[np.float32]) -> None:
         self._tape = np.concatenate([self._tape, audio])
 
+    def prompt(self, request: TakeRequest, part: tuple[float, float] | None = None) -> dict[str, NDArray[np.float32]]:
+        return {"audio": self._tape}
+
     def continuation(self, request: TakeRequest) -> Iterator[NDArray[np.float32]]:
         if not len(self._tape):
             raise ValueError("nothing was heard; prime the model first")

@@ -282,3 +282,31 @@ def test_an_unknown_engine_or_preset_is_answered_with_the_choices() -> None:
         Instrument.load("piano", engine="warp")
     with pytest.raises(ValueError, match="piano"):
         Instrument.load("pianoo")
+
+
+@pytest.mark.parametrize("part", [None, (1.0, 1.5)])
+def test_a_take_is_made_again_from_its_prompt(
+    loaded: Instrument, phrase: Samples, part: tuple[float, float] | None
+) -> None:
+    request = TakeRequest(seconds=0.5, seed=3, lead_seconds=0.4, tail_seconds=0.3)
+
+    def made(instrument: Instrument) -> Samples:
+        return collected(instrument.inpainting(request, *part) if part else instrument.continuation(request))
+
+    loaded.clear()
+    loaded.hear(np.tile(phrase, 9))  # longer than the context: the first of it is in the state alone
+    prompt = loaded.prompt(request, part)
+    take = made(loaded)
+    assert len(prompt["audio"]) < 22 * 22050
+    loaded.clear()
+    loaded.hear(phrase[::-1].copy())
+    loaded.remember({name: array.copy() for name, array in prompt.items()})
+    assert np.array_equal(made(loaded), take)
+
+
+def test_a_prompt_of_another_model_is_refused(piano: Instrument) -> None:
+    prompt = piano.prompt(SHORT)
+    with pytest.raises(ValueError, match="the prompt is not whole"):
+        piano.remember({name: array for name, array in prompt.items() if name != "audio"})
+    with pytest.raises(ValueError, match="it was saved with another preset"):
+        piano.remember({**prompt, "state.0.previous": np.zeros((1, 3), np.float32)})

@@ -1,0 +1,55 @@
+"""A job as the instrument is asked for it: by the player while it sounds, and by ``render`` again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from bridge.orders import Job
+from bridge.ring import Samples
+
+if TYPE_CHECKING:
+    from melnet_music.instrument import Instrument, Prompt, TakeRequest
+
+
+def request_of(job: Job, request_type: type[TakeRequest]) -> TakeRequest:
+    """What the instrument is asked for. Its module is the caller's to import: it brings numba along."""
+    return request_type(
+        seconds=job.seconds,
+        seed=job.seed,
+        temperature=job.temperature,
+        bias=job.bias,
+        lead_seconds=job.lead_seconds,
+        tail_seconds=job.tail_seconds,
+        chunk_frames=job.chunk_frames,
+    )
+
+
+def prompt_of(instrument: Instrument, request: TakeRequest, job: Job) -> Prompt:
+    """What the job's take depends on besides its request; nothing for a generation.
+
+    Raises:
+        ValueError: the part to be repainted is not on the tape.
+    """
+    match job.kind:
+        case "continue":
+            return instrument.prompt(request)
+        case "inpaint":
+            return instrument.prompt(request, (job.start_seconds, job.stop_seconds))
+        case "generate":
+            return {}
+
+
+def blocks_of(instrument: Instrument, request: TakeRequest, job: Job) -> Generator[Samples, None, None]:
+    """The job's audio, block by block; closing it stops the engine.
+
+    Raises:
+        ValueError: the instrument cannot do this.
+    """
+    match job.kind:
+        case "continue":
+            yield from instrument.continuation(request)
+        case "generate":
+            yield from instrument.generation(request)
+        case "inpaint":
+            yield from instrument.inpainting(request, job.start_seconds, job.stop_seconds)
