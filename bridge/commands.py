@@ -295,7 +295,7 @@ _TABLE = (
     Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),
     Command(
         "load",
-        "Load a preset. Waits for the jobs before it.",
+        "Load a preset; it hears the last minute again. Waits for the jobs before it.",
         "`done`",
         fixed=(Argument("preset", "text", "name or folder of a preset", longest=512),),
     ),

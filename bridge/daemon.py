@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bridge.audio import SpeakerOpened, SpeakerSettings, speak
 from bridge.child import Child
+from bridge.heard_memory import HeardMemory
 from bridge.orders import STOP
 from bridge.osc import Address, OscEndpoint
 from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
@@ -23,6 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 _OUTPUT_RING_SAMPLES = 1 << 20  # 22 s at 48 kHz: longer than any engine block takes
 _INPUT_RING_SAMPLES = 1 << 20
+_MEMORY_SAMPLES = 1 << 22  # twice what is kept at 22,050 Hz, and still 43 s at 48 kHz
 _DATAGRAMS_AT_ONCE = 16  # then the player and the speaker are listened to again
 _FADE_DEADLINE_SECONDS = 0.5
 _STOP_DEADLINE_SECONDS = 5.0
@@ -59,6 +61,7 @@ class Daemon:
         self._wake_sender.setblocking(False)
         self._playout = PlayoutRing.create(_OUTPUT_RING_SAMPLES)
         self._input = Ring.create(_INPUT_RING_SAMPLES)
+        self._memory = HeardMemory.create(_MEMORY_SAMPLES)
         self._speaker = Child(
             "speaker",
             speak,
@@ -70,6 +73,7 @@ class Daemon:
             PlayerSettings(
                 self._playout.name,
                 self._input.name,
+                self._memory.name,
                 settings.engine,
                 settings.threads,
                 settings.takes_folder,
@@ -168,6 +172,7 @@ class Daemon:
         self._endpoint.close()
         self._playout.close()
         self._input.close()
+        self._memory.close()
         self._wake_receiver.close()
         self._wake_sender.close()
         _LOG.info("stopped")

@@ -25,6 +25,7 @@ import numpy as np
 from bridge import pacing
 from bridge.commands import FailCode, Value
 from bridge.device_clock import DeviceClock, Line, read_device_clock
+from bridge.heard_memory import HeardMemory
 from bridge.orders import (
     AT_SAMPLE,
     STOP,
@@ -78,6 +79,7 @@ Steps: TypeAlias = Generator[None, None, None]
 class PlayerSettings:
     output_ring: str
     input_ring: str
+    heard_memory: str
     engine: str
     threads: int | None
     takes_folder: Path
@@ -99,26 +101,34 @@ def play(connection: Connection, settings: PlayerSettings) -> None:
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     output, audio_input = PlayoutRing.attach(settings.output_ring), Ring.attach(settings.input_ring)
+    memory = HeardMemory.attach(settings.heard_memory)
     output.answer_hush()  # of a dead predecessor's take nothing more is coming
     try:
-        Player(connection, settings, output, audio_input).run()
+        Player(connection, settings, output, audio_input, memory).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         _LOG.info("the daemon is gone, and so is its player")
     finally:
         output.close()
         audio_input.close()
+        memory.close()
 
 
 class Player:
     """All methods belong to the player process's one thread."""
 
     def __init__(
-        self, connection: Connection, settings: PlayerSettings, output: PlayoutRing, audio_input: Ring
+        self,
+        connection: Connection,
+        settings: PlayerSettings,
+        output: PlayoutRing,
+        audio_input: Ring,
+        memory: HeardMemory,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._output = output
         self._input = audio_input
+        self._memory = memory
         # Imported here, and by name: the instrument brings numba along, which no other process needs.
         module_name, _, factory = settings.instrument_factory.partition(":")
         module = importlib.import_module(module_name)
@@ -242,7 +252,9 @@ class Player:
 
     def _fitted(self, job: Job) -> Job:
         """The job with no more lead and tail than there is on the tape, as far as it is heard by now."""
-        heard = self._instrument.heard_seconds if self._instrument else 0.0
+        if self._instrument is None:
+            return job  # what a dead player had heard is still to be heard again
+        heard = self._instrument.heard_seconds
         if job.kind == "inpaint":
             lead, tail = min(job.lead_seconds, job.start_seconds), min(job.tail_seconds, heard - job.stop_seconds)
             return replace(job, lead_seconds=lead, tail_seconds=max(0.0, tail))
@@ -365,8 +377,12 @@ class Player:
         most_samples = most_seconds * self._instrument.sample_rate_hz
         heard_samples = 0
         while self._unheard and heard_samples < most_samples:
-            self._instrument.hear(self._unheard[0])
+            self._take_in(self._instrument, self._unheard[0])
             heard_samples += self._drop_oldest_unheard()
+
+    def _take_in(self, instrument: Instrument, samples: Samples) -> None:
+        instrument.hear(samples)
+        self._memory.remember(samples)
 
     def _tell_heard(self) -> None:
         if self._instrument is None:
@@ -436,8 +452,8 @@ class Player:
         yield
         speed = instrument.measure_speed()
         self._rate, self._first_sound_seconds = speed.real_time_factor, speed.first_sound_seconds
+        yield from self._hear_again(instrument)
         self._instrument = instrument
-        self._forget_unheard()
         self._tell(
             Loaded(
                 instrument.preset_name,
@@ -449,6 +465,19 @@ class Player:
         )
         values = (("preset", instrument.preset_name), ("real_time_factor", self._rate))
         self._tell(Report(order.number, "done", values))
+
+    def _hear_again(self, instrument: Instrument) -> Steps:
+        """What an earlier preset or a dead player had heard, as far as it is kept."""
+        first, audio = self._memory.recall(instrument.sample_rate_hz)
+        if not len(audio):
+            self._memory.forget(instrument.sample_rate_hz)
+            self._forget_unheard()
+            return
+        audio = audio[instrument.begin_at(first) - first :]
+        at_once = round(_HEARD_AT_ONCE_SECONDS * instrument.sample_rate_hz)
+        for place in range(0, len(audio), at_once):
+            instrument.hear(audio[place : place + at_once])
+            yield
 
     def _prime_file(self, order: PrimeFile) -> Steps:
         instrument = self._loaded_instrument()
@@ -469,11 +498,13 @@ class Player:
         at_once = round(_HEARD_AT_ONCE_SECONDS * instrument.sample_rate_hz)
         for first in range(0, len(audio), at_once):
             yield
-            instrument.hear(audio[first : first + at_once])
+            self._take_in(instrument, audio[first : first + at_once])
         self._tell(Report(order.number, "done", (("seconds", len(audio) / instrument.sample_rate_hz),)))
 
     def _prime_clear(self, order: PrimeClear) -> Steps:
-        self._loaded_instrument().clear()
+        instrument = self._loaded_instrument()
+        instrument.clear()
+        self._memory.forget(instrument.sample_rate_hz)
         self._forget_unheard()
         self._tell(Report(order.number, "done"))
         yield from ()

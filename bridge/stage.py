@@ -545,7 +545,9 @@ class Stage:
         """Tell everybody who waits, fade out, and start another player."""
         self._playout.hush()
         for asked in (*self._asked.values(), *self._more_panics):
-            self._fail_asked(asked, "player_died", "the player process died; what was heard is lost")
+            self._fail_asked(
+                asked, "player_died", "the player process died; another one starts, and hears again what was heard"
+            )
         self._player.stop(_DYING_SECONDS)
         self._tell_subscribers("player", ["died"])
         for number in self._asked:

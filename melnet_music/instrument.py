@@ -185,14 +185,17 @@ class Instrument:
             state = self.engine.prime(state, self._normalised(frames[first : first + chunk]), chunk)
         return state, frames[whole:]
 
-    def snapshot(self) -> bytes:
-        """What was heard and is still on the tape, for `restore`."""
-        return self._tape.read(self._tape.start_sample, self._tape.stop_sample).tobytes()
+    def begin_at(self, first_sample: int) -> int:
+        """Clear, and go on as if so much had been heard and forgotten.
 
-    def restore(self, heard: bytes) -> None:
-        """Clear, and hear again what `snapshot` returned."""
+        Returns:
+            the number of the next sample to be heard: ``first_sample``, or a little more, on a frame's centre.
+        """
         self.clear()
-        self.hear(np.frombuffer(heard, np.float32))
+        hop = self.sound.hop_samples
+        begins = -(-first_sample // hop) * hop
+        self._tape = Tape(round(TAPE_SECONDS * self.sample_rate_hz), begins)
+        return begins
 
     def prompt(self, request: TakeRequest, part: tuple[float, float] | None = None) -> Prompt:
         """What a take depends on besides its request, the preset and the engine, as it is now.

@@ -70,6 +70,10 @@ class ScriptedInstrument:
     def clear(self) -> None:
         self._tape = np.zeros(0, np.float32)
 
+    def begin_at(self, first_sample: int) -> int:
+        self._tape = np.zeros(first_sample, np.float32)
+        return first_sample
+
     def hear(self, audio: NDArray[np.float32]) -> None:
         self._tape = np.concatenate([self._tape, audio])
 

@@ -314,6 +314,33 @@ def test_a_dead_player_is_replaced(player: Player) -> None:
     assert player.run_job("generate", 3, "seconds", 0.25)["seconds"] == 0.25
 
 
+def test_a_new_player_and_a_new_preset_have_heard_what_the_old_one_heard(
+    player: Player, folders: tuple[Path, Path]
+) -> None:
+    player.send("prime/file", "good.wav")
+    player.wait_for("done", "prime/file")
+    heard, _ = soundfile.read(folders[1] / "good.wav", dtype="float32")
+
+    def lead(number: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        finished = player.run_job("continue", number, "seconds", 0.25, "lead", 1.0)
+        samples, _ = soundfile.read(str(finished["file"]), dtype="float32")
+        return samples[:RATE_HZ]
+
+    player.send("generate", 1, "seconds", 1.0, "seed", SEED_DIES)
+    player.wait_for("fail", "generate", 1)
+    np.testing.assert_array_equal(lead(2), heard)
+    for preset in ("rtf=9 hz=48000 block=0.1", "rtf=8 hz=48000 block=0.1"):
+        player.send("load", preset)
+        player.wait_for("done", "load")
+        np.testing.assert_array_equal(lead(3), heard)
+    player.send("prime/clear")
+    player.wait_for("done", "prime/clear")
+    player.send("generate", 4, "seconds", 1.0, "seed", SEED_DIES)
+    player.wait_for("fail", "generate", 4)
+    player.send("continue", 5)
+    assert player.wait_for("fail", "continue", 5)[2] == "refused"  # what was cleared stays so
+
+
 def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way of a folder")

@@ -139,11 +139,23 @@ def test_to_close_a_take_stops_the_engine(
     assert engine.under_way == 0
 
 
-def test_a_restored_instrument_goes_on_as_the_old_one(piano: Instrument, phrase: Samples) -> None:
-    take, heard = collected(piano.continuation(SHORT)), piano.snapshot()
+def test_an_instrument_may_begin_where_another_one_was(piano: Instrument, phrase: Samples) -> None:
     piano.clear()
+    piano.hear(np.concatenate([phrase, phrase]))
+    repainted = collected(piano.inpainting(SHORT, 4.0, 4.5))
+    take, heard_seconds = collected(piano.continuation(SHORT)), piano.heard_seconds
     piano.hear(phrase[::-1].copy())
-    piano.restore(heard)
+    assert piano.begin_at(700) == 1024  # on a frame's centre
+    piano.hear(np.concatenate([phrase, phrase])[1024:])
+    assert piano.heard_seconds == heard_seconds
+    assert len(collected(piano.inpainting(SHORT, 4.0, 4.5))) == len(repainted)
+    again = collected(piano.continuation(SHORT))
+    assert len(again) == len(take)
+    with pytest.raises(ValueError, match=r"which holds 0\.0464399 s to 6 s"):
+        piano.inpainting(SHORT, 0.01, 0.5)
+    piano.clear()
+    piano.begin_at(0)
+    piano.hear(np.concatenate([phrase, phrase]))
     assert np.array_equal(collected(piano.continuation(SHORT)), take)
 
 

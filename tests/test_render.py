@@ -67,9 +67,9 @@ def same(take: Path, again: Path) -> None:
 
 def test_takes_of_one_prompt_share_its_file(takes: list[Path]) -> None:
     first, reroll, repainted, generated = (json.loads(take.read_text()) for take in takes)
-    assert first["prompt"] == reroll["prompt"] != repainted["prompt"]
+    assert first["prompt"] == reroll["prompt"] == repainted["prompt"]  # all that was heard is in each
     assert generated["prompt"] is None
-    assert len(list(takes[0].parent.glob("*.prompt.safetensors"))) == 2
+    assert len(list(takes[0].parent.glob("*.prompt.safetensors"))) == 1
 
 
 def test_what_is_no_whole_take_is_refused(

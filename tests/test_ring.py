@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bridge.heard_memory import HeardMemory
 from bridge.playout import FADE_SAMPLES, PlayoutRing
 from bridge.ring import Ring
 
@@ -214,3 +215,25 @@ def test_the_clock_tells_what_the_device_has_asked_for(playout: PlayoutRing) -> 
     for size, now, asked in ((64, 5.0, 0), (100, 6.0, 64), (1, 7.0, 164), (64, 7.5, 165)):
         playout.play(np.empty(size, np.float32), now)
         assert playout.clock() == (asked, now)
+
+
+@given(st.lists(st.one_of(st.integers(0, 90), st.just("forget")), max_size=20))
+def test_a_memory_keeps_the_last_of_what_was_heard(story: list[int | str]) -> None:
+    memory = HeardMemory.create(CAPACITY)
+    heard = np.zeros(0, np.float32)
+    memory.forget(8000)
+    for step in story:
+        if step == "forget":
+            memory.forget(8000)
+            heard = heard[:0]
+        elif isinstance(step, int):
+            memory.remember(numbered(len(heard), step))
+            heard = np.concatenate([heard, numbered(len(heard), step)])
+        other = HeardMemory.attach(memory.name)  # another process's view
+        first, kept = other.recall(8000)
+        assert len(kept) == min(len(heard), CAPACITY // 2)
+        assert first == len(heard) - len(kept)
+        np.testing.assert_array_equal(kept, heard[first:])
+        assert len(other.recall(44100)[1]) == 0
+        other.close()
+    memory.close()
