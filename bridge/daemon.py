@@ -26,6 +26,7 @@ _OUTPUT_RING_SAMPLES = 1 << 20  # 22 s at 48 kHz: longer than any engine block t
 _INPUT_RING_SAMPLES = 1 << 20
 _MEMORY_SAMPLES = 1 << 22  # twice what is kept at 22,050 Hz, and still 43 s at 48 kHz
 _DATAGRAMS_AT_ONCE = 16  # then the player and the speaker are listened to again
+_REOPEN_SOONEST_SECONDS, _REOPEN_LATEST_SECONDS = 1.0, 8.0
 _FADE_DEADLINE_SECONDS = 0.5
 _STOP_DEADLINE_SECONDS = 5.0
 
@@ -90,6 +91,8 @@ class Daemon:
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
         )
         self._wants_sound = bool(settings.output_device or settings.input_device)
+        self._speaker_starts_at = time.monotonic() if self._wants_sound else None
+        self._reopen_after_seconds = _REOPEN_SOONEST_SECONDS
         self._stopping = False
 
     def stop(self) -> None:
@@ -106,9 +109,7 @@ class Daemon:
         """
         try:
             self._stage.start()
-            if self._wants_sound:
-                self._speaker.start()
-            else:
+            if not self._wants_sound:
                 self._stage.sound_changed(SpeakerOpened(None, None, ()))
             while not self._stopping and self._stage.startup_error is None:
                 self._serve()
@@ -127,6 +128,9 @@ class Daemon:
         wait(wires, self._patience_seconds(pause_seconds))
         self._hear_player()
         self._hear_speaker()
+        if self._speaker_starts_at is not None and time.monotonic() >= self._speaker_starts_at:
+            self._speaker_starts_at = None
+            self._speaker.start()
         for _ in range(_DATAGRAMS_AT_ONCE):
             self._endpoint.drain()
             datagram = self._endpoint.next()
@@ -136,8 +140,9 @@ class Daemon:
         self._stage.run_due()
 
     def _patience_seconds(self, pause_seconds: float | None) -> float | None:
-        due = self._stage.next_due_seconds
-        waits = [pause_seconds, None if due is None else max(0.0, due - time.monotonic())]
+        now = time.monotonic()
+        due = (self._stage.next_due_seconds, self._speaker_starts_at)
+        waits = [pause_seconds, *(None if at is None else max(0.0, at - now) for at in due)]
         return min((seconds for seconds in waits if seconds is not None), default=None)
 
     def _hear_player(self) -> None:
@@ -155,9 +160,14 @@ class Daemon:
         try:
             for opened in self._speaker.receive():
                 self._stage.sound_changed(opened)
+                if opened.output or opened.input:
+                    self._reopen_after_seconds = _REOPEN_SOONEST_SECONDS
         except EOFError:
             self._speaker.stop(_STOP_DEADLINE_SECONDS)
             self._stage.sound_changed(None)
+            # a server that starts again or a device that is plugged in again is opened again
+            self._speaker_starts_at = time.monotonic() + self._reopen_after_seconds
+            self._reopen_after_seconds = min(2 * self._reopen_after_seconds, _REOPEN_LATEST_SECONDS)
 
     def _close(self) -> None:
         self._stage.close()

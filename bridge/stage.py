@@ -571,6 +571,9 @@ class Stage:
         had_output = self._sound is not None and self._sound.output is not None
         if sound is None and not had_output:
             return  # a speaker that could open nothing has left
+        if sound and self._sound and not any((sound.output, sound.input, self._sound.output, self._sound.input)):
+            self._sound = sound
+            return  # nothing could be opened once more
         self._sound = sound or SpeakerOpened(None, None, ("the sound device is gone",))
         for problem in sound.problems if sound else ():
             _LOG.warning("%s", problem)

@@ -200,6 +200,19 @@ def test_a_sound_server_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
         np.testing.assert_array_equal(take, counted(0, 4 * RATE_HZ))
         assert str(player.ask("status")["output"]).startswith("none")
         assert Path(str(player.run_job("generate", 2, "seconds", 0.25)["file"])).exists()
+        with jack_server():  # it comes back
+            player.send("subscribe")
+            player.wait_for("done", "subscribe")
+            if "48000 Hz" not in str(player.ask("status")["output"]):
+                player.wait_until(
+                    lambda message: message.values[:1] == ["sound"] and "48000 Hz" in str(message.values[1]),
+                    "sound again",
+                    30.0,
+                )
+            capture = Capture(tmp_path)
+            capture.wait_until_ready()
+            assert player.run_job("generate", 3, "seconds", 0.5)["sounded"] is True
+            np.testing.assert_array_equal(sound_of(capture.stop()), counted(0, RATE_HZ // 2))
 
 
 def device(name: str, api: str = "ALSA", outputs: int = 2, *, default: bool = False) -> Device:
