@@ -143,16 +143,18 @@ class Timeline:
 
     def with_tempo(self, bpm: float, seconds: float) -> Timeline:
         """Another tempo from a time on; the beat then goes on without a jump. Raises ValueError: out of range."""
-        change = Tempo(self.beat_at(seconds), seconds, bpm)
-        kept = tuple(each for each in self.tempos if each.seconds < seconds)
-        return replace(self, tempos=(*kept, change))
+        beat = self.beat_at(seconds)
+        kept = tuple(each for each in self.tempos if each.seconds <= seconds)
+        before = kept or (Tempo(beat, seconds, self.bpm_at(seconds)),)
+        return replace(self, tempos=(*before, Tempo(beat, seconds, bpm)))
 
     def with_meter(self, meter: Meter, beat: float) -> Timeline:
         """Another meter from the first bar line that is not before a beat."""
         line = self.line_at_or_after(beat, "bar")
-        change = MeterStart(line, self.place_at(line).bar, meter)
-        kept = tuple(each for each in self.meters if each.beat < line - _BEAT_SLACK)
-        return replace(self, meters=(*kept, change))
+        bar = self.place_at(line).bar
+        kept = tuple(each for each in self.meters if each.beat < line + _BEAT_SLACK)
+        before = kept or (MeterStart(line, bar, self.meter_at(line)),)
+        return replace(self, meters=(*before, MeterStart(line, bar, meter)))
 
     def located(self, beat: float, seconds: float, bpm: float) -> Timeline:
         """The same bars, but with ``beat`` at ``seconds`` and one tempo. Raises ValueError: it is out of range."""

@@ -154,7 +154,7 @@ def test_products_in_bfloat16_learn_as_well(data: Path, tmp_path: Path) -> None:
 def test_tiers_trained_in_processes_of_their_own_make_a_whole_model(data: Path, tmp_path: Path) -> None:
     lines: list[TierProgress] = []
     train(
-        CONFIG, data, tmp_path, tiers=[0, 1], plan=RunPlan(0, steps=10), processes=1, devices=["cpu"],
+        CONFIG, data, tmp_path, tiers=[0, 1], plan=RunPlan(0, steps=10), processes=2, devices=["cpu"],
         report=lines.append,
     )  # fmt: skip
     assert {line.tier for line in lines} == {1, 2}
@@ -168,7 +168,7 @@ def test_what_breaks_in_a_process_is_told(data: Path, tmp_path: Path) -> None:
     (tmp_path / "tier-1.checkpoint").write_bytes(b"nothing of the kind")
     with pytest.raises(ValueError, match=r"cannot go on from .*tier-1\.checkpoint .*: delete it to start anew"):
         train(
-            CONFIG, data, tmp_path, tiers=[0], plan=RunPlan(0, steps=1), processes=1, devices=["cpu"], report=id,
+            CONFIG, data, tmp_path, tiers=[0], plan=RunPlan(0, steps=1), processes=2, devices=["cpu"], report=id,
         )  # fmt: skip
 
 

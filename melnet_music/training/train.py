@@ -46,7 +46,7 @@ def train(
     Under torchrun every process calls this, and all of them train one tier after the other together.
 
     Args:
-        processes: tiers trained side by side.
+        processes: tiers trained side by side; 1: in this process, one after the other.
         devices: that the processes take in turn.
         samples: whether the first of the tiers puts samples of the whole model on its curve.
 
@@ -68,6 +68,10 @@ def train(
         # fills the cache once, and fails here rather than in a process
         load_works(data, split, config.sound, processes=processes)
     _check_memory(config, queue[:processes], plan, chosen)
+    if processes == 1:
+        for job in jobs:
+            train_tier(*job, here=World(0, 1, chosen[0]), report=report)
+        return
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         lines, free = manager.Queue(), manager.Queue()
