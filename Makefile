@@ -19,7 +19,7 @@ play: $(VENV)/play.stamp
 	$(VENV)/bin/melnet-music play
 
 test: check
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
 
 check: setup
 	$(VENV)/bin/ruff check

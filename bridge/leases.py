@@ -22,8 +22,9 @@ class Leases(Generic[Who]):
         self._ends[who] = now + seconds
         return True
 
-    def end(self, who: Who) -> bool:
+    def end(self, who: Who, now: float) -> bool:
         """Whether there was a lease to end."""
+        self._expire(now)
         return self._ends.pop(who, None) is not None
 
     def holders(self, now: float) -> list[Who]:

@@ -228,7 +228,7 @@ class Stage:
             case "subscribe":
                 self._subscribe(asked)
             case "unsubscribe":
-                self._subscribers.end(self._reply_address(asked.sender))
+                self._subscribers.end(self._reply_address(asked.sender), time.monotonic())
                 self._answer(asked, "done", [])
             case "sync":
                 self._sync(asked)

@@ -26,7 +26,7 @@ def test_holders_are_those_that_were_granted_and_neither_ended_nor_expired(
             if room:
                 ends[who] = now + seconds
         elif step == "end":
-            assert leases.end(who) == (who in ends)
+            assert leases.end(who, now) == (who in ends)
             ends.pop(who, None)
         ends = {each: end for each, end in ends.items() if end > now}
         assert sorted(leases.holders(now)) == sorted(ends)
