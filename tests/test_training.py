@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file
-from tiny_recordings import write_recordings
+from tiny_recordings import RATE_HZ, write_recordings
 from tiny_training import SOUND, tiny_config
 
 from bridge.cli import main
@@ -366,3 +367,25 @@ def test_curve_and_samples_are_there_for_tensorboard(data: Path, tmp_path: Path)
     assert steps == [json.loads(line)["step"] for line in (tmp_path / "out" / "tier-1.jsonl").read_text().splitlines()]
     assert board.Tags()["images"] == ["continuation"]
     assert board.Tags()["audio"] == ["continuation"]
+
+
+def test_what_is_no_recording_is_named_once_and_left_out(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    audio = np.concatenate([soundfile.read(path)[0] for path in sorted(data.glob("*/*.flac"))])
+    soundfile.write(mine / "good.flac", np.tile(audio, 3), RATE_HZ)
+    soundfile.write(mine / "whole.mp3", audio, RATE_HZ, format="MP3")
+    whole = (mine / "whole.mp3").read_bytes()
+    (mine / "whole.mp3").rename(mine / "cut.mp3")
+    (mine / "cut.mp3").write_bytes(whole[: len(whole) // 2])
+    (mine / "empty.wav").touch()
+    (mine / "notes.txt").write_text("no audio")
+    preset = write_preset(tmp_path / "preset")
+    command = ["train", str(preset), "--data", str(mine), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    assert main([*command, "--processes", "1", "--steps", "2", "--no-samples"]) == 0
+    told = sorted(record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
+    assert [Path(message.split(" is ")[0]).name for message in told] == ["cut.mp3", "empty.wav"]
+    assert "damaged or cut short" in told[0]
+    assert "is empty (0 bytes); left out" in told[1]

@@ -19,13 +19,15 @@ from torch import Tensor
 from melnet_music.config import PresetConfig
 from melnet_music.training import world
 from melnet_music.training.curve import Curve, TierProgress
-from melnet_music.training.features import load_works
+from melnet_music.training.features import Work, load_works
 from melnet_music.training.memory import check_memory
+from melnet_music.training.recordings import Split
 from melnet_music.training.samples import draw_sample
 from melnet_music.training.tier_run import RunPlan, TierRun, set_up_process
 from melnet_music.training.world import World, choose_device
 
 Report = Callable[[TierProgress], None]
+_SPLITS: tuple[Split, ...] = ("train", "valid")
 
 
 def train(
@@ -64,13 +66,12 @@ def train(
             world.leave()
         return
     chosen = [choose_device(name) for name in devices]
-    for split in ("train", "valid"):
-        # fills the cache once, and fails here rather than in a process
-        load_works(data, split, config.sound, processes=processes)
+    # fills the cache once, and fails here rather than in a process
+    works = {split: load_works(data, split, config.sound, processes=processes) for split in _SPLITS}
     _check_memory(config, queue[:processes], plan, chosen)
     if processes == 1:
         for job in jobs:
-            train_tier(*job, here=World(0, 1, chosen[0]), report=report)
+            train_tier(*job, works=works, here=World(0, 1, chosen[0]), report=report)
         return
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
@@ -111,6 +112,7 @@ def train_tier(
     start_from: dict[str, Tensor] | None = None,
     samples: bool = False,
     *,
+    works: dict[Split, list[Work]] | None = None,
     here: World | None = None,
     report: Report | None = None,
     stop: Callable[[], bool] | None = None,
@@ -118,11 +120,12 @@ def train_tier(
     """Train one tier (counted from 0); returns ``out/tier-N.safetensors`` (N from 1), see `TierRun.train`.
 
     Args:
+        works: of the splits ``train`` and ``valid``, where they are loaded already.
         stop: asked at every step; the run ends where it says yes, with no last checkpoint.
     """
     here = here or World(0, 1, torch.device("cpu"))
     set_up_process(here.device)
-    works = {split: load_works(data, split, config.sound) for split in ("train", "valid")}
+    works = works or {split: load_works(data, split, config.sound) for split in _SPLITS}
     out.mkdir(parents=True, exist_ok=True)
     with _memory_errors_told(tier):
         run = TierRun(config, works["train"], works["valid"], out, tier, plan, here, start_from)
