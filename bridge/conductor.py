@@ -10,10 +10,9 @@ import time
 from dataclasses import dataclass
 
 from bridge.device_clock import DeviceClock, Line, ReadClock, read_device_clock
-from bridge.transport import Grid, Meter, Place, Timeline
+from bridge.transport import GRID_BARS, Grid, Meter, Place, Timeline
 
 _STAND_IN_HZ = 48000
-_GRID_BARS = {"bar": 1, "2bar": 2, "4bar": 4}
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ class Conductor:
         if grid == "none":
             return None
         beat = self._timeline.line_at_or_after(self.beat, grid)
-        every = 1.0 if grid == "beat" else _GRID_BARS[grid] * self._timeline.meter_at(beat).bar_beats
+        every = 1.0 if grid == "beat" else GRID_BARS[grid] * self._timeline.meter_at(beat).bar_beats
         return LineBeat(beat, every)
 
     def line_at(self, place: Place) -> LineBeat:

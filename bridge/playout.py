@@ -66,8 +66,12 @@ class PlayoutRing(Ring):
 
         Device time that is past already is at once.
         """
-        self._words[_GATE] = at
+        self.hold_until(at)
         self._words[_ALLOWED] = _WITHOUT_END
+
+    def hold_until(self, at: int) -> None:
+        """Player only: what may sound does so from device time ``at`` on."""
+        self._words[_GATE] = at
 
     def finish(self) -> None:
         """Player only: the take ends with the last sample written; silence after it is no underrun."""

@@ -147,13 +147,13 @@ class Take:
             return False
         return self.line_in_seconds(clock) < LINE_GUARD_SECONDS
 
-    def move_to(self, line: Line | None, ring: PlayoutRing) -> None:
+    def move_to(self, line: Line, ring: PlayoutRing) -> None:
         """Begin there instead, unless it sounds already."""
-        if self.opened and self.line and ring.clock()[0] >= self.line.first_sample:
+        if self.sounds(ring):
             return
         self.line = line
         if self.opened:
-            ring.open(line.first_sample if line else 0)
+            ring.hold_until(line.first_sample)
 
     def sounds(self, ring: PlayoutRing) -> bool:
         """Whether it has begun to sound."""

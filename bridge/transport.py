@@ -20,6 +20,8 @@ _BEAT_SLACK = 1e-9
 
 Grid: TypeAlias = Literal["none", "beat", "bar", "2bar", "4bar"]
 GRIDS: tuple[Grid, ...] = ("none", "beat", "bar", "2bar", "4bar")
+GRID_BARS: dict[Grid, int] = {"bar": 1, "2bar": 2, "4bar": 4}
+"""How many bars apart the lines of a grid are; the others' are no whole bars."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ class Timeline:
             return beat
         if grid == "beat":
             return float(math.ceil(beat - _BEAT_SLACK))
-        every = {"bar": 1, "2bar": 2, "4bar": 4}[grid]
+        every = GRID_BARS[grid]
         place = self.place_at(beat)
         bar = place.bar if place.beat <= _BEAT_SLACK else place.bar + 1
         return self.beat_of(-(-bar // every) * every)

@@ -237,3 +237,14 @@ def test_a_memory_keeps_the_last_of_what_was_heard(story: list[int | str]) -> No
         assert len(other.recall(44100)[1]) == 0
         other.close()
     memory.close()
+
+
+def test_a_finished_take_that_is_moved_ends_where_it_ends(playout: PlayoutRing) -> None:
+    playout.write(numbered(0, 100))
+    playout.open(500)
+    playout.finish()
+    playout.hold_until(200)
+    out = np.concatenate([played(playout, 64) for _ in range(10)])
+    np.testing.assert_array_equal(out[200:300], numbered(0, 100))
+    assert not out[300:].any()
+    assert playout.underruns == 0

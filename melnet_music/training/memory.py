@@ -15,7 +15,7 @@ from melnet_music.training.likelihood import mean_nats
 
 _PROBED_GROUPS = (2, 4)
 """Lengths of the clips that are tried, in groups of frames; what they keep grows linearly."""
-_COPIES = {"adam": 5, "muon": 5, "rmsprop": 5}
+_COPIES = 5
 """Of all weights: themselves, gradients, their average, and two of the optimiser's at most."""
 _TEMPORARY = 1.35
 """Most memory in use over what is kept for the backward pass, seen on a CPU: 1.1 to 1.3."""
@@ -29,7 +29,7 @@ def tier_bytes(config: PresetConfig, tier: int, batch: int) -> int:
     per_group = (more - few) / (_PROBED_GROUPS[1] - _PROBED_GROUPS[0])
     groups = config.training.tiers[tier].clip_frames / group
     weights = 4 * sum(parameter.numel() for parameter in model.tier(tier).parameters())
-    return int(_COPIES[config.training.optimizer] * weights + _TEMPORARY * per_group * groups * batch)
+    return int(_COPIES * weights + _TEMPORARY * per_group * groups * batch)
 
 
 def _kept_bytes(model: MelNet, tier: int, frames: int) -> int:
