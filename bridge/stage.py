@@ -218,13 +218,13 @@ class Stage:
             case "version":
                 self._reply(asked, [version("melnet-music")])
             case "status":
-                self._reply(asked, [each for pair in self._status().items() for each in pair])
+                self._reply(asked, _flat(self._status()))
             case "transport":
-                self._reply(asked, [each for pair in self._transport().items() for each in pair])
+                self._reply(asked, _flat(self._transport()))
             case "transport/locate":
                 self._conductor.locate(Place(int(arguments["bar"]) - 1, float(arguments.get("beat", 1.0)) - 1.0))
                 self._retime_jobs()
-                self._answer(asked, "done", [each for pair in self._transport().items() for each in pair])
+                self._answer(asked, "done", _flat(self._transport()))
             case "subscribe":
                 self._subscribe(asked)
             case "unsubscribe":
@@ -642,6 +642,11 @@ def _meter(text: str) -> Meter:
         return read_meter(text)
     except ValueError as error:
         raise CommandError("out_of_range", str(error)) from error
+
+
+def _flat(named: Mapping[str, Value]) -> list[Value]:
+    """Key, value, key, value, as it goes over the wire."""
+    return [each for pair in named.items() for each in pair]
 
 
 def _same_job(one: Asked, other: Asked) -> bool:

@@ -145,7 +145,14 @@ def write_audio(path: Path, clip: AudioClip) -> None:
 
 
 def check_declared_size(path: Path, header: str) -> None:
-    # libsndfile reads what there is and only notes the difference in its log.
+    """See that a WAV or AIFF file is as long as it says; libsndfile reads what there is and only notes it in its log.
+
+    Args:
+        header: that log, ``SoundFile.extra_info``.
+
+    Raises:
+        ValueError: it is cut short; the message says how many bytes there are.
+    """
     wrong = re.search(r"^ ?(?:data|SSND)\s*:\s*(\S+) \(should be (\d+)\)", header, re.MULTILINE)
     if wrong and int(wrong[1], 0) not in _STREAMED_SIZES and int(wrong[1], 0) > int(wrong[2]):
         raise ValueError(f"{path} is cut short: {wrong[1]} bytes declared, {wrong[2]} there")

@@ -26,6 +26,7 @@ class Followed:
 
     @staticmethod
     def of(hits: Hits) -> Followed:
+        """The same as shares, 0 to 1, and counts."""
         return Followed(hits.recall, hits.precision, hits.true, hits.found)
 
 

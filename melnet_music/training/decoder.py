@@ -42,6 +42,7 @@ class Decoder:
         self._read, self._error = 0, ""
 
     def seek(self, sample: int) -> None:
+        """Have `blocks` go on from this sample of the file, counted at the file's own rate."""
         with _quiet(self.path):
             self._file.seek(sample)
 

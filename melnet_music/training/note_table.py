@@ -25,6 +25,7 @@ class NoteTable(Sequence[Note]):
 
     @classmethod
     def of(cls, notes: Iterable[Note]) -> NoteTable:
+        """The notes in order of onset."""
         rows = [(note.onset_s, note.end_s, note.pitch, note.velocity) for note in notes]
         table = np.array(rows, np.float64).reshape(-1, COLUMNS)
         return cls(table[np.argsort(table[:, 0], kind="stable")])
