@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridge.ring import _WRITTEN, Ring, Samples
+from bridge.ring import _WRITTEN, Ring
+from bridge.shared_samples import Samples
 
 KEPT_SECONDS = 60.0
 """Of what was heard; more than a model's context."""

@@ -50,7 +50,8 @@ from bridge.orders import (
     Warn,
 )
 from bridge.playout import PlayoutRing
-from bridge.ring import Ring, Samples
+from bridge.ring import Ring
+from bridge.shared_samples import Samples
 from bridge.take import LINE_GUARD_SECONDS, Take
 from bridge.take_folder import Origin, save_take
 from bridge.take_making import blocks_of, prompt_of, request_of

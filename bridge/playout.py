@@ -17,7 +17,9 @@ from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
 
-from bridge.ring import _READ, _WRITTEN, Ring, Samples
+from bridge.ring import _READ, _WRITTEN, Ring
+from bridge.shared_clock import SharedClock
+from bridge.shared_samples import Samples
 
 FADE_SAMPLES = 480
 """10 ms at 48 kHz, 11 ms at 44.1 kHz: too short to hear as a fade, too long to hear as a click."""
@@ -34,9 +36,7 @@ _MISSING = 17
 _UNDERRUNS = 18
 _CALLBACKS = 19
 _HUSHED = 20
-_ASKED = 21  # device time: samples the device has asked for before the last block
-_ASKED_AT = 22  # a double: monotonic seconds at which it asked for that block
-_CLOCK_SERIAL = 23  # odd while the two above are being written
+_CLOCK = 21  # to 23: samples the device has asked for before the last block (device time), and when that was
 # The stage's words.
 _HUSH = 24
 _LEVEL = 25  # a double
@@ -51,6 +51,7 @@ class PlayoutRing(Ring):
         self._doubles = memory.buf[: 8 * (_LEVEL + 1)].cast("d")
         if owner:
             self._doubles[_LEVEL] = 1.0
+        self._clock = SharedClock(self._words, self._doubles, _CLOCK)
         self._fade_out = np.linspace(1.0, 0.0, FADE_SAMPLES, dtype=np.float32)
         self._counting = np.arange(1, _LEVEL_RAMP_SAMPLES + 1, dtype=np.float32)
         self._level_ramp = np.empty(_LEVEL_RAMP_SAMPLES, np.float32)
@@ -119,11 +120,7 @@ class PlayoutRing(Ring):
 
         (0, 0.0) before the first block.
         """
-        while True:
-            serial = self._words[_CLOCK_SERIAL]
-            asked, asked_at = self._words[_ASKED], self._doubles[_ASKED_AT]
-            if serial % 2 == 0 and serial == self._words[_CLOCK_SERIAL]:
-                return asked, asked_at
+        return self._clock.read()
 
     @property
     def hushed(self) -> bool:
@@ -140,10 +137,7 @@ class PlayoutRing(Ring):
         """
         words = self._words
         words[_CALLBACKS] += 1
-        words[_CLOCK_SERIAL] += 1
-        words[_ASKED] += self._last_block_samples
-        self._doubles[_ASKED_AT] = now_seconds
-        words[_CLOCK_SERIAL] += 1
+        self._clock.tell(self._clock.count + self._last_block_samples, now_seconds)
         self._last_block_samples = len(out)
         hushing = words[_HUSH] != words[_HUSH_ANSWERED]
         until = words[_WRITTEN] if hushing else words[_CUT]
@@ -157,7 +151,7 @@ class PlayoutRing(Ring):
 
     def _continue(self, out: Samples) -> None:
         words = self._words
-        silent = min(len(out), max(0, words[_GATE] - words[_ASKED]))
+        silent = min(len(out), max(0, words[_GATE] - self._clock.count))
         out[:silent] = 0.0
         out = out[silent:]
         wanted = min(len(out), max(0, words[_ALLOWED] - words[_READ]))

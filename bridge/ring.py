@@ -8,31 +8,17 @@ other process sees the samples no later than the counter is guaranteed by x86-64
 
 from __future__ import annotations
 
-from multiprocessing.shared_memory import SharedMemory
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
+from bridge.shared_samples import Samples, SharedSamples
 
-Samples = NDArray[np.float32]
-
-HEADER_BYTES = 256
-_CAPACITY = 0
 # One cache line (8 words) a side, so that the two processes do not fight over one.
 _WRITTEN = 8
 _READ = 16
 
 
-class Ring:
+class Ring(SharedSamples):
     """First in, first out; what does not fit is not taken, what is not there is not given."""
-
-    def __init__(self, memory: SharedMemory, *, owner: bool) -> None:
-        self._memory = memory
-        self._owner = owner
-        assert memory.buf is not None  # it is open
-        self._words = memory.buf[:HEADER_BYTES].cast("q")
-        self.capacity_samples = self._words[_CAPACITY]
-        self._samples: Samples = np.frombuffer(memory.buf, np.float32, count=self.capacity_samples, offset=HEADER_BYTES)
 
     @classmethod
     def create(cls, capacity_samples: int) -> Self:
@@ -43,19 +29,7 @@ class Ring:
         """
         if capacity_samples < 1 or capacity_samples & (capacity_samples - 1):
             raise ValueError(f"a ring's capacity must be a power of two, got {capacity_samples}")
-        memory = SharedMemory(create=True, size=HEADER_BYTES + 4 * capacity_samples)
-        assert memory.buf is not None
-        memory.buf[:HEADER_BYTES].cast("q")[_CAPACITY] = capacity_samples
-        return cls(memory, owner=True)
-
-    @classmethod
-    def attach(cls, name: str) -> Self:
-        """Open another process's ring by its ``name``."""
-        return cls(SharedMemory(name), owner=False)
-
-    @property
-    def name(self) -> str:
-        return self._memory.name
+        return super().create(capacity_samples)
 
     @property
     def written(self) -> int:
@@ -98,11 +72,3 @@ class Ring:
         first = min(count, self.capacity_samples - start)
         out[:first] = self._samples[start : start + first]
         out[first:count] = self._samples[: count - first]
-
-    def close(self) -> None:
-        """Let go of the memory; the creator removes it."""
-        del self._samples
-        self._words.release()
-        self._memory.close()
-        if self._owner:
-            self._memory.unlink()

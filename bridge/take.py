@@ -11,7 +11,7 @@ from bridge import pacing
 from bridge.device_clock import DeviceClock, Line
 from bridge.orders import Job
 from bridge.playout import PlayoutRing
-from bridge.ring import Samples
+from bridge.shared_samples import Samples
 from melnet_music.resample import StreamResampler
 
 LINE_GUARD_SECONDS = 0.03

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 from bridge.orders import Job
-from bridge.ring import Samples
+from bridge.shared_samples import Samples
 
 if TYPE_CHECKING:
     from melnet_music.instrument import Instrument, Prompt, TakeRequest

@@ -16,7 +16,13 @@ ONLY_IMPORTER = {
     "sounddevice": {"bridge/audio.py"},
     "pythonosc": {"bridge/osc.py"},
     "mido": {"bridge/midi.py", "melnet_music/composing/make_data.py", "melnet_music/midi_file.py"},
-    "multiprocessing.shared_memory": {"bridge/ring.py", "bridge/playout.py"},
+    "multiprocessing.shared_memory": {
+        "bridge/shared_samples.py",
+        "bridge/playout.py",
+        "bridge/input_ring.py",
+        "bridge/tape_memory.py",
+        "bridge/loop_lane.py",
+    },
 }
 
 
