@@ -239,7 +239,9 @@ class Stage:
                 value = self._properties[name]
                 self._reply(asked, [name, PRESET_OWN if value is None else value])
             case "set":
-                self._set(asked)
+                self._set(asked, str(arguments["name"]), arguments["value"])
+            case _ if name := asked.invocation.command.sets:
+                self._set(asked, name, arguments[name])
             case "continue" | "generate" | "inpaint":
                 line = self._line(arguments)
                 job = self._job(asked, line)
@@ -265,10 +267,8 @@ class Stage:
             case unknown:
                 raise AssertionError(f"the table's command {unknown!r} is unknown to the stage")
 
-    def _set(self, asked: Asked) -> None:
-        arguments = asked.invocation.arguments
-        name = str(arguments["name"])
-        value = check_property(name, arguments["value"])
+    def _set(self, asked: Asked, name: str, given: Value) -> None:
+        value = check_property(name, given)
         if name == TEMPO.name and value is not None:
             self._conductor.set_tempo(float(value))
         elif name == METER.name:
