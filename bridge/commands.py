@@ -317,7 +317,8 @@ _TABLE = (
     Command("presets", "Which presets there are.", "`presets.reply`"),
     Command(
         "subscribe",
-        "Be told of everybody's jobs, of properties that change, of player and sound device, until the lease ends.",
+        "Be told the value of every property at once; then of properties that change, of everybody's jobs, of player "
+        "and sound device, until the lease ends.",
         "`done`, `event`",
         keys=(Argument("lease", "float", "ask again before it is over", unit="s", low=1, high=3600, default=60.0),),
     ),

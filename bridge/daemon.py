@@ -17,6 +17,7 @@ from bridge.orders import STOP
 from bridge.osc import Address, OscEndpoint
 from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
 from bridge.playout import PlayoutRing
+from bridge.property_board import PropertyBoard
 from bridge.ring import Ring
 from bridge.stage import Stage
 
@@ -81,6 +82,7 @@ class Daemon:
                 settings.instrument_factory,
             ),
         )
+        self._properties = PropertyBoard()
         self._stage = Stage(
             send=self._endpoint.send,
             player=self._player,
@@ -89,6 +91,7 @@ class Daemon:
             allowed_folders=settings.allowed_folders,
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
+            publish=self._properties.put,
         )
         self._wants_sound = bool(settings.output_device or settings.input_device)
         self._speaker_starts_at = time.monotonic() if self._wants_sound else None
