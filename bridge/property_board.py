@@ -20,7 +20,7 @@ class PropertyBoard:
         self._values: dict[str, Value | None] = {}
         self._changed: dict[str, None] = {}
         """Names, in the order in which they first changed."""
-        self._wake: Callable[[], None] | None = None
+        self._wake: Callable[[], object] | None = None
 
     def put(self, name: str, value: Value | None) -> None:
         """The value from now on; None: the preset's own. From any thread."""
@@ -43,7 +43,7 @@ class PropertyBoard:
             self._changed.clear()
             return changed
 
-    def watch(self, wake: Callable[[], None] | None) -> None:
+    def watch(self, wake: Callable[[], object] | None) -> None:
         """Have ``wake`` called when there is something to take again; None: have nothing called. From any thread.
 
         The thread that puts calls it, under the board's lock: it must neither wait nor use the board.
