@@ -386,6 +386,7 @@ def test_signals_end_it_in_good_order(tmp_path: Path, number: signal.Signals) ->
     process = serving(tmp_path, start_new_session=True)
     assert process.stdout is not None
     where = json.loads(process.stdout.readline())
+    assert set(where) == {"osc_host", "osc_port", "oscquery_port"}
     player = Player((where["osc_host"], where["osc_port"]))
     wait_ready(player)
     player.send("generate", 1, "seconds", 300)
