@@ -20,6 +20,7 @@ from bridge.osc import Message, OscClient
 from bridge.subcommand import Subcommand, add_engine_arguments
 
 DEFAULT_OSC_PORT = 9100
+DEFAULT_OSCQUERY_PORT = 9101
 _JOB_ID = 1
 _SILENT_SECONDS = 120.0
 _SHOW_EVERY_SECONDS = 2.0
@@ -39,8 +40,17 @@ def _add_stage_arguments(parser: ArgumentParser) -> None:
 
 def add_serve_arguments(parser: ArgumentParser) -> None:
     _add_stage_arguments(parser)
-    parser.add_argument("--osc-host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--osc-host", default="127.0.0.1", help="address to listen on, for OSC and OSCQuery (%(default)s)"
+    )
     parser.add_argument("--osc-port", type=int, default=DEFAULT_OSC_PORT, help="UDP port (%(default)s; 0: any)")
+    parser.add_argument(
+        "--oscquery-port",
+        type=int,
+        default=DEFAULT_OSCQUERY_PORT,
+        metavar="N",
+        help="TCP port that describes the OSC addresses to controllers (%(default)s; 0: none)",
+    )
     parser.add_argument(
         "--audio-in",
         metavar="NAME",
@@ -66,6 +76,7 @@ def serve(arguments: Namespace) -> int:
             threads=arguments.threads,
             osc_host=arguments.osc_host,
             osc_port=arguments.osc_port,
+            oscquery_port=arguments.oscquery_port or None,
             output_device=None if arguments.no_audio else arguments.audio_out,
             input_device=None if arguments.no_audio else arguments.audio_in,
             takes_folder=arguments.takes.absolute(),
@@ -85,10 +96,11 @@ def run_daemon(daemon: Daemon, *, as_json: bool) -> int:
         signal.signal(number, lambda *_: daemon.stop())
     logging.getLogger("bridge.stage").setLevel(logging.INFO)  # whoever starts it wants to know what it opened
     host, port = daemon.address
+    oscquery_port = daemon.oscquery_address[1] if daemon.oscquery_address else None
     if as_json:
-        _write_json({"osc_host": host, "osc_port": port})
+        _write_json({"osc_host": host, "osc_port": port, "oscquery_port": oscquery_port})
     else:
-        _write(f"listening for OSC on {host}:{port}")
+        _write(f"listening for OSC on {host}:{port}" + (f", OSCQuery on {oscquery_port}" if oscquery_port else ""))
     daemon.run()
     return 0
 

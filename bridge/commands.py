@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from bridge.transport import FASTEST_BPM, GRIDS, SLOWEST_BPM
@@ -103,6 +103,8 @@ class Argument:
     """Most characters of a text."""
     choices: tuple[str, ...] = ()
     """Of a text; none: any."""
+    or_word: str = ""
+    """Taken in place of a number, and OSC's nil for this word; none: no word is."""
 
     def check(self, value: object) -> Value:
         """The value in this argument's own type.
@@ -110,6 +112,8 @@ class Argument:
         Raises:
             CommandError: wrong type, NaN, infinite, out of range or too long.
         """
+        if self.or_word and (value is None or value == self.or_word):
+            return self.or_word
         if self.kind == "text":
             return self._check_text(value)
         if self.kind == "value":
@@ -150,11 +154,9 @@ class Argument:
         return value
 
     def _wrong_type(self, value: object) -> CommandError:
-        wanted = {"float": "a number", "int": "a whole number", "bool": "0 or 1", "text": "text"}
-        return CommandError(
-            "wrong_type",
-            f"{self.name} must be {wanted.get(self.kind, 'a number or text')}, got {shown(value)}",
-        )
+        kinds = {"float": "a number", "int": "a whole number", "bool": "0 or 1", "text": "text"}
+        wanted = kinds.get(self.kind, "a number or text") + (f" or {self.or_word!r}" if self.or_word else "")
+        return CommandError("wrong_type", f"{self.name} must be {wanted}, got {shown(value)}")
 
     def range_text(self) -> str:
         if self.kind == "text":
@@ -172,6 +174,8 @@ class Command:
     answer: str
     fixed: tuple[Argument, ...] = ()
     keys: tuple[Argument, ...] = ()
+    sets: str = ""
+    """The property whose value is this command's one argument; none: it is not such a command."""
 
     @property
     def address(self) -> str:
@@ -258,6 +262,17 @@ _ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX
 _NAME = Argument("name", "text", "a property", longest=64)
 _HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
 _WHEN = (QUANTISE, AT_BAR, AT_BEAT, LATE)
+_SETTERS = tuple(
+    Command(
+        f"set/{name}",
+        argument.help,
+        "`done`",
+        fixed=(replace(argument, or_word=PRESET_OWN if argument.default is None else ""),),
+        sets=name,
+    )
+    for name, argument in PROPERTIES.items()
+)
+"""One address a property, for controllers that send a value and nothing else."""
 _JOB_ANSWER = "`done`, `started`, `progress`, `finished`"
 
 _TABLE = (
@@ -302,7 +317,8 @@ _TABLE = (
     Command("presets", "Which presets there are.", "`presets.reply`"),
     Command(
         "subscribe",
-        "Be told of everybody's jobs, of properties that change, of player and sound device, until the lease ends.",
+        "Be told the value of every property at once; then of properties that change, of everybody's jobs, of player "
+        "and sound device, until the lease ends.",
         "`done`, `event`",
         keys=(Argument("lease", "float", "ask again before it is over", unit="s", low=1, high=3600, default=60.0),),
     ),
@@ -329,6 +345,7 @@ _TABLE = (
             Argument("value", "value", "its new value", longest=64),
         ),
     ),
+    *_SETTERS,
     Command("listen/start", "Prime the model with the audio input, while it is played.", "`done`"),
     Command("listen/stop", "Stop listening to the audio input.", "`done`"),
     Command(
@@ -362,6 +379,8 @@ def parse(address: str, values: Sequence[object]) -> Invocation:
             f"unknown address {shown(address)}{_nearest(address, known)}",
             command=name[:64],
         )
+    if len(values) == 1 and values[0] is None and not command.fixed:
+        values = []  # OSCQuery has no type for no arguments but nil, so some clients send it
     arguments: dict[str, Value] = {}
     try:
         arguments.update(_fixed(command, values))
@@ -419,14 +438,19 @@ def command_table_markdown() -> str:
     """The commands, the properties and the codes of ``fail`` as the README's tables."""
     lines = ["| address | arguments | keys | what it does | answer |", "|---|---|---|---|---|"]
     for command in _TABLE:
+        if command.sets:  # these stand in the table of properties
+            continue
         fixed = ", ".join(_described(argument) for argument in command.fixed)
         keys = ", ".join(_described(argument) for argument in command.keys)
         lines.append(f"| `{command.address}` | {fixed} | {keys} | {command.help} | {command.answer} |")
-    lines += ["", "| property | range | at start | what it is |", "|---|---|---|---|"]
+    lines += ["", "| property | address | range | at start | what it is |", "|---|---|---|---|---|"]
+    addresses = {command.sets: command.address for command in _TABLE}
     for name, argument in PROPERTIES.items():
         default = argument.default
         shown_default = "the preset's" if default is None else default if isinstance(default, str) else f"{default:g}"
-        lines.append(f"| `{name}` | {argument.range_text()} | {shown_default} | {argument.help} |")
+        lines.append(
+            f"| `{name}` | `{addresses[name]}` | {argument.range_text()} | {shown_default} | {argument.help} |"
+        )
     lines += ["", "| code | meaning |", "|---|---|"]
     lines += [f"| `{code}` | {meaning} |" for code, meaning in FAIL_CODES.items()]
     return "\n".join(lines) + "\n"

@@ -15,8 +15,10 @@ from bridge.child import Child
 from bridge.heard_memory import HeardMemory
 from bridge.orders import STOP
 from bridge.osc import Address, OscEndpoint
+from bridge.oscquery import OscQuery
 from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
 from bridge.playout import PlayoutRing
+from bridge.property_board import PropertyBoard
 from bridge.ring import Ring
 from bridge.stage import Stage
 
@@ -45,6 +47,8 @@ class DaemonSettings:
     takes_folder: Path
     allowed_folders: tuple[Path, ...]
     instrument_factory: str = INSTRUMENT_FACTORY
+    oscquery_port: int | None = None
+    """0: any that is free; None: no OSCQuery."""
 
 
 class Daemon:
@@ -81,6 +85,7 @@ class Daemon:
                 settings.instrument_factory,
             ),
         )
+        self._properties = PropertyBoard()
         self._stage = Stage(
             send=self._endpoint.send,
             player=self._player,
@@ -89,7 +94,10 @@ class Daemon:
             allowed_folders=settings.allowed_folders,
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
+            publish=self._properties.put,
         )
+        self._oscquery = _open_oscquery(settings, self.address, self._properties)
+        self.oscquery_address: Address | None = self._oscquery.address if self._oscquery else None
         self._wants_sound = bool(settings.output_device or settings.input_device)
         self._speaker_starts_at = time.monotonic() if self._wants_sound else None
         self._reopen_after_seconds = _REOPEN_SOONEST_SECONDS
@@ -109,6 +117,8 @@ class Daemon:
         """
         try:
             self._stage.start()
+            if self._oscquery:
+                self._oscquery.start()
             if not self._wants_sound:
                 self._stage.sound_changed(SpeakerOpened(None, None, ()))
             while not self._stopping and self._stage.startup_error is None:
@@ -171,6 +181,8 @@ class Daemon:
 
     def _close(self) -> None:
         self._stage.close()
+        if self._oscquery:
+            self._oscquery.close()
         deadline = time.monotonic() + _FADE_DEADLINE_SECONDS
         while self._speaker.running and not self._playout.hushed and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -186,3 +198,13 @@ class Daemon:
         self._wake_receiver.close()
         self._wake_sender.close()
         _LOG.info("stopped")
+
+
+def _open_oscquery(settings: DaemonSettings, osc: Address, properties: PropertyBoard) -> OscQuery | None:
+    if settings.oscquery_port is None:
+        return None
+    try:
+        return OscQuery(settings.osc_host, settings.oscquery_port, osc[1], properties)
+    except ValueError as error:
+        _LOG.warning("no OSCQuery: %s", error)
+        return None

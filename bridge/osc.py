@@ -114,8 +114,8 @@ def _message(data: bytes, due: float | None) -> Message:
     return Message(parsed.address, parsed.params, due)
 
 
-def encode_message(address: str, values: Iterable[Value]) -> bytes:
-    """The datagram of one message. Integers travel as int32, floats as float32, booleans as T and F."""
+def encode_message(address: str, values: Iterable[Value | None]) -> bytes:
+    """The datagram of one message. Integers travel as int32, floats as float32, booleans as T and F, None as nil."""
     builder = OscMessageBuilder(address)
     for value in values:
         builder.add_arg(value.encode("utf-8", "replace").decode() if isinstance(value, str) else value)

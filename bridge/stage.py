@@ -73,6 +73,8 @@ from bridge.transport import Grid, Meter, Place, read_meter
 _LOG = logging.getLogger(__name__)
 
 Send: TypeAlias = Callable[[Address, str, Iterable[Value]], None]
+Publish: TypeAlias = Callable[[str, Value | None], None]
+"""(property, value); None: the preset's own."""
 
 HELD_COMMANDS = 1024
 """Most commands of dated bundles that are held at once."""
@@ -114,7 +116,9 @@ class Stage:
         allowed_folders: Sequence[Path],
         takes_folder: Path,
         dropped_datagrams: Callable[[], int],
+        publish: Publish,
     ) -> None:
+        """``publish`` is told every property at once, and then whenever one changes; it must not wait."""
         self._send = send
         self._player = player
         self._playout = playout
@@ -122,7 +126,10 @@ class Stage:
         self._allowed_folders = [folder.resolve() for folder in allowed_folders]
         self._takes_folder = takes_folder
         self._dropped_datagrams = dropped_datagrams
+        self._publish = publish
         self._properties: dict[str, Value | None] = {name: argument.default for name, argument in PROPERTIES.items()}
+        for name, value in self._properties.items():
+            publish(name, value)
         self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
         self._lines: dict[int, LineBeat] = {}
         """Of the jobs that wait for one, by the numbers of their orders."""
@@ -236,10 +243,11 @@ class Stage:
                 self._redirect(asked, int(arguments["port"]))
             case "get":
                 name = find_property(str(arguments["name"])).name
-                value = self._properties[name]
-                self._reply(asked, [name, PRESET_OWN if value is None else value])
+                self._reply(asked, [name, _shown_property(self._properties[name])])
             case "set":
-                self._set(asked)
+                self._set(asked, str(arguments["name"]), arguments["value"])
+            case _ if name := asked.invocation.command.sets:
+                self._set(asked, name, arguments[name])
             case "continue" | "generate" | "inpaint":
                 line = self._line(arguments)
                 job = self._job(asked, line)
@@ -265,29 +273,35 @@ class Stage:
             case unknown:
                 raise AssertionError(f"the table's command {unknown!r} is unknown to the stage")
 
-    def _set(self, asked: Asked) -> None:
-        arguments = asked.invocation.arguments
-        name = str(arguments["name"])
-        value = check_property(name, arguments["value"])
+    def _set(self, asked: Asked, name: str, given: Value) -> None:
+        value = check_property(name, given)
         if name == TEMPO.name and value is not None:
             self._conductor.set_tempo(float(value))
         elif name == METER.name:
             self._conductor.set_meter(_meter(str(value)))
         if name in (TEMPO.name, METER.name):
             self._retime_jobs()
-        self._properties[name] = value
         if name == LEVEL.name and value is not None:
             self._playout.set_level(float(value))
-        shown_value = PRESET_OWN if value is None else value
-        self._answer(asked, "done", [name, shown_value])
-        self._tell_subscribers("property", [name, shown_value])
+        self._answer(asked, "done", [name, _shown_property(value)])
+        self._change_property(name, value)
+
+    def _change_property(self, name: str, value: Value | None) -> None:
+        """Let everybody know who shows properties."""
+        self._properties[name] = value
+        self._publish(name, value)
+        self._tell_subscribers("property", [name, _shown_property(value)])
 
     def _subscribe(self, asked: Asked) -> None:
         lease = asked.invocation.command.keys[0]
         seconds = float(asked.invocation.arguments.get(lease.name, lease.default or 0.0))
-        if not self._subscribers.grant(self._reply_address(asked.sender), seconds, time.monotonic()):
+        subscriber, now = self._reply_address(asked.sender), time.monotonic()
+        is_new = subscriber not in self._subscribers.holders(now)
+        if not self._subscribers.grant(subscriber, seconds, now):
             raise CommandError("busy", f"there are {SUBSCRIBERS} subscribers already")
         self._answer(asked, "done", [lease.name, seconds])
+        for name, value in self._properties.items() if is_new else ():
+            self._send(subscriber, f"{NAMESPACE}/event", ["property", name, _shown_property(value)])
 
     def _sync(self, asked: Asked) -> None:
         waits_for = {
@@ -338,7 +352,7 @@ class Stage:
         temperature, bias, chunk_frames = chosen("temperature"), chosen("bias"), chosen("chunk_frames")
         seed = int(chosen("seed") or 0)
         if "seed" not in arguments:
-            self._properties["seed"] = seed + 1 if seed < INT32_MAX else 0
+            self._change_property("seed", seed + 1 if seed < INT32_MAX else 0)
         return Job(
             self._next_number(),
             kind,
@@ -642,6 +656,10 @@ def _meter(text: str) -> Meter:
         return read_meter(text)
     except ValueError as error:
         raise CommandError("out_of_range", str(error)) from error
+
+
+def _shown_property(value: Value | None) -> Value:
+    return PRESET_OWN if value is None else value
 
 
 def _flat(named: Mapping[str, Value]) -> list[Value]:

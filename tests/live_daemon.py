@@ -77,6 +77,7 @@ def live_daemon(
     audio_input: str | None = None,
     allowed: tuple[Path, ...] = (),
     factory: str = SCRIPTED,
+    oscquery_port: int | None = None,
 ) -> Iterator[Daemon]:
     """A daemon in a thread of this process, its player and speaker in theirs."""
     daemon = Daemon(
@@ -91,6 +92,7 @@ def live_daemon(
             takes_folder=takes,
             allowed_folders=allowed,
             instrument_factory=factory,
+            oscquery_port=oscquery_port,
         )
     )
     thread = threading.Thread(target=daemon.run, name="daemon")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -30,6 +31,8 @@ from bridge.osc import encode_message, parse_datagram
 
 
 def values_of(argument: Argument) -> st.SearchStrategy[object]:
+    if argument.or_word:
+        return st.one_of(st.just(argument.or_word), values_of(replace(argument, or_word="")))
     texts = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=min(argument.longest, 60))
     if argument.kind == "float":
         return st.floats(argument.low, argument.high, width=32)
@@ -167,6 +170,30 @@ def test_properties() -> None:
         check_property("level", PRESET_OWN)
     with pytest.raises(CommandError, match="did you mean 'temperature'"):
         find_property("temprature")
+
+
+@pytest.mark.parametrize("name", PROPERTIES)
+def test_every_property_has_an_address_of_its_own(name: str) -> None:
+    command = COMMANDS[f"set/{name}"]
+    (argument,) = command.fixed
+    assert command.sets == name
+    assert replace(argument, or_word="") == PROPERTIES[name]
+    assert f"| `{name}` | `{command.address}` |" in command_table_markdown()
+
+
+def test_the_presets_own_is_a_word_or_nil_where_there_is_such_a_thing() -> None:
+    for value in (PRESET_OWN, None):
+        assert parse("/melnet/set/bias", [value]).arguments == {"bias": PRESET_OWN}
+        assert refusal("set/level", value).code == "wrong_type"
+    assert "must be a number or 'preset', got 'own'" in str(refusal("set/bias", "own"))
+    assert refusal("set/bias", 11).code == "out_of_range"
+    assert refusal("continue", 1, "bias", None).code == "wrong_type"
+
+
+def test_nil_stands_for_no_arguments() -> None:
+    assert parse("/melnet/panic", [None]).arguments == {}
+    assert refusal("panic", None, None).code == "wrong_type"
+    assert refusal("load", None).code == "wrong_type"
 
 
 def test_every_fail_code_is_explained() -> None:

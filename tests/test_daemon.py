@@ -20,7 +20,7 @@ from bad_input import BAD_COMMANDS, PING, RATE_HZ, bundle, make_prime_files, nas
 from live_daemon import Player, client, live_daemon, pairs, wait_ready
 from scripted_instrument import SEED_DIES, SEED_NOT_FINITE, SEED_RAISES, counted
 
-from bridge.commands import Value
+from bridge.commands import PROPERTIES, Value
 from bridge.daemon import Daemon
 from bridge.osc import encode_message
 from bridge.stage import HELD_COMMANDS
@@ -386,6 +386,7 @@ def test_signals_end_it_in_good_order(tmp_path: Path, number: signal.Signals) ->
     process = serving(tmp_path, start_new_session=True)
     assert process.stdout is not None
     where = json.loads(process.stdout.readline())
+    assert set(where) == {"osc_host", "osc_port", "oscquery_port"}
     player = Player((where["osc_host"], where["osc_port"]))
     wait_ready(player)
     player.send("generate", 1, "seconds", 300)
@@ -459,11 +460,43 @@ def events(player: Player) -> list[list[object]]:
     return [message.values for message in player.heard if message.address == "/melnet/event"]
 
 
+def told_at_once(player: Player) -> dict[object, object]:
+    """Every property's value, as a new subscriber is told; then nothing is left in ``heard``."""
+    while len(told := [values for values in events(player) if values[0] == "property"]) < len(PROPERTIES):
+        player.wait_for("event")
+    player.heard.clear()
+    return {name: value for _, name, value in told}
+
+
+def test_a_new_subscriber_is_told_the_value_of_every_property(daemon: Daemon, player: Player) -> None:
+    player.send("set/lead", 1.5)
+    player.wait_for("done", "set/lead", -1, "lead", 1.5)
+    player.send("set/bias", "preset")
+    player.wait_for("done", "set/bias", -1, "bias", "preset")
+    with client(daemon) as subscriber:
+        subscriber.send("subscribe")
+        told = told_at_once(subscriber)
+        assert list(told) == list(PROPERTIES)
+        for name, value in told.items():
+            player.send("get", str(name))
+            assert player.wait_for("get.reply", name) == [name, value]
+        assert (told["lead"], told["bias"]) == (1.5, "preset")
+        subscriber.send("subscribe")  # once more: only the lease is new
+        subscriber.wait_for("done", "subscribe")
+        player.run_job("generate", 1, "seconds", 0.125)
+        next_seed = int(str(told["seed"])) + 1
+        subscriber.wait_for("event", "property", "seed", next_seed)
+        assert [values for values in events(subscriber) if values[0] == "property"] == [["property", "seed", next_seed]]
+    player.send("set/lead", 0.0)
+    player.wait_for("done", "set/lead")
+
+
 def test_subscribers_are_told_of_everybodys_jobs_and_of_properties(daemon: Daemon, player: Player) -> None:
     with client(daemon) as first, client(daemon) as second:
         for each in (first, second):
             each.send("subscribe", "lease", 30)
             assert pairs(each.wait_for("done", "subscribe")) == {"lease": 30.0}
+            told_at_once(each)
         player.run_job("generate", 4, "seconds", 0.25, "seed", 3)
         player.send("set", "bias", 0.5)
         player.wait_for("done", "set")

@@ -15,6 +15,7 @@ SOURCES = sorted([*(ROOT / "bridge").rglob("*.py"), *(ROOT / "melnet_music").rgl
 ONLY_IMPORTER = {
     "sounddevice": {"bridge/audio.py"},
     "pythonosc": {"bridge/osc.py"},
+    "websockets": {"bridge/oscquery_server.py"},
     "mido": {"bridge/midi.py", "melnet_music/composing/make_data.py", "melnet_music/midi_file.py"},
     "multiprocessing.shared_memory": {
         "bridge/shared_samples.py",
@@ -58,7 +59,17 @@ def test_imported_in_one_place_only(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["commands.py", "due_queue.py", "pacing.py", "orders.py", "transport.py", "device_clock.py"]
+    "name",
+    [
+        "commands.py",
+        "due_queue.py",
+        "pacing.py",
+        "orders.py",
+        "transport.py",
+        "device_clock.py",
+        "oscquery_tree.py",
+        "property_board.py",
+    ],
 )
 def test_pure_parts_import_only_the_standard_library_and_each_other(name: str) -> None:
     tops = {module.split(".")[0] for module in imported_modules(ROOT / "bridge" / name)}
@@ -82,6 +93,13 @@ def test_the_daemon_process_does_not_start_portaudio_or_torch() -> None:
             for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
         }
         assert not names & {"sounddevice", "torch"}, path
+
+
+def test_only_its_own_thread_imports_the_websocket_server() -> None:
+    """Else the first answer of the daemon would wait for that import."""
+    loading = 'import sys, bridge.daemon; print(*sorted({"websockets"} & set(sys.modules)))'
+    result = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout.strip() == ""
 
 
 LAYERS = [

@@ -51,7 +51,7 @@ def test_osc_examples_are_understood(line: str) -> None:
 
 
 def test_addresses_named_are_commands_or_answers() -> None:
-    named = set(re.findall(r"/melnet/([a-z]+(?:/[a-z]+)*)\b(?!\.)", README))
+    named = set(re.findall(r"/melnet/([a-z]+(?:/[a-z_]+)*)\b(?!\.)", README))
     answers = {"done", "started", "progress", "finished", "warning", "fail", "pong", "event", "synced"}
     assert named == {*COMMANDS, *answers}
 
