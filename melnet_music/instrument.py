@@ -197,6 +197,12 @@ class Instrument:
         self._tape = Tape(round(TAPE_SECONDS * self.sample_rate_hz), begins)
         return begins
 
+    def beside(self, audio: Samples) -> Instrument:
+        """The same preset and engine with another tape, ``audio``, to repaint in: it is not primed for more."""
+        other = Instrument(self.preset, self.engine)
+        other._tape.append(audio)
+        return other
+
     def prompt(self, request: TakeRequest, part: tuple[float, float] | None = None) -> Prompt:
         """What a take depends on besides its request, the preset and the engine, as it is now.
 

@@ -1,0 +1,214 @@
+"""The tape as the player has it: what comes in and what is made is laid on it, edits lie over it, the loop plays of it.
+
+All places are device times. A loop repeats a part of the tape with its edits; where they change, it changes from its
+next pass on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.device_clock import DeviceClock
+from bridge.edits import FADE_SECONDS, Edit, EditHistory, edited
+from bridge.input_place import InputPlace
+from bridge.loop_lane import LoopLane
+from bridge.shared_samples import Samples
+from bridge.tape_memory import TapeMemory
+from melnet_music.resample import StreamResampler, resample
+
+PASS_GUARD_SECONDS = 0.05
+"""A pass that begins sooner than this keeps what it has."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A part of the tape that is repeated."""
+
+    first: int
+    stop: int
+    origin: int
+    """Device time at which a pass begins."""
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.first
+
+    def pass_at_or_after(self, sample: float) -> int:
+        """The first beginning of a pass that is not before a device time, nor before the loop's own."""
+        passes = max(0, -int((self.origin - sample) // self.length))
+        return self.origin + passes * self.length
+
+
+class SessionTape:
+    """Belongs to the player's one thread."""
+
+    def __init__(self, memory: TapeMemory, lane: LoopLane) -> None:
+        self._memory, self._lane = memory, lane
+        self._edits = EditHistory()
+        self._loop: Loop | None = None
+        self._rate_hz = 0
+        self._place: InputPlace | None = None
+        self._resampler: StreamResampler | None = None
+        self._ratio = 1.0
+        self._count = 0
+        self._unplaced: list[Samples] = []
+
+    def use_device(self, rate_hz: int | None) -> None:
+        """Be a tape of this device; one of another rate is blank. None: there is no device now."""
+        self._place = None
+        if rate_hz is None or rate_hz == self._rate_hz:
+            return
+        if self._memory.rate_hz != rate_hz:
+            self._loop = None
+            self._edits.clear()
+            self._lane.stop(0)
+        self._memory.begin(rate_hz)
+        self._rate_hz = rate_hz
+
+    @property
+    def rate_hz(self) -> int:
+        """Of all its samples; 0: there was no device yet."""
+        return self._rate_hz
+
+    # --- what comes in ----------------------------------------------------------------------------------
+
+    def begin_input(self, input_hz: int, first_count: int) -> None:
+        """Input comes from its count ``first_count`` on, at its own rate."""
+        if not self._rate_hz:
+            return
+        self._place = InputPlace(self._rate_hz)
+        self._ratio = self._rate_hz / input_hz
+        self._resampler = None if input_hz == self._rate_hz else StreamResampler(input_hz, self._rate_hz)
+        self._count = round(first_count * self._ratio)
+        self._unplaced = []
+
+    def take_in(self, samples: Samples, stamp: tuple[int, float], clock: DeviceClock | None, late_samples: int) -> None:
+        """Lay input, in order and without gaps since `begin_input`.
+
+        Args:
+            stamp: count and monotonic seconds of a block of it.
+            clock: the output's.
+            late_samples: how long after what was heard on the output with it the input comes: both latencies together.
+        """
+        if self._place is None or clock is None:
+            return
+        count, came_seconds = stamp
+        self._place.stamp(round(count * self._ratio), clock.sample_at(came_seconds) - late_samples)
+        self._unplaced.append(self._resampler.push(samples) if self._resampler else samples.copy())
+        if self._place.offset is None:
+            return
+        placed = np.concatenate(self._unplaced)
+        self._memory.lay("heard", self._count + self._place.offset, placed)
+        self._count += len(placed)
+        self._unplaced.clear()
+
+    @property
+    def slips(self) -> int:
+        """How often input and output were found to lie apart by more than jitter since `begin_input`."""
+        return self._place.slips if self._place else 0
+
+    # --- what is made -----------------------------------------------------------------------------------
+
+    def lay_made(self, at: int, samples: Samples) -> None:
+        """Lay a take that sounded, at the device's rate."""
+        if self._rate_hz:
+            self._memory.lay("made", at, samples)
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    def holds(self, first: int, stop: int) -> bool:
+        """Whether all of this was recorded or made."""
+        return self._memory.holds(first, stop)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """What it holds, from its first to one past its last."""
+        return self._memory.span
+
+    def audio(self, first: int, stop: int, *, without: int | None = None) -> Samples:
+        """float32[stop - first] with the edits in force.
+
+        Args:
+            without: number of a take that is left out.
+        """
+        edits = [edit for edit in self._edits.current if edit.take != without]
+        return edited(self._memory.read(first, stop), first, edits, self._rate_hz)
+
+    # --- edits ------------------------------------------------------------------------------------------
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        """Numbers of the takes in force, the last one over the others."""
+        return tuple(edit.take for edit in self._edits.current)
+
+    def add(self, edit: Edit, instead_of: int | None = None) -> None:
+        """Lay an edit over the others, or in another one's place."""
+        self._edits.forget(self._memory.span[0])
+        if instead_of in self.takes and instead_of is not None:
+            self._edits.instead(instead_of, edit)
+        else:
+            self._edits.add(edit)
+
+    def undo(self) -> bool:
+        """Back to what was before the last edit; False: there was none."""
+        return self._edits.undo()
+
+    def redo(self) -> bool:
+        """The edit that was undone again; False: there is none."""
+        return self._edits.redo()
+
+    # --- the loop ---------------------------------------------------------------------------------------
+
+    @property
+    def loop(self) -> Loop | None:
+        return self._loop
+
+    def start_loop(self, first: int, stop: int, at: int) -> None:
+        """Repeat a part of the tape from device time ``at`` on.
+
+        Raises:
+            ValueError: it is too long for the loop's memory.
+        """
+        loop = Loop(first, stop, at)
+        self._lane.put(self._stretch(loop), at, at)
+        self._loop = loop
+
+    def refresh_loop(self, now_sample: float) -> int | None:
+        """Play the edits as they are now from the next pass on; returns its device time; None: there is no loop."""
+        if self._loop is None:
+            return None
+        at = self._loop.pass_at_or_after(now_sample + PASS_GUARD_SECONDS * self._rate_hz)
+        self._lane.put(self._stretch(self._loop), self._loop.origin, at)
+        return at
+
+    def stop_loop(self, at: int = 0) -> None:
+        """Fade it out at a device time."""
+        self._loop = None
+        self._lane.stop(at)
+
+    def _stretch(self, loop: Loop) -> Samples:
+        """The loop's sound, its end faded into what comes before its beginning."""
+        fade = min(round(FADE_SECONDS * self._rate_hz), loop.length // 2)
+        sound = self.audio(loop.first - fade, loop.stop)
+        before, stretch = sound[:fade], sound[fade:].copy()
+        rise = np.arange(1, fade + 1, dtype=np.float32) / np.float32(fade)
+        stretch[loop.length - fade :] += rise * (before - stretch[loop.length - fade :])
+        return stretch
+
+
+def edit_of(
+    take: int, audio: Samples, sample_rate_hz: int, margin_seconds: float, span: tuple[int, int], rate_hz: int
+) -> Edit:
+    """A repainted part as an edit.
+
+    Args:
+        audio: the take, at its own rate, with a margin of the tape before and after the part.
+        span: the part in device time.
+        rate_hz: the device's.
+    """
+    sound = resample(audio, sample_rate_hz, rate_hz)
+    begin = round(margin_seconds * rate_hz)
+    part = sound[begin : begin + span[1] - span[0]]
+    return Edit(take, span[0], np.pad(part, (0, span[1] - span[0] - len(part))).astype(np.float32))
