@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from bridge.commands import NAMESPACE, Value
 from bridge.daemon import Daemon, DaemonSettings
@@ -101,6 +102,13 @@ def live_daemon(
         daemon.stop()
         thread.join(DEADLINE_SECONDS)
         assert not thread.is_alive()
+
+
+def process_id(daemon: Daemon, name: Literal["player", "speaker"]) -> int:
+    """Of one of its processes, as it is now."""
+    pid = (daemon._player if name == "player" else daemon._speaker).pid
+    assert pid is not None
+    return pid
 
 
 @contextmanager
