@@ -22,6 +22,7 @@ from bridge.ring import _READ, _WRITTEN, Ring, Samples
 FADE_SAMPLES = 480
 """10 ms at 48 kHz, 11 ms at 44.1 kHz: too short to hear as a fade, too long to hear as a click."""
 _LEVEL_RAMP_SAMPLES = 1024
+_CLOCK_READS = 1000  # writing takes less than one of these
 _WITHOUT_END = 1 << 62
 
 # The player's words.
@@ -119,11 +120,12 @@ class PlayoutRing(Ring):
 
         (0, 0.0) before the first block.
         """
-        while True:
+        for _ in range(_CLOCK_READS):
             serial = self._words[_CLOCK_SERIAL]
             asked, asked_at = self._words[_ASKED], self._doubles[_ASKED_AT]
             if serial % 2 == 0 and serial == self._words[_CLOCK_SERIAL]:
-                return asked, asked_at
+                break
+        return asked, asked_at  # unchecked, if a speaker was stopped while writing them: nobody waits for it
 
     @property
     def hushed(self) -> bool:
@@ -140,7 +142,7 @@ class PlayoutRing(Ring):
         """
         words = self._words
         words[_CALLBACKS] += 1
-        words[_CLOCK_SERIAL] += 1
+        words[_CLOCK_SERIAL] |= 1  # it is odd already where a predecessor was killed in between
         words[_ASKED] += self._last_block_samples
         self._doubles[_ASKED_AT] = now_seconds
         words[_CLOCK_SERIAL] += 1
