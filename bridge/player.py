@@ -71,6 +71,13 @@ _PROGRESS_EVERY_SECONDS = 0.5
 _NICENESS = 5  # the speaker's callback must get the processor first
 _PRIME_FILE_BYTES = 1 << 30
 _SILENT_PEAK = 1e-5
+_LOADING_SECONDS = 110.0
+"""How much longer than usual a step may take that waits for compiler or disk: a first load compiles for ten seconds
+on two idle cores of a server, and reading a gigabyte from a slow disk takes as long."""
+_STEP_PATIENCE = 2.0
+"""A step of an engine may take so many times as long as expected, and the usual patience besides."""
+_REPAINT_CONTEXT_SECONDS = 20.0
+"""Before a part is repainted, about so much of what was heard before it is heard anew, in one step."""
 
 Steps: TypeAlias = Generator[None, None, None]
 
@@ -162,6 +169,7 @@ class Player:
             EOFError, OSError: the daemon is gone.
         """
         while self._obey_orders():
+            self._beat()
             self._round_began = time.monotonic()
             self._take_input()
             if self._unheard and self._can_spare_time():
@@ -174,12 +182,31 @@ class Player:
     def _tell(self, event: PlayerEvent) -> None:
         self._connection.send(event)
 
+    def _beat(self) -> None:
+        """Show that this process lives; without it for too long, the daemon kills it."""
+        self._output.beat(self._longer_seconds())
+
+    def _longer_seconds(self) -> float:
+        """How much longer than usual the next beat may take for honest reasons."""
+        order = self._current or (self._waiting[0] if self._waiting else None)
+        if isinstance(order, Load | PrimeFile):
+            return _LOADING_SECONDS
+        at_once_seconds = _HEARD_AT_ONCE_SECONDS
+        if isinstance(order, Job) and order.kind == "inpaint":
+            at_once_seconds = _REPAINT_CONTEXT_SECONDS + order.seconds  # all of it is one step
+        elif isinstance(order, Job) and order.chunk_frames is not None:
+            at_once_seconds = max(at_once_seconds, order.seconds)
+        elif self._instrument:
+            at_once_seconds = max(at_once_seconds, self._instrument.chunk_seconds)
+        return _STEP_PATIENCE * at_once_seconds / self._rate
+
     # --- orders obeyed at once --------------------------------------------------------------------------
 
     def _obey_orders(self) -> bool:
         """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
         resting_seconds = 0.01 if self._takes or self._listening else 0.2
         patience_seconds = 0.0 if self._may_step() else resting_seconds
+        self._beat()  # what took long is over
         while self._connection.poll(patience_seconds):
             order = self._connection.recv()
             if order == STOP:
@@ -335,6 +362,7 @@ class Player:
         self._input_resampler = None
 
     def _list_presets(self, order: ListPresets) -> None:
+        self._output.beat(_LOADING_SECONDS)
         from melnet_music.preset import list_presets  # brings pydantic along
 
         try:
@@ -381,6 +409,7 @@ class Player:
             heard_samples += self._drop_oldest_unheard()
 
     def _take_in(self, instrument: Instrument, samples: Samples) -> None:
+        self._beat()  # a minute may be waiting to be heard, all in one step
         instrument.hear(samples)
         self._memory.remember(samples)
 

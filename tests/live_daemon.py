@@ -78,6 +78,7 @@ def live_daemon(
     audio_input: str | None = None,
     allowed: tuple[Path, ...] = (),
     factory: str = SCRIPTED,
+    player_hung_seconds: float = 10.0,
 ) -> Iterator[Daemon]:
     """A daemon in a thread of this process, its player and speaker in theirs."""
     daemon = Daemon(
@@ -92,6 +93,7 @@ def live_daemon(
             takes_folder=takes,
             allowed_folders=allowed,
             instrument_factory=factory,
+            player_hung_seconds=player_hung_seconds,
         )
     )
     thread = threading.Thread(target=daemon.run, name="daemon")
