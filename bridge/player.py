@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from operator import attrgetter
@@ -103,6 +103,10 @@ class OrderError(ValueError):
         self.code: FailCode = code
 
 
+class CutShortError(Exception):
+    """The daemon stops: of the take in the making, what there is is kept."""
+
+
 def play(connection: Connection, settings: PlayerSettings) -> None:
     """Main function of the player process: runs until it is told to stop, or the daemon is gone."""
     if hasattr(os, "nice"):
@@ -178,6 +182,12 @@ class Player:
                 self._step()
             self._serve_takes()
             self._tell_heard()
+        self._keep_what_is_made()
+
+    def _keep_what_is_made(self) -> None:
+        if isinstance(self._current, Job) and self._steps:
+            with suppress(StopIteration, CutShortError):
+                self._steps.throw(CutShortError)
 
     def _tell(self, event: PlayerEvent) -> None:
         self._connection.send(event)
@@ -558,6 +568,7 @@ class Player:
         began, sounded = time.monotonic(), False
         request = request_of(job, self._request_type)
         prompt = prompt_of(instrument, request, job)
+        cut_short = False
         with closing(blocks_of(instrument, request, job)) as blocks:
             for block in blocks:
                 if not np.isfinite(block).all():
@@ -567,14 +578,21 @@ class Player:
                     sounded = True
                     if job.kind != "inpaint":  # that has no sound before all of it is done
                         self._first_sound_seconds = time.monotonic() - began
-                yield
+                try:
+                    yield
+                except CutShortError:
+                    cut_short = True
+                    break
+        if cut_short and not take.generated_seconds:
+            return
         take.finish_generation()
         self._rate = take.estimate.rate
         origin = Origin(
             instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz
         )
         try:
-            take.file = str(save_take(self._settings.takes_folder, take.audio, job, origin, prompt))
+            folder = self._settings.takes_folder
+            take.file = str(save_take(folder, take.audio, job, origin, prompt, cut_short=cut_short))
         except ValueError as error:
             _LOG.warning("%s", error)
             self._tell(Warn(job.number, str(error)))

@@ -158,7 +158,8 @@ class Stage:
         """Fade out, and tell everybody who waits for an answer that none is coming."""
         self._playout.hush()
         for asked in (*self._asked.values(), *self._more_panics, *self._held.clear()):
-            self._fail_asked(asked, "cancelled", "the daemon is stopping")
+            kept = "; what is made of the take by now is kept as a file" if asked.is_job else ""
+            self._fail_asked(asked, "cancelled", f"the daemon is stopping{kept}")
 
     # --- in: datagrams ----------------------------------------------------------------------------------
 

@@ -47,10 +47,15 @@ class SavedTake:
     """The prompt's file, beside the JSON file; None: it needs none."""
 
 
-def save_take(folder: Path, audio: NDArray[np.float32], job: Job, origin: Origin, prompt: Prompt) -> Path:
+def save_take(
+    folder: Path, audio: NDArray[np.float32], job: Job, origin: Origin, prompt: Prompt, *, cut_short: bool = False
+) -> Path:
     """Write ``audio`` float32[N], its origin and its prompt; returns the WAV file's path. No file is ever half there.
 
     The sound is written last, for it is the largest and can be made again from the others.
+
+    Args:
+        cut_short: the take was to be longer; ``render`` makes all of it, the same up to here.
 
     Raises:
         ValueError: the folder cannot be made or written, or the disk is full; the message says how to get the take yet.
@@ -58,6 +63,8 @@ def save_take(folder: Path, audio: NDArray[np.float32], job: Job, origin: Origin
     now = datetime.now(UTC)
     path = folder / f"{now:%Y-%m-%dT%H-%M-%S}-{now.microsecond // 1000:03d}Z_{job.kind}_seed{job.seed}.wav"
     how = {key: value for key, value in asdict(job).items() if key not in _NOT_HOW_IT_IS_MADE}
+    if cut_short:
+        how["cut_short_after_seconds"] = len(audio) / origin.sample_rate_hz
     try:
         folder.mkdir(parents=True, exist_ok=True)
         name = _save_prompt(folder, prompt) if prompt else None

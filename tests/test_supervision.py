@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
-from live_daemon import client, live_daemon, process_id, wait_ready
-from scripted_instrument import SEED_HANGS
+import soundfile
+from live_daemon import client, live_daemon, pairs, process_id, wait_ready
+from scripted_instrument import SEED_HANGS, counted
+
+RATE_HZ = 48000
+
 
 @pytest.mark.parametrize("how", ["stopped", "stuck", "stopped while idle"])
 def test_a_hung_player_is_replaced(tmp_path: Path, how: str) -> None:
@@ -55,6 +61,23 @@ def test_a_daemon_that_stops_waits_for_no_hung_player(tmp_path: Path, monkeypatc
     assert 0.5 <= time.monotonic() - began < 3.0
     with pytest.raises(ProcessLookupError):
         os.kill(hung, 0)
+
+
+def test_a_take_in_the_making_is_kept_when_the_daemon_stops(tmp_path: Path) -> None:
+    with live_daemon(tmp_path) as daemon, client(daemon) as player:
+        wait_ready(player)
+        player.send("generate", 1, "seconds", 300.0, "seed", 7)
+        player.send("generate", 2, "seconds", 1.0)
+        made = float(str(pairs(player.wait_for("progress", "generate", 1))["generated"]))
+        daemon.stop()
+        failed = player.wait_for("fail", "generate", 1)
+        assert failed[2] == "cancelled"
+        assert "kept" in str(failed[3])
+    (file,) = tmp_path.glob("*.json")
+    samples, _ = soundfile.read(file.with_suffix(".wav"), dtype="float32")
+    assert made * RATE_HZ <= len(samples) < 300 * RATE_HZ
+    np.testing.assert_array_equal(samples, counted(0, len(samples)))
+    assert json.loads(file.read_text())["cut_short_after_seconds"] == len(samples) / RATE_HZ
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files, which only Linux can")
