@@ -72,6 +72,11 @@ class Child(Generic[Settings]):
                 raise EOFError(f"the {self.name} process died") from None
         return events
 
+    def kill(self) -> None:
+        """End it at once, whatever it is doing: even stopped (SIGSTOP), it dies. That is noticed at its pipe."""
+        if self._process is not None:
+            self._process.kill()
+
     def stop(self, deadline_seconds: float) -> int | None:
         """Wait for the end, kill after the deadline; returns the exit code."""
         if self._process is None:

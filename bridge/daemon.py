@@ -21,6 +21,7 @@ from bridge.playout import PlayoutRing
 from bridge.property_board import PropertyBoard
 from bridge.ring import Ring
 from bridge.stage import Stage
+from bridge.watch import LOOK_EVERY_SECONDS, Watch
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ _DATAGRAMS_AT_ONCE = 16  # then the player and the speaker are listened to again
 _REOPEN_SOONEST_SECONDS, _REOPEN_LATEST_SECONDS = 1.0, 8.0
 _FADE_DEADLINE_SECONDS = 0.5
 _STOP_DEADLINE_SECONDS = 5.0
+_PLAYER_STARTING_SECONDS = 60.0  # it imports numba
+_SPEAKER_STARTING_SECONDS = 30.0  # PortAudio may block while a sound server dies
+_SPEAKER_HUNG_SECONDS = 5.0  # a speaker that lives itself notices within 2 s that its device is dead
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,10 @@ class DaemonSettings:
     instrument_factory: str = INSTRUMENT_FACTORY
     oscquery_port: int | None = None
     """0: any that is free; None: no OSCQuery."""
+    player_hung_seconds: float = 10.0
+    """So long without a sign of life, and the player is replaced; more where it said that it has long work to do. It
+    gives several signs a second, but a busy machine or a full memory can hold it up for seconds, and to lose its
+    takes is worse than to wait: the ring plays on for up to 20 s."""
 
 
 class Daemon:
@@ -101,6 +109,9 @@ class Daemon:
         self._wants_sound = bool(settings.output_device or settings.input_device)
         self._speaker_starts_at = time.monotonic() if self._wants_sound else None
         self._reopen_after_seconds = _REOPEN_SOONEST_SECONDS
+        self._player_watch, self._speaker_watch = Watch(_PLAYER_STARTING_SECONDS), Watch(_SPEAKER_STARTING_SECONDS)
+        self._player_hung_seconds = settings.player_hung_seconds
+        self._player_hung = False
         self._stopping = False
 
     def stop(self) -> None:
@@ -138,6 +149,7 @@ class Daemon:
         wait(wires, self._patience_seconds(pause_seconds))
         self._hear_player()
         self._hear_speaker()
+        self._kill_what_is_hung()
         if self._speaker_starts_at is not None and time.monotonic() >= self._speaker_starts_at:
             self._speaker_starts_at = None
             self._speaker.start()
@@ -152,7 +164,8 @@ class Daemon:
     def _patience_seconds(self, pause_seconds: float | None) -> float | None:
         now = time.monotonic()
         due = (self._stage.next_due_seconds, self._speaker_starts_at)
-        waits = [pause_seconds, *(None if at is None else max(0.0, at - now) for at in due)]
+        look_seconds = LOOK_EVERY_SECONDS if self._player.running or self._speaker.running else None
+        waits = [pause_seconds, look_seconds, *(None if at is None else max(0.0, at - now) for at in due)]
         return min((seconds for seconds in waits if seconds is not None), default=None)
 
     def _hear_player(self) -> None:
@@ -162,7 +175,8 @@ class Daemon:
             for event in self._player.receive():
                 self._stage.player_event(event)
         except EOFError:
-            self._stage.player_died()
+            self._stage.player_died(hung=self._player_hung)
+            self._player_hung = False
 
     def _hear_speaker(self) -> None:
         if not self._speaker.running:
@@ -179,6 +193,21 @@ class Daemon:
             self._speaker_starts_at = time.monotonic() + self._reopen_after_seconds
             self._reopen_after_seconds = min(2 * self._reopen_after_seconds, _REOPEN_LATEST_SECONDS)
 
+    def _kill_what_is_hung(self) -> None:
+        """A process that does nothing any more is killed; the end of its pipe then has it replaced as a dead one."""
+        now = time.monotonic()
+        patience = self._player_hung_seconds + self._playout.longer_seconds
+        if self._player.running and self._player_watch.is_hung(self._player.pid, self._playout.beats, patience, now):
+            _LOG.error("the player shows no sign of life; killing it")
+            self._player_hung = True
+            self._player.kill()
+        if not self._speaker.running or not self._input.free_samples:
+            return  # into a full ring the liveliest speaker can write no more
+        served = self._playout.callbacks + self._input.written
+        if self._speaker_watch.is_hung(self._speaker.pid, served, _SPEAKER_HUNG_SECONDS, now):
+            _LOG.error("the speaker serves no sound device any more; killing it")
+            self._speaker.kill()
+
     def _close(self) -> None:
         self._stage.close()
         if self._oscquery:
@@ -189,8 +218,9 @@ class Daemon:
         for child in (self._player, self._speaker):
             if child.running:
                 child.send(STOP)
+        deadline = time.monotonic() + _STOP_DEADLINE_SECONDS
         for child in (self._player, self._speaker):
-            child.stop(_STOP_DEADLINE_SECONDS)
+            child.stop(max(0.0, deadline - time.monotonic()))
         self._endpoint.close()
         self._playout.close()
         self._input.close()

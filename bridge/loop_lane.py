@@ -75,7 +75,7 @@ class LoopLane(SharedSamples):
 
     def _publish(self, room: int, origin: int, length: int, at: int) -> None:
         words = self._words
-        words[_SERIAL] += 1
+        words[_SERIAL] |= 1  # it is odd already where a predecessor was killed in between
         words[_ROOM], words[_ORIGIN], words[_LENGTH], words[_AT] = room, origin, length, at
         words[_SERIAL] += 1
 

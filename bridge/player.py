@@ -13,7 +13,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from operator import attrgetter
@@ -72,6 +72,13 @@ _PROGRESS_EVERY_SECONDS = 0.5
 _NICENESS = 5  # the speaker's callback must get the processor first
 _PRIME_FILE_BYTES = 1 << 30
 _SILENT_PEAK = 1e-5
+_LOADING_SECONDS = 110.0
+"""How much longer than usual a step may take that waits for compiler or disk: a first load compiles for ten seconds
+on two idle cores of a server, and reading a gigabyte from a slow disk takes as long."""
+_STEP_PATIENCE = 2.0
+"""A step of an engine may take so many times as long as expected, and the usual patience besides."""
+_REPAINT_CONTEXT_SECONDS = 20.0
+"""Before a part is repainted, about so much of what was heard before it is heard anew, in one step."""
 
 Steps: TypeAlias = Generator[None, None, None]
 
@@ -95,6 +102,10 @@ class OrderError(ValueError):
     def __init__(self, code: FailCode, message: str) -> None:
         super().__init__(message)
         self.code: FailCode = code
+
+
+class CutShortError(Exception):
+    """The daemon stops: of the take in the making, what there is is kept."""
 
 
 def play(connection: Connection, settings: PlayerSettings) -> None:
@@ -163,6 +174,7 @@ class Player:
             EOFError, OSError: the daemon is gone.
         """
         while self._obey_orders():
+            self._beat()
             self._round_began = time.monotonic()
             self._take_input()
             if self._unheard and self._can_spare_time():
@@ -171,9 +183,33 @@ class Player:
                 self._step()
             self._serve_takes()
             self._tell_heard()
+        self._keep_what_is_made()
+
+    def _keep_what_is_made(self) -> None:
+        if isinstance(self._current, Job) and self._steps:
+            with suppress(StopIteration, CutShortError):
+                self._steps.throw(CutShortError)
 
     def _tell(self, event: PlayerEvent) -> None:
         self._connection.send(event)
+
+    def _beat(self) -> None:
+        """Show that this process lives; without it for too long, the daemon kills it."""
+        self._output.beat(self._longer_seconds())
+
+    def _longer_seconds(self) -> float:
+        """How much longer than usual the next beat may take for honest reasons."""
+        order = self._current or (self._waiting[0] if self._waiting else None)
+        if isinstance(order, Load | PrimeFile):
+            return _LOADING_SECONDS
+        at_once_seconds = _HEARD_AT_ONCE_SECONDS
+        if isinstance(order, Job) and order.kind == "inpaint":
+            at_once_seconds = _REPAINT_CONTEXT_SECONDS + order.seconds  # all of it is one step
+        elif isinstance(order, Job) and order.chunk_frames is not None:
+            at_once_seconds = max(at_once_seconds, order.seconds)
+        elif self._instrument:
+            at_once_seconds = max(at_once_seconds, self._instrument.chunk_seconds)
+        return _STEP_PATIENCE * at_once_seconds / self._rate
 
     # --- orders obeyed at once --------------------------------------------------------------------------
 
@@ -181,6 +217,7 @@ class Player:
         """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
         resting_seconds = 0.01 if self._takes or self._listening else 0.2
         patience_seconds = 0.0 if self._may_step() else resting_seconds
+        self._beat()  # what took long is over
         while self._connection.poll(patience_seconds):
             order = self._connection.recv()
             if order == STOP:
@@ -336,6 +373,7 @@ class Player:
         self._input_resampler = None
 
     def _list_presets(self, order: ListPresets) -> None:
+        self._output.beat(_LOADING_SECONDS)
         from melnet_music.preset import list_presets  # brings pydantic along
 
         try:
@@ -382,6 +420,7 @@ class Player:
             heard_samples += self._drop_oldest_unheard()
 
     def _take_in(self, instrument: Instrument, samples: Samples) -> None:
+        self._beat()  # a minute may be waiting to be heard, all in one step
         instrument.hear(samples)
         self._memory.remember(samples)
 
@@ -530,6 +569,7 @@ class Player:
         began, sounded = time.monotonic(), False
         request = request_of(job, self._request_type)
         prompt = prompt_of(instrument, request, job)
+        cut_short = False
         with closing(blocks_of(instrument, request, job)) as blocks:
             for block in blocks:
                 if not np.isfinite(block).all():
@@ -539,14 +579,21 @@ class Player:
                     sounded = True
                     if job.kind != "inpaint":  # that has no sound before all of it is done
                         self._first_sound_seconds = time.monotonic() - began
-                yield
+                try:
+                    yield
+                except CutShortError:
+                    cut_short = True
+                    break
+        if cut_short and not take.generated_seconds:
+            return
         take.finish_generation()
         self._rate = take.estimate.rate
         origin = Origin(
             instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz
         )
         try:
-            take.file = str(save_take(self._settings.takes_folder, take.audio, job, origin, prompt))
+            folder = self._settings.takes_folder
+            take.file = str(save_take(folder, take.audio, job, origin, prompt, cut_short=cut_short))
         except ValueError as error:
             _LOG.warning("%s", error)
             self._tell(Warn(job.number, str(error)))

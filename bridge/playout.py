@@ -2,8 +2,8 @@
 
 Three parties, and every control word has exactly one that writes it:
 
-- the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``) and cuts a
-  take short;
+- the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``), cuts a
+  take short, and shows that it lives (``beat``);
 - the speaker's callback fills every block (``play``): samples while they may sound, silence otherwise,
   counting what it had to leave silent inside a take, and tells how many samples the device has asked for (``clock``);
 - the stage sets the level, and can hush everything without waiting for a busy or dead player.
@@ -31,6 +31,8 @@ _ALLOWED = 9  # the count up to which samples may sound
 _CUT = 10  # samples before this count are to be dropped
 _HUSH_ANSWERED = 11
 _GATE = 12  # in device time: before it nothing may sound
+_BEATS = 13
+_LONGER = 14  # a double: seconds
 # The speaker's words.
 _MISSING = 17
 _UNDERRUNS = 18
@@ -88,6 +90,11 @@ class PlayoutRing(Ring):
         self.cut()
         self._words[_HUSH_ANSWERED] = self._words[_HUSH]
 
+    def beat(self, longer_seconds: float = 0.0) -> None:
+        """Player only: it lives; the next beat may be so much later than usual."""
+        self._doubles[_LONGER] = longer_seconds
+        self._words[_BEATS] += 1
+
     # --- the stage --------------------------------------------------------------------------------------
 
     def hush(self) -> None:
@@ -99,6 +106,16 @@ class PlayoutRing(Ring):
         self._doubles[_LEVEL] = level
 
     # --- any process ------------------------------------------------------------------------------------
+
+    @property
+    def beats(self) -> int:
+        """How often the player has shown that it lives."""
+        return self._words[_BEATS]
+
+    @property
+    def longer_seconds(self) -> float:
+        """How much later than usual its next beat may be."""
+        return self._doubles[_LONGER]
 
     @property
     def missing_samples(self) -> int:

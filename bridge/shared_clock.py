@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+_READS = 1000  # writing takes less than one of these
+
 
 class SharedClock:
     """Over three words of shared memory: a count, seconds as a double, a serial number."""
@@ -26,7 +28,7 @@ class SharedClock:
 
     def tell(self, count: int, seconds: float) -> None:
         """The one writer, real-time safe: so many at this monotonic time."""
-        self._words[self._serial] += 1
+        self._words[self._serial] |= 1  # it is odd already where a predecessor was killed in between
         self._words[self._count] = count
         self._doubles[self._seconds] = seconds
         self._words[self._serial] += 1
@@ -38,8 +40,9 @@ class SharedClock:
 
     def read(self) -> tuple[int, float]:
         """Any process: the last count and its monotonic time; (0, 0.0) before the first."""
-        while True:
+        for _ in range(_READS):
             serial = self._words[self._serial]
             count, seconds = self._words[self._count], self._doubles[self._seconds]
             if serial % 2 == 0 and serial == self._words[self._serial]:
-                return int(count), float(seconds)
+                break
+        return int(count), float(seconds)  # unchecked, if a writer was stopped while writing: nobody waits for it

@@ -165,7 +165,8 @@ class Stage:
         """Fade out, and tell everybody who waits for an answer that none is coming."""
         self._playout.hush()
         for asked in (*self._asked.values(), *self._more_panics, *self._held.clear()):
-            self._fail_asked(asked, "cancelled", "the daemon is stopping")
+            kept = "; what is made of the take by now is kept as a file" if asked.is_job else ""
+            self._fail_asked(asked, "cancelled", f"the daemon is stopping{kept}")
 
     # --- in: datagrams ----------------------------------------------------------------------------------
 
@@ -555,12 +556,17 @@ class Stage:
             where = f"bar {place.bar + 1}, beat {place.beat + 1.0:g}"
             self._answer(asked, "warning", [f"it was made slower than expected, and begins on {where}"])
 
-    def player_died(self) -> None:
-        """Tell everybody who waits, fade out, and start another player."""
+    def player_died(self, *, hung: bool = False) -> None:
+        """Tell everybody who waits, fade out, and start another player.
+
+        Args:
+            hung: it did nothing any more, and was killed for that.
+        """
         self._playout.hush()
+        how = "hung, and was killed" if hung else "died"
         for asked in (*self._asked.values(), *self._more_panics):
             self._fail_asked(
-                asked, "player_died", "the player process died; another one starts, and hears again what was heard"
+                asked, "player_died", f"the player process {how}; another one starts, and hears again what was heard"
             )
         self._player.stop(_DYING_SECONDS)
         self._tell_subscribers("player", ["died"])

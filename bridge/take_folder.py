@@ -47,23 +47,41 @@ class SavedTake:
     """The prompt's file, beside the JSON file; None: it needs none."""
 
 
-def save_take(folder: Path, audio: NDArray[np.float32], job: Job, origin: Origin, prompt: Prompt) -> Path:
+def save_take(
+    folder: Path, audio: NDArray[np.float32], job: Job, origin: Origin, prompt: Prompt, *, cut_short: bool = False
+) -> Path:
     """Write ``audio`` float32[N], its origin and its prompt; returns the WAV file's path. No file is ever half there.
 
+    The sound is written last, for it is the largest and can be made again from the others.
+
+    Args:
+        cut_short: the take was to be longer; ``render`` makes all of it, the same up to here.
+
     Raises:
-        ValueError: the folder cannot be made or written, or the disk is full.
+        ValueError: the folder cannot be made or written, or the disk is full; the message says how to get the take yet.
     """
     now = datetime.now(UTC)
     path = folder / f"{now:%Y-%m-%dT%H-%M-%S}-{now.microsecond // 1000:03d}Z_{job.kind}_seed{job.seed}.wav"
     how = {key: value for key, value in asdict(job).items() if key not in _NOT_HOW_IT_IS_MADE}
+    if cut_short:
+        how["cut_short_after_seconds"] = len(audio) / origin.sample_rate_hz
     try:
         folder.mkdir(parents=True, exist_ok=True)
         name = _save_prompt(folder, prompt) if prompt else None
-        write_audio(path, AudioClip(audio[:, None], origin.sample_rate_hz, subtype="FLOAT"))
         text = json.dumps({"made": now.isoformat(), **asdict(origin), "prompt": name, **how}, indent=2)
         _write(path.with_suffix(".json"), text.encode() + b"\n")
     except OSError as error:
-        raise ValueError(f"cannot write the take to {folder}: {error}") from error
+        raise ValueError(
+            f"cannot write the take to {folder} ({error}), it is not kept: make room, then ask for it again with seed "
+            f"{job.seed} after the same sound"
+        ) from error
+    try:
+        write_audio(path, AudioClip(audio[:, None], origin.sample_rate_hz, subtype="FLOAT"))
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; make room, then `melnet-music render {path.stem}.json OUT.wav` in that folder makes the take "
+            "again, to the sample"
+        ) from error
     return path
 
 
@@ -126,5 +144,8 @@ def _save_prompt(folder: Path, prompt: Prompt) -> str:
 
 def _write(path: Path, content: bytes) -> None:
     draft = path.with_name(f"{path.name}.part")
-    draft.write_bytes(content)
-    os.replace(draft, path)
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -117,7 +118,7 @@ def write_audio(path: Path, clip: AudioClip) -> None:
 
     Raises:
         ValueError: the suffix is unknown, the folder does not exist, the samples are not finite or not
-            [N, C], or the container cannot hold them.
+            [N, C], the container cannot hold them, or the disk is full.
     """
     path = Path(path)
     container, subtype = _format_for(path, clip)
@@ -127,16 +128,16 @@ def write_audio(path: Path, clip: AudioClip) -> None:
         raise ValueError(f"cannot write {path}: " + ("is a folder" if path.is_dir() else "no such folder"))
     data = _quantised(clip.samples, subtype, path)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    encoded = io.BytesIO()  # written by libsndfile itself, a full disk would be a failed assertion without a reason
     try:
-        with (
-            draft.open("xb") as file,
-            soundfile.SoundFile(
-                file, "w", clip.sample_rate_hz, clip.channels, subtype=subtype, format=container
-            ) as sound,
-        ):
+        with soundfile.SoundFile(
+            encoded, "w", clip.sample_rate_hz, clip.channels, subtype=subtype, format=container
+        ) as sound:
             # The Vorbis encoder overflows its stack on long writes.
             for first in range(0, len(data), _SAMPLES_PER_WRITE):
                 sound.write(data[first : first + _SAMPLES_PER_WRITE])
+        with draft.open("xb") as file:
+            file.write(encoded.getbuffer())
         os.replace(draft, path)
     except (OSError, soundfile.LibsndfileError) as error:
         raise ValueError(f"cannot write {path}: {error}") from None

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from bridge.commands import NAMESPACE, Value
 from bridge.daemon import Daemon, DaemonSettings
@@ -78,6 +79,7 @@ def live_daemon(
     allowed: tuple[Path, ...] = (),
     factory: str = SCRIPTED,
     oscquery_port: int | None = None,
+    player_hung_seconds: float = 10.0,
 ) -> Iterator[Daemon]:
     """A daemon in a thread of this process, its player and speaker in theirs."""
     daemon = Daemon(
@@ -93,6 +95,7 @@ def live_daemon(
             allowed_folders=allowed,
             instrument_factory=factory,
             oscquery_port=oscquery_port,
+            player_hung_seconds=player_hung_seconds,
         )
     )
     thread = threading.Thread(target=daemon.run, name="daemon")
@@ -103,6 +106,13 @@ def live_daemon(
         daemon.stop()
         thread.join(DEADLINE_SECONDS)
         assert not thread.is_alive()
+
+
+def process_id(daemon: Daemon, name: Literal["player", "speaker"]) -> int:
+    """Of one of its processes, as it is now."""
+    pid = (daemon._player if name == "player" else daemon._speaker).pid
+    assert pid is not None
+    return pid
 
 
 @contextmanager

@@ -19,6 +19,7 @@ COUNT_STEP = 2.0**-21
 SEED_RAISES = 1001
 SEED_NOT_FINITE = 1002
 SEED_DIES = 1003
+SEED_HANGS = 1004
 
 
 def counted(first: int, count: int) -> NDArray[np.float32]:
@@ -96,6 +97,8 @@ class ScriptedInstrument:
                 raise RuntimeError("the script says so")
             if request.seed == SEED_DIES:
                 os._exit(1)
+            while request.seed == SEED_HANGS and first:
+                pass
             samples = counted(first, min(block, total - first))
             yield samples * np.float32("nan") if request.seed == SEED_NOT_FINITE else samples
 

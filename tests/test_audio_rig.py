@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -14,7 +16,7 @@ import pytest
 import soundfile
 from bad_input import BAD_COMMANDS, bundle, make_prime_files, nasty
 from jack_rig import RATE_HZ, Capture, generator, jack_server
-from live_daemon import client, live_daemon, pairs, wait_ready
+from live_daemon import client, live_daemon, pairs, process_id, wait_ready
 from numpy.typing import NDArray
 from scripted_instrument import counted
 
@@ -213,6 +215,24 @@ def test_a_sound_server_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
             capture.wait_until_ready()
             assert player.run_job("generate", 3, "seconds", 0.5)["sounded"] is True
             np.testing.assert_array_equal(sound_of(capture.stop()), counted(0, RATE_HZ // 2))
+
+
+def test_a_hung_speaker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.daemon._SPEAKER_HUNG_SECONDS", 1.0)
+    with (
+        jack_server(synchronous=False),
+        live_daemon(tmp_path, preset="rtf=4 hz=48000", output=DEVICE) as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("generate", 1, "seconds", 4.0)
+        player.wait_for("started", "generate", 1)
+        os.kill(process_id(daemon, "speaker"), signal.SIGSTOP)
+        assert "gone" in str(player.wait_for("warning", "generate", 1)[2])
+        take, _ = soundfile.read(str(pairs(player.wait_for("finished", "generate", 1))["file"]), dtype="float32")
+        np.testing.assert_array_equal(take, counted(0, 4 * RATE_HZ))
+        wait_until(lambda: "48000 Hz" in str(player.ask("status")["output"]))
+        assert player.run_job("generate", 2, "seconds", 0.5)["sounded"] is True
 
 
 def device(name: str, api: str = "ALSA", outputs: int = 2, *, default: bool = False) -> Device:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bridge.heard_memory import HeardMemory
-from bridge.playout import FADE_SAMPLES, PlayoutRing
+from bridge.playout import _CLOCK, FADE_SAMPLES, PlayoutRing
 from bridge.ring import Ring
 
 CAPACITY = 64
@@ -237,6 +237,15 @@ def test_a_memory_keeps_the_last_of_what_was_heard(story: list[int | str]) -> No
         assert len(other.recall(44100)[1]) == 0
         other.close()
     memory.close()
+
+
+def test_a_speaker_that_was_killed_while_it_set_the_clock_holds_up_nobody(playout: PlayoutRing) -> None:
+    playout.play(np.empty(64, np.float32), 1.0)
+    playout._words[_CLOCK + 2] += 1
+    assert playout.clock() == (0, 1.0)
+    playout.play(np.empty(64, np.float32), 2.0)  # its successor
+    assert playout.clock() == (64, 2.0)
+    assert playout._words[_CLOCK + 2] % 2 == 0
 
 
 def test_a_finished_take_that_is_moved_ends_where_it_ends(playout: PlayoutRing) -> None:
