@@ -16,8 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bridge.input_ring import InputRing
+from bridge.loop_lane import LoopLane
 from bridge.playout import PlayoutRing
-from bridge.ring import Ring
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class SpeakerSettings:
 
     output_ring: str
     input_ring: str
+    loop_lane: str
     output_device: str | None
     input_device: str | None
 
@@ -116,7 +118,8 @@ def choose_device(devices: list[Device], part: str, direction: Direction) -> Dev
 
 def speak(connection: Connection, settings: SpeakerSettings) -> None:
     """Main function of the speaker process: opens the devices, says so, and serves until told to stop."""
-    playout, audio_input = PlayoutRing.attach(settings.output_ring), Ring.attach(settings.input_ring)
+    playout, audio_input = PlayoutRing.attach(settings.output_ring), InputRing.attach(settings.input_ring)
+    loop = LoopLane.attach(settings.loop_lane)
     streams: list[Any] = []
     opened: dict[Direction, OpenedDevice] = {}
     problems: list[str] = []
@@ -129,7 +132,7 @@ def speak(connection: Connection, settings: SpeakerSettings) -> None:
             continue
         try:
             device = choose_device(list_devices(), part, direction)
-            stream = _open_output(device, playout) if direction == "output" else _open_input(device, audio_input)
+            stream = _open_output(device, playout, loop) if direction == "output" else _open_input(device, audio_input)
         except Exception as error:  # PortAudioError, ValueError, OSError for a missing library
             problems.append(f"no audio {direction}: {error}")
             continue
@@ -146,6 +149,7 @@ def speak(connection: Connection, settings: SpeakerSettings) -> None:
         stream.abort()
         stream.close()
     playout.close()
+    loop.close()
     audio_input.close()
 
 
@@ -166,7 +170,7 @@ def _watch(connection: Connection, streams: list[Any], playout: PlayoutRing | No
     return True
 
 
-def _open_output(device: Device, playout: PlayoutRing) -> Any:
+def _open_output(device: Device, playout: PlayoutRing, loop: LoopLane) -> Any:
     import sounddevice
 
     mono = np.zeros(_BLOCK_SAMPLES, np.float32)
@@ -174,7 +178,7 @@ def _open_output(device: Device, playout: PlayoutRing) -> Any:
     def callback(out: Any, frames: int, time: Any, status: Any) -> None:
         for first in range(0, frames, _BLOCK_SAMPLES):
             count = min(_BLOCK_SAMPLES, frames - first)
-            playout.play(mono[:count], monotonic())
+            playout.play(mono[:count], monotonic(), loop)
             out[first : first + count] = mono[:count, np.newaxis]
 
     stream = sounddevice.OutputStream(
@@ -188,7 +192,7 @@ def _open_output(device: Device, playout: PlayoutRing) -> Any:
     return stream
 
 
-def _open_input(device: Device, audio_input: Ring) -> Any:
+def _open_input(device: Device, audio_input: InputRing) -> Any:
     import sounddevice
 
     channels = min(2, device.input_channels)
@@ -201,7 +205,7 @@ def _open_input(device: Device, audio_input: Ring) -> Any:
             if channels == 2:
                 mono[:count] += block[first : first + count, 1]
                 mono[:count] *= 0.5
-            audio_input.write(mono[:count])
+            audio_input.take_in(mono[:count], monotonic())
 
     stream = sounddevice.InputStream(
         device=device.index,

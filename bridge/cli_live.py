@@ -64,6 +64,10 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         metavar="DIR",
         help="folder from which /melnet/prime/file may read; may come several times",
     )
+    parser.add_argument(
+        "--tape-minutes", type=float, default=5.0, metavar="N",
+        help="how long what was heard and made can be looped and repainted by bar (%(default)g)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="say where it listens as one line of JSON")
 
 
@@ -81,6 +85,7 @@ def serve(arguments: Namespace) -> int:
             input_device=None if arguments.no_audio else arguments.audio_in,
             takes_folder=arguments.takes.absolute(),
             allowed_folders=tuple(arguments.allow_folder),
+            tape_minutes=arguments.tape_minutes,
         )
     )
     return run_daemon(daemon, as_json=arguments.json)

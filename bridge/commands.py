@@ -41,6 +41,7 @@ FailCode = Literal[
     "busy",
     "id_in_use",
     "unknown_id",
+    "unknown_take",
     "refused",
     "forbidden_path",
     "bad_file",
@@ -66,6 +67,7 @@ FAIL_CODES: Mapping[FailCode, str] = {
     "busy": "too much is waiting already",
     "id_in_use": "a job of yours with this id is still running",
     "unknown_id": "no job of yours with this id is waiting or running",
+    "unknown_take": "no take of this session has this number",
     "refused": "the instrument cannot do this, for the reason given",
     "forbidden_path": "the path is outside the allowed folders",
     "bad_file": "the file is missing, empty, silent or no audio",
@@ -248,6 +250,12 @@ LATE = Argument(
     default="next",
 )
 AT_BAR = Argument("at_bar", "int", "begin on the line of this bar; the first is 1", low=1, high=1_000_000)
+BARS = Argument("bars", "int", "length of the new audio in bars, instead of `seconds`", low=1, high=64)
+START = Argument("start", "float", "begin, from the start of what was heard", unit="s", low=0, high=86400)
+STOP = Argument("stop", "float", "end, from the start of what was heard", unit="s", low=0, high=86400)
+FROM_BAR = Argument("from_bar", "int", "the first of the bars; bars count from 1", low=1, high=1_000_000)
+TO_BAR = Argument("to_bar", "int", "the last of the bars", low=1, high=1_000_000)
+TAKE = Argument("take", "int", "number of a take, as `finished` told it", low=1, high=INT32_MAX)
 AT_BEAT = Argument("at_beat", "float", "with `at_bar`: on this beat of the bar; the first is 1", low=1, high=64)
 
 PROPERTIES: Mapping[str, Argument] = {
@@ -292,19 +300,47 @@ _TABLE = (
         "Continue what was heard.",
         _JOB_ANSWER,
         fixed=(_ID,),
-        keys=(SECONDS, *_HOW, LEAD, *_WHEN),
+        keys=(SECONDS, BARS, *_HOW, LEAD, *_WHEN),
     ),
-    Command("generate", "Play something from nothing.", _JOB_ANSWER, fixed=(_ID,), keys=(SECONDS, *_HOW, *_WHEN)),
+    Command(
+        "generate",
+        "Play something from nothing.",
+        _JOB_ANSWER,
+        fixed=(_ID,),
+        keys=(SECONDS, BARS, *_HOW, *_WHEN),
+    ),
     Command(
         "inpaint",
-        "Repaint a part of what was heard.",
+        "Repaint bars of the tape, in place: the loop plays it from its next pass on. Or, with `start` and `stop`, "
+        "a part of what was heard, to be played.",
         _JOB_ANSWER,
-        fixed=(
-            _ID,
-            Argument("start", "float", "begin, from the start of what was heard", unit="s", low=0, high=86400),
-            Argument("stop", "float", "end, from the start of what was heard", unit="s", low=0, high=86400),
-        ),
-        keys=(*_HOW, LEAD, TAIL, *_WHEN),
+        fixed=(_ID,),
+        keys=(FROM_BAR, TO_BAR, START, STOP, *_HOW, LEAD, TAIL, *_WHEN),
+    ),
+    Command(
+        "loop/start",
+        "Repeat bars of the tape: what came in and what was made. Begins on the next line.",
+        "`done`",
+        fixed=(FROM_BAR, TO_BAR),
+        keys=(QUANTISE,),
+    ),
+    Command("loop/stop", "End the loop on the next line.", "`done`", keys=(QUANTISE,)),
+    Command("take/list", "The last takes of this session, one `take/list.reply` each.", "`take/list.reply`, `done`"),
+    Command("take/undo", "Take back the last change of the tape.", "`done`"),
+    Command("take/redo", "Make it again.", "`done`"),
+    Command("take/recall", "Lay a take over the bars of the tape that it was made for.", "`done`", fixed=(TAKE,)),
+    Command(
+        "take/reroll",
+        "Make a take again, the last one if none is named: from what it was made from, with another seed.",
+        _JOB_ANSWER,
+        fixed=(_ID,),
+        keys=(TAKE, SEED, *_WHEN),
+    ),
+    Command(
+        "take/export",
+        "Copy a take's WAV file, and what `render` needs to make it again, into an allowed folder.",
+        "`done`",
+        fixed=(TAKE, Argument("path", "text", "a WAV file to be")),
     ),
     Command("cancel", "Drop your job; if it sounds, fade it out.", "`done`; the job's own `fail`", fixed=(_ID,)),
     Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),

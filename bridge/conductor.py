@@ -79,11 +79,23 @@ class Conductor:
 
     def next_line(self, grid: Grid) -> LineBeat | None:
         """The next line of a grid; None for ``none``."""
-        if grid == "none":
-            return None
-        beat = self._timeline.line_at_or_after(self.beat, grid)
-        every = 1.0 if grid == "beat" else GRID_BARS[grid] * self._timeline.meter_at(beat).bar_beats
-        return LineBeat(beat, every)
+        return None if grid == "none" else self.line_from(self.beat, grid)
+
+    def beat_in(self, seconds: float) -> float:
+        """The beat so long from now."""
+        return self._timeline.beat_at(self._now_seconds() + seconds)
+
+    def line_from(self, beat: float, grid: Grid) -> LineBeat:
+        """The first line of a grid that is not before a beat; ``none``: the beat itself."""
+        line = self._timeline.line_at_or_after(beat, grid)
+        every = GRID_BARS[grid] * self._timeline.meter_at(line).bar_beats if grid in GRID_BARS else 1.0
+        return LineBeat(line, every)
+
+    def bars_seconds(self, bars: int, line: LineBeat | None) -> float:
+        """How long bars last, from a line on, or from now."""
+        beat = line.beat if line else self.beat
+        end = beat + bars * self._timeline.meter_at(beat).bar_beats
+        return self._timeline.seconds_at(end) - self._timeline.seconds_at(beat)
 
     def line_at(self, place: Place) -> LineBeat:
         """A place as a line; the lines after it are a bar apart."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import socket
 import time
 from dataclasses import dataclass
@@ -13,21 +14,27 @@ from pathlib import Path
 from bridge.audio import SpeakerOpened, SpeakerSettings, speak
 from bridge.child import Child
 from bridge.heard_memory import HeardMemory
+from bridge.input_ring import InputRing
+from bridge.loop_lane import LoopLane
 from bridge.orders import STOP
 from bridge.osc import Address, OscEndpoint
 from bridge.oscquery import OscQuery
 from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
 from bridge.playout import PlayoutRing
 from bridge.property_board import PropertyBoard
-from bridge.ring import Ring
 from bridge.stage import Stage
+from bridge.tape_memory import TapeMemory
 from bridge.watch import LOOK_EVERY_SECONDS, Watch
 
 _LOG = logging.getLogger(__name__)
 
 _OUTPUT_RING_SAMPLES = 1 << 20  # 22 s at 48 kHz: longer than any engine block takes
 _INPUT_RING_SAMPLES = 1 << 20
+_LOOP_LANE_SAMPLES = 1 << 24  # a loop of 87 s at 48 kHz, four times; what is not used takes no memory
+_TAPE_HZ = 48000  # a device of twice that rate has half as long a tape
 _MEMORY_SAMPLES = 1 << 22  # twice what is kept at 22,050 Hz, and still 43 s at 48 kHz
+_OTHER_BYTES = 4 * (_OUTPUT_RING_SAMPLES + _INPUT_RING_SAMPLES + _MEMORY_SAMPLES)
+_SHARED_MEMORY = Path("/dev/shm")  # of Linux; other systems say nothing of the kind
 _DATAGRAMS_AT_ONCE = 16  # then the player and the speaker are listened to again
 _REOPEN_SOONEST_SECONDS, _REOPEN_LATEST_SECONDS = 1.0, 8.0
 _FADE_DEADLINE_SECONDS = 0.5
@@ -51,6 +58,7 @@ class DaemonSettings:
     takes_folder: Path
     allowed_folders: tuple[Path, ...]
     instrument_factory: str = INSTRUMENT_FACTORY
+    tape_minutes: float = 5.0
     oscquery_port: int | None = None
     """0: any that is free; None: no OSCQuery."""
     player_hung_seconds: float = 10.0
@@ -66,19 +74,25 @@ class Daemon:
         """Bind the OSC port.
 
         Raises:
-            ValueError: it is in use.
+            ValueError: it is in use, or there is no room for the tape.
         """
+        tape_samples = 2 * round(60 * settings.tape_minutes * _TAPE_HZ)
+        _check_room(4 * tape_samples, settings.tape_minutes)
         self._endpoint = OscEndpoint(settings.osc_host, settings.osc_port)
         self.address: Address = self._endpoint.address
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._wake_sender.setblocking(False)
         self._playout = PlayoutRing.create(_OUTPUT_RING_SAMPLES)
-        self._input = Ring.create(_INPUT_RING_SAMPLES)
+        self._input = InputRing.create(_INPUT_RING_SAMPLES)
+        self._tape = TapeMemory.create(tape_samples)
+        self._loop = LoopLane.create(_LOOP_LANE_SAMPLES)
         self._memory = HeardMemory.create(_MEMORY_SAMPLES)
         self._speaker = Child(
             "speaker",
             speak,
-            SpeakerSettings(self._playout.name, self._input.name, settings.output_device, settings.input_device),
+            SpeakerSettings(
+                self._playout.name, self._input.name, self._loop.name, settings.output_device, settings.input_device
+            ),
         )
         self._player = Child(
             "player",
@@ -87,6 +101,8 @@ class Daemon:
                 self._playout.name,
                 self._input.name,
                 self._memory.name,
+                self._tape.name,
+                self._loop.name,
                 settings.engine,
                 settings.threads,
                 settings.takes_folder,
@@ -98,6 +114,8 @@ class Daemon:
             send=self._endpoint.send,
             player=self._player,
             playout=self._playout,
+            tape=self._tape,
+            loop=self._loop,
             preset=settings.preset,
             allowed_folders=settings.allowed_folders,
             takes_folder=settings.takes_folder,
@@ -225,6 +243,8 @@ class Daemon:
         self._playout.close()
         self._input.close()
         self._memory.close()
+        self._tape.close()
+        self._loop.close()
         self._wake_receiver.close()
         self._wake_sender.close()
         _LOG.info("stopped")
@@ -238,3 +258,21 @@ def _open_oscquery(settings: DaemonSettings, osc: Address, properties: PropertyB
     except ValueError as error:
         _LOG.warning("no OSCQuery: %s", error)
         return None
+
+
+def _check_room(tape_bytes: int, minutes: float) -> None:
+    """What does not fit into shared memory would end a process on its first touch.
+
+    Raises:
+        ValueError: it does not fit.
+    """
+    if not 0.5 <= minutes <= 60:
+        raise ValueError(f"--tape-minutes is {minutes:g}, want 0.5 to 60")
+    if not _SHARED_MEMORY.is_dir():
+        return
+    free = shutil.disk_usage(_SHARED_MEMORY).free
+    if free < tape_bytes + _OTHER_BYTES:
+        raise ValueError(
+            f"a tape of {minutes:g} minutes and all else need {(tape_bytes + _OTHER_BYTES) >> 20} MiB of shared "
+            f"memory, and {_SHARED_MEMORY} has {free >> 20}: give a smaller --tape-minutes"
+        )

@@ -1,7 +1,8 @@
 """What the stage orders of the player, and what the player reports back: the pipe between the two.
 
-Every order but ``UseSound`` and ``Retime`` has a number and is closed by exactly one report with that number: a
-``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose ``done`` says that it was accepted).
+Every order but ``UseSound``, ``Retime`` and ``RestoreTape`` has a number and is closed by exactly one report with that
+number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose ``done`` says that it was
+accepted).
 """
 
 from __future__ import annotations
@@ -12,7 +13,29 @@ from typing import Literal, TypeAlias
 from bridge.commands import FailCode, Late, Value
 from bridge.device_clock import Line
 
+
+class OrderError(ValueError):
+    """An order that cannot be obeyed, with the code for ``/melnet/fail``."""
+
+    def __init__(self, code: FailCode, message: str) -> None:
+        super().__init__(message)
+        self.code: FailCode = code
+
+
 JobKind = Literal["continue", "generate", "inpaint"]
+
+
+Span: TypeAlias = tuple[int, int]
+"""Device times on the tape: the first, and the one past the last."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A take of this session, whose prompt and place another attempt takes."""
+
+    take: int
+    file: str
+    """Its WAV file; empty: it could not be written."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +57,10 @@ class Job:
     """Where it shall begin to sound; None: as soon as it can."""
     late: Late = "next"
     """What to do if it cannot be ready for the line."""
+    span: Span | None = None
+    """The part of the tape to be repainted; it sounds where the loop plays it. None: nothing on the tape."""
+    again: Again | None = None
+    """The take that this one is another attempt at."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +103,55 @@ class Retime:
 
 
 @dataclass(frozen=True)
+class StartLoop:
+    """Repeat a part of the tape from a device time on."""
+
+    number: int
+    span: Span
+    at: int
+
+
+@dataclass(frozen=True)
+class StopLoop:
+    number: int
+    at: int
+    """Device time."""
+
+
+@dataclass(frozen=True)
+class Undo:
+    """Take back the last change of the tape; or make it again."""
+
+    number: int
+    redo: bool = False
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Lay a take over the tape once more."""
+
+    number: int
+    take: PlacedTake
+
+
+@dataclass(frozen=True)
+class PlacedTake:
+    """A take on the tape."""
+
+    take: int
+    file: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class RestoreTape:
+    """What a dead player had of the tape besides its sound."""
+
+    edits: tuple[PlacedTake, ...]
+    loop: StartLoop | None
+
+
+@dataclass(frozen=True)
 class Panic:
     number: int
 
@@ -94,13 +170,14 @@ class UseSound:
     output_hz: int | None
     input_hz: int | None
     output_latency_seconds: float = 0.0
+    input_latency_seconds: float = 0.0
 
 
 InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear
 """Orders that are obeyed one after the other."""
-NumberedOrder: TypeAlias = InTurn | Listen | Cancel | Panic | ListPresets
+NumberedOrder: TypeAlias = InTurn | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall
 """Orders that are reported on."""
-Order: TypeAlias = NumberedOrder | UseSound | Retime
+Order: TypeAlias = NumberedOrder | UseSound | Retime | RestoreTape
 
 Stop = Literal["stop"]
 STOP: Stop = "stop"
@@ -159,4 +236,11 @@ class Heard:
     missed_seconds: float
 
 
-PlayerEvent: TypeAlias = Report | Refusal | Warn | Moved | Loaded | Heard
+@dataclass(frozen=True)
+class Edited:
+    """The takes that lie on the tape now, the last one over the others."""
+
+    takes: tuple[int, ...]
+
+
+PlayerEvent: TypeAlias = Report | Refusal | Warn | Moved | Loaded | Heard | Edited

@@ -23,13 +23,16 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from bridge import pacing
-from bridge.commands import FailCode, Value
+from bridge.commands import Value
 from bridge.device_clock import DeviceClock, Line, read_device_clock
 from bridge.heard_memory import HeardMemory
+from bridge.input_ring import InputRing
+from bridge.loop_lane import LoopLane
 from bridge.orders import (
     AT_SAMPLE,
     STOP,
     Cancel,
+    Edited,
     Heard,
     InTurn,
     Job,
@@ -39,27 +42,35 @@ from bridge.orders import (
     Loaded,
     Moved,
     Order,
+    OrderError,
     Panic,
     PlayerEvent,
     PrimeClear,
     PrimeFile,
+    Recall,
     Refusal,
     Report,
+    RestoreTape,
     Retime,
+    StartLoop,
+    StopLoop,
+    Undo,
     UseSound,
     Warn,
 )
 from bridge.playout import PlayoutRing
-from bridge.ring import Ring
+from bridge.session_tape import PASS_GUARD_SECONDS, SessionTape
 from bridge.shared_samples import Samples
 from bridge.take import LINE_GUARD_SECONDS, Take
 from bridge.take_folder import Origin, save_take
 from bridge.take_making import blocks_of, prompt_of, request_of
+from bridge.tape_memory import TapeMemory
+from bridge.tape_work import TapeOrder, TapeWork
 from melnet_music.audio_file import read_audio
 from melnet_music.resample import StreamResampler
 
 if TYPE_CHECKING:
-    from melnet_music.instrument import Instrument, TakeRequest
+    from melnet_music.instrument import Instrument, Prompt, TakeRequest
 
 _LOG = logging.getLogger(__name__)
 
@@ -88,20 +99,14 @@ class PlayerSettings:
     output_ring: str
     input_ring: str
     heard_memory: str
+    tape_memory: str
+    loop_lane: str
     engine: str
     threads: int | None
     takes_folder: Path
     instrument_factory: str = INSTRUMENT_FACTORY
     """``module:callable`` that takes a preset, ``engine=`` and ``threads=`` and returns an instrument; the module
     also has its ``TakeRequest``."""
-
-
-class OrderError(ValueError):
-    """An order that cannot be obeyed, with the code for ``/melnet/fail``."""
-
-    def __init__(self, code: FailCode, message: str) -> None:
-        super().__init__(message)
-        self.code: FailCode = code
 
 
 class CutShortError(Exception):
@@ -112,17 +117,20 @@ def play(connection: Connection, settings: PlayerSettings) -> None:
     """Main function of the player process: runs until it is told to stop, or the daemon is gone."""
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
-    output, audio_input = PlayoutRing.attach(settings.output_ring), Ring.attach(settings.input_ring)
-    memory = HeardMemory.attach(settings.heard_memory)
+    output, audio_input = PlayoutRing.attach(settings.output_ring), InputRing.attach(settings.input_ring)
+    memory, tape = HeardMemory.attach(settings.heard_memory), TapeMemory.attach(settings.tape_memory)
+    lane = LoopLane.attach(settings.loop_lane)
     output.answer_hush()  # of a dead predecessor's take nothing more is coming
     try:
-        Player(connection, settings, output, audio_input, memory).run()
+        Player(connection, settings, output, audio_input, memory, SessionTape(tape, lane)).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
         _LOG.info("the daemon is gone, and so is its player")
     finally:
         output.close()
         audio_input.close()
         memory.close()
+        tape.close()
+        lane.close()
 
 
 class Player:
@@ -133,14 +141,17 @@ class Player:
         connection: Connection,
         settings: PlayerSettings,
         output: PlayoutRing,
-        audio_input: Ring,
+        audio_input: InputRing,
         memory: HeardMemory,
+        tape: SessionTape,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._output = output
         self._input = audio_input
         self._memory = memory
+        self._tape = tape
+        self._tape_work = TapeWork(tape)
         # Imported here, and by name: the instrument brings numba along, which no other process needs.
         module_name, _, factory = settings.instrument_factory.partition(":")
         module = importlib.import_module(module_name)
@@ -236,6 +247,10 @@ class Player:
                 self._listen(order)
             case UseSound():
                 self._use_sound(order)
+            case StartLoop() | StopLoop() | Undo() | Recall():
+                self._change_tape(order)
+            case RestoreTape():
+                self._tape_work.restore(order)
             case ListPresets():
                 self._list_presets(order)
             case Job():
@@ -269,6 +284,9 @@ class Player:
         raise OrderError("too_late", f"it would be ready in {ready_in:.2f} s, but its line is {due_in:.2f} s from now")
 
     def _accept(self, job: Job) -> None:
+        if job.span:
+            self._accept_on_tape(job)
+            return
         job = self._fitted(job)
         values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", _length_seconds(job))]
         clock = self._clock()
@@ -288,9 +306,32 @@ class Player:
         self._waiting.append(job)
         self._tell(Report(job.number, "done", tuple(values)))
 
+    def _accept_on_tape(self, job: Job) -> None:
+        values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", job.seconds)]
+        ready_in = self._making_seconds() + self._first_sound_seconds + self._making_seconds_of(job)
+        clock, loop = self._clock(), self._tape.loop
+        if clock and loop:
+            now = time.monotonic()
+            at = loop.pass_at_or_after(clock.sample_at(now + ready_in + PASS_GUARD_SECONDS))
+            job = replace(job, line=Line(at, loop.length))
+            values += [(AT_SAMPLE, at), ("start_in", clock.monotonic_at(at) - now)]
+        values.append(("ready_in", ready_in))
+        self._accepted_at[job.number] = time.monotonic()
+        self._waiting.append(job)
+        self._tell(Report(job.number, "done", tuple(values)))
+
+    def _making_seconds(self) -> float:
+        """How long it takes to make what was there before."""
+        left = sum(max(0.0, take.expected_seconds - take.generated_seconds) for take in self._takes)
+        waiting = sum(self._making_seconds_of(job) for job in self._waiting if isinstance(job, Job))
+        return left / (self._rate * pacing.CAUTION) + waiting
+
+    def _making_seconds_of(self, job: Job) -> float:
+        return job.seconds / (self._rate * pacing.CAUTION)
+
     def _fitted(self, job: Job) -> Job:
         """The job with no more lead and tail than there is on the tape, as far as it is heard by now."""
-        if self._instrument is None:
+        if self._instrument is None or job.again:
             return job  # what a dead player had heard is still to be heard again
         heard = self._instrument.heard_seconds
         if job.kind == "inpaint":
@@ -301,9 +342,11 @@ class Player:
     def _busy_seconds(self) -> float:
         """How long the jobs that were there before will keep the ring, as far as can be told."""
         clock, now = self._clock(), time.monotonic()
-        busy = sum(take.left_seconds(self._output, clock) for take in self._takes)
+        busy = sum(take.left_seconds(self._output, clock) for take in self._takes if take.has_sound)
         for job in self._waiting:
-            if isinstance(job, Job):
+            if isinstance(job, Job) and job.span:
+                busy += self._making_seconds_of(job)
+            elif isinstance(job, Job):
                 line_in = clock.monotonic_at(job.line.sample) - now if job.line and clock else 0.0
                 busy = max(busy + self._wait_seconds(job), line_in) + _length_seconds(job)
         return busy
@@ -328,6 +371,7 @@ class Player:
             self._drop(number)
             self._tell(Refusal(number, "cancelled", "panic dropped all jobs"))
         self._output.answer_hush()
+        self._tape.stop_loop()
         self._tell(Report(order.number, "done"))
 
     def _cancel(self, order: Cancel) -> None:
@@ -344,7 +388,7 @@ class Player:
             self._current = self._steps = None
         for take in self._takes:
             if take.job.number == number:
-                if take is self._takes[0]:
+                if take is self._takes[0] and take.has_sound:
                     self._output.cut()
                 self._takes.remove(take)
                 return True
@@ -361,6 +405,7 @@ class Player:
             return
         self._listening = order.listening
         self._input_resampler = None
+        self._begin_input()
         self._tell(Report(order.number, "done"))
 
     def _use_sound(self, order: UseSound) -> None:
@@ -371,6 +416,8 @@ class Player:
         self._sound = order
         self._listening = self._listening and order.input_hz is not None
         self._input_resampler = None
+        self._tape.use_device(order.output_hz)
+        self._begin_input()
 
     def _list_presets(self, order: ListPresets) -> None:
         self._output.beat(_LOADING_SECONDS)
@@ -383,6 +430,44 @@ class Player:
         else:
             self._tell(Report(order.number, "done", tuple(presets)))
 
+    # --- the tape ---------------------------------------------------------------------------------------
+
+    @property
+    def _late_samples(self) -> int:
+        """How long after what is played with it the input comes, in device time."""
+        seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
+        return round(seconds * (self._sound.output_hz or 0))
+
+    def _begin_input(self) -> None:
+        if self._listening and self._sound.input_hz:
+            self._tape.begin_input(self._sound.input_hz, self._input.read)
+
+    def _now_sample(self) -> float:
+        clock = self._clock()
+        return clock.sample_at(time.monotonic()) if clock else 0.0
+
+    def _change_tape(self, order: TapeOrder) -> None:
+        try:
+            at = self._tape_work.change(order, self._now_sample())
+        except ValueError as error:
+            code = error.code if isinstance(error, OrderError) else "refused"
+            self._tell(Refusal(order.number, code, str(error)))
+            return
+        self._tell(Edited(self._tape.takes))
+        values: tuple[tuple[str, Value], ...] = (("edits", len(self._tape.takes)),)
+        self._tell(Report(order.number, "done", values if at is None else (*values, (AT_SAMPLE, at))))
+
+    def _keep_take(self, take: Take, prompt: Prompt, sample_rate_hz: int) -> None:
+        """For another attempt; a take on the tape is heard from the loop's next pass on."""
+        job = take.job
+        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz)
+        if job.span is None:
+            return
+        self._tell(Edited(self._tape.takes))
+        take.heard_at = self._tape.refresh_loop(self._now_sample())
+        if take.heard_at is not None and job.line and take.heard_at > job.line.first_sample:
+            self._tell(Moved(job.number, take.heard_at))
+
     # --- hearing ----------------------------------------------------------------------------------------
 
     def _take_input(self) -> None:
@@ -393,6 +478,7 @@ class Player:
             if self._input_resampler is None:
                 self._input_resampler = StreamResampler(self._sound.input_hz, self._instrument.sample_rate_hz)
             finite = np.nan_to_num(self._input_block[:count], posinf=0.0, neginf=0.0)
+            self._tape.take_in(finite, self._input.clock(), self._clock(), self._late_samples)
             self._hold_unheard(self._input_resampler.push(finite), self._instrument.sample_rate_hz)
 
     def _hold_unheard(self, samples: Samples, sample_rate_hz: int) -> None:
@@ -556,12 +642,12 @@ class Player:
     def _make_take(self, job: Job) -> Steps:
         instrument = self._loaded_instrument()
         self._hear(_UNHEARD_SECONDS_HELD)
-        job = self._fitted(job)
+        instrument, job = self._tape_work.scene(instrument, self._fitted(job))
         take = Take(
             job,
             accepted_at=self._accepted_at.pop(job.number),
             sample_rate_hz=instrument.sample_rate_hz,
-            output_hz=self._sound.output_hz,
+            output_hz=None if job.span else self._sound.output_hz,
             rate=self._rate,
             block_seconds=instrument.chunk_seconds,
         )
@@ -597,6 +683,8 @@ class Player:
         except ValueError as error:
             _LOG.warning("%s", error)
             self._tell(Warn(job.number, str(error)))
+        if not cut_short:
+            self._keep_take(take, prompt, instrument.sample_rate_hz)
 
     def _loaded_instrument(self) -> Instrument:
         if self._instrument is None:
@@ -606,6 +694,9 @@ class Player:
     # --- takes ------------------------------------------------------------------------------------------
 
     def _serve_takes(self) -> None:
+        for take in [each for each in self._takes if not each.has_sound and each.complete]:
+            self._takes.remove(take)  # it waits for nobody's sound
+            self._tell_finished(take)
         while self._takes:
             take = self._takes[0]
             if take.has_sound:
@@ -619,6 +710,8 @@ class Player:
             if not take.over(self._output):
                 break
             self._takes.popleft()
+            if sounded := take.sounded(self._output):
+                self._tape.lay_made(*sounded)
             self._tell_finished(take)
         now = time.monotonic()
         for take in self._takes:
@@ -663,15 +756,18 @@ class Player:
 
     def _tell_finished(self, take: Take) -> None:
         gaps, missing_samples = take.gaps(self._output)
-        values = (
+        values: list[tuple[str, Value]] = [
+            ("take", take.job.number),
             ("seconds", take.generated_seconds),
             ("seed", take.job.seed),
             ("sounded", take.sounds(self._output)),
             ("gaps", gaps),
             ("missing_samples", missing_samples),
             ("file", take.file),
-        )
-        self._tell(Report(take.job.number, "finished", values))
+        ]
+        if take.heard_at is not None:
+            values.append((AT_SAMPLE, take.heard_at))
+        self._tell(Report(take.job.number, "finished", tuple(values)))
 
 
 def _length_seconds(job: Job) -> float:

@@ -17,6 +17,7 @@ from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
 
+from bridge.loop_lane import LoopLane
 from bridge.ring import _READ, _WRITTEN, Ring
 from bridge.shared_clock import SharedClock
 from bridge.shared_samples import Samples
@@ -42,6 +43,9 @@ _CLOCK = 21  # to 23: samples the device has asked for before the last block (de
 # The stage's words.
 _HUSH = 24
 _LEVEL = 25  # a double
+# The speaker's again: in a line that is seldom written.
+_BEGAN = 28  # device time at which it last began to sound after silence
+_BEGAN_COUNT = 29  # and the count of the sample that it began with
 
 
 class PlayoutRing(Ring):
@@ -139,6 +143,10 @@ class PlayoutRing(Ring):
         """
         return self._clock.read()
 
+    def device_time(self, count: int) -> int:
+        """When a sample of what sounds, or sounded last, is asked for: by its count, in device time."""
+        return self._words[_BEGAN] + count - self._words[_BEGAN_COUNT]
+
     @property
     def hushed(self) -> bool:
         """Whether the speaker has faded out for the last ``hush``."""
@@ -146,11 +154,12 @@ class PlayoutRing(Ring):
 
     # --- the speaker ------------------------------------------------------------------------------------
 
-    def play(self, out: Samples, now_seconds: float = 0.0) -> None:
+    def play(self, out: Samples, now_seconds: float = 0.0, loop: LoopLane | None = None) -> None:
         """Speaker only, real-time safe: fill ``out`` float32[n]; makes no array of samples.
 
         Args:
             now_seconds: monotonic time.
+            loop: is added, at the same level.
         """
         words = self._words
         words[_CALLBACKS] += 1
@@ -164,6 +173,8 @@ class PlayoutRing(Ring):
                 words[_HUSHED] = words[_HUSH]
         else:
             self._continue(out)
+        if loop:
+            loop.add(out, self._clock.count)
         self._scale(out)
 
     def _continue(self, out: Samples) -> None:
@@ -173,6 +184,9 @@ class PlayoutRing(Ring):
         out = out[silent:]
         wanted = min(len(out), max(0, words[_ALLOWED] - words[_READ]))
         count = min(wanted, words[_WRITTEN] - words[_READ])
+        if count and not self._sounding:
+            words[_BEGAN_COUNT] = words[_READ]
+            words[_BEGAN] = self._clock.count + silent
         self._copy(out, count)
         out[count:] = 0.0
         words[_READ] += count

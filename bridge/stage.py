@@ -19,6 +19,8 @@ from bridge.child import Child
 from bridge.commands import (
     AT_BAR,
     AT_BEAT,
+    BARS,
+    FROM_BAR,
     INT32_MAX,
     LATE,
     LEVEL,
@@ -29,7 +31,12 @@ from bridge.commands import (
     PROPERTIES,
     QUANTISE,
     SECONDS,
+    SEED,
+    START,
+    STOP,
+    TAKE,
     TEMPO,
+    TO_BAR,
     CommandError,
     FailCode,
     Invocation,
@@ -43,9 +50,12 @@ from bridge.commands import (
 from bridge.conductor import Conductor, LineBeat
 from bridge.due_queue import DueQueue
 from bridge.leases import Leases
+from bridge.loop_lane import LoopLane
 from bridge.orders import (
     AT_SAMPLE,
+    Again,
     Cancel,
+    Edited,
     Heard,
     Job,
     JobKind,
@@ -59,15 +69,23 @@ from bridge.orders import (
     PlayerEvent,
     PrimeClear,
     PrimeFile,
+    Recall,
     Refusal,
     Report,
+    RestoreTape,
     Retime,
+    Span,
+    StartLoop,
+    StopLoop,
+    Undo,
     UseSound,
     Warn,
 )
 from bridge.osc import Address, MalformedDatagram, parse_datagram
 from bridge.player import PlayerSettings
 from bridge.playout import PlayoutRing
+from bridge.take_book import BookedTake, TakeBook, export_take
+from bridge.tape_memory import TapeMemory
 from bridge.transport import Grid, Meter, Place, read_meter
 
 _LOG = logging.getLogger(__name__)
@@ -88,7 +106,13 @@ _MESSAGE_CHARACTERS = 400
 _DYING_SECONDS = 1.0
 _RESTARTS = 3
 _RESTARTS_WITHIN_SECONDS = 60.0
-_JOB_COMMANDS: dict[str, JobKind] = {"continue": "continue", "generate": "generate", "inpaint": "inpaint"}
+_JOB_COMMANDS: dict[str, JobKind | None] = {
+    "continue": "continue", "generate": "generate", "inpaint": "inpaint", "take/reroll": None,
+}  # fmt: skip
+"""None: the kind of the take that is made again."""
+_LISTED_TAKES = 32
+_LOOP_GUARD_SECONDS = 0.1
+"""A loop is not begun sooner: its order has to reach the player, and the player the speaker."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +136,8 @@ class Stage:
         send: Send,
         player: Child[PlayerSettings],
         playout: PlayoutRing,
+        tape: TapeMemory,
+        loop: LoopLane,
         preset: str,
         allowed_folders: Sequence[Path],
         takes_folder: Path,
@@ -122,6 +148,14 @@ class Stage:
         self._send = send
         self._player = player
         self._playout = playout
+        self._tape = tape
+        self._loop_lane = loop
+        self._loop: _LoopedBars | None = None
+        self._book = TakeBook()
+        self._jobs: dict[int, Job] = {}
+        """That are not finished, by number."""
+        self._edits: tuple[int, ...] = ()
+        """The takes that lie on the tape, as the player told."""
         self._preset = preset
         self._allowed_folders = [folder.resolve() for folder in allowed_folders]
         self._takes_folder = takes_folder
@@ -158,12 +192,14 @@ class Stage:
         self._loaded = None
         self._order_sound()
         self._player.send(Load(self._next_number(), self._preset))
+        self._restore_tape()
         if self._listening:
             self._player.send(Listen(self._next_number(), True))
 
     def close(self) -> None:
         """Fade out, and tell everybody who waits for an answer that none is coming."""
         self._playout.hush()
+        self._loop_lane.hush()
         for asked in (*self._asked.values(), *self._more_panics, *self._held.clear()):
             kept = "; what is made of the take by now is kept as a file" if asked.is_job else ""
             self._fail_asked(asked, "cancelled", f"the daemon is stopping{kept}")
@@ -249,12 +285,26 @@ class Stage:
                 self._set(asked, str(arguments["name"]), arguments["value"])
             case _ if name := asked.invocation.command.sets:
                 self._set(asked, name, arguments[name])
-            case "continue" | "generate" | "inpaint":
-                line = self._line(arguments)
-                job = self._job(asked, line)
-                self._order(asked, job)
-                if line:
-                    self._lines[job.number] = line
+            case "continue" | "generate" | "inpaint" | "take/reroll":
+                self._order_job(asked)
+            case "loop/start":
+                self._start_loop(asked)
+            case "loop/stop":
+                if self._loop is None:
+                    raise CommandError("refused", "there is no loop to stop")
+                _, at = self._loop_line(arguments)
+                self._order(asked, StopLoop(self._next_number(), at))
+                self._loop = None
+            case "take/list":
+                self._list_takes(asked)
+            case "take/undo":
+                self._order(asked, Undo(self._next_number()))
+            case "take/redo":
+                self._order(asked, Undo(self._next_number(), redo=True))
+            case "take/recall":
+                self._recall(asked)
+            case "take/export":
+                self._export(asked)
             case "cancel":
                 self._order(asked, Cancel(self._next_number(), self._job_number(asked)))
             case "panic":
@@ -335,16 +385,43 @@ class Stage:
     def _reply_address(self, sender: Address) -> Address:
         return sender[0], self._reply_ports.get(sender, sender[1])
 
-    def _job(self, asked: Asked, line: LineBeat | None) -> Job:
-        arguments = asked.invocation.arguments
-        kind = _JOB_COMMANDS[asked.invocation.command.name]
+    def _order_job(self, asked: Asked) -> None:
         if any(other.is_job and _same_job(asked, other) for other in self._asked.values()):
             raise CommandError("id_in_use", f"your job {asked.invocation.job_id} is still running")
-        start, stop = float(arguments.get("start", 0.0)), float(arguments.get("stop", 0.0))
-        if kind == "inpaint" and stop <= start:
-            raise CommandError("out_of_range", f"stop {stop:g} s must be after start {start:g} s")
-        if kind == "inpaint" and stop - start > SECONDS.high:
-            raise CommandError("out_of_range", f"at most {SECONDS.high:g} s are repainted, got {stop - start:g} s")
+        arguments = asked.invocation.arguments
+        kind = _JOB_COMMANDS[asked.invocation.command.name]
+        again = None if kind else self._find_take(arguments.get(TAKE.name))
+        on_tape = again.job.span is not None if again else FROM_BAR.name in arguments or TO_BAR.name in arguments
+        line = None if on_tape else self._line(arguments)
+        job = self._reroll(asked, again, line) if again else self._job(asked, cast(JobKind, kind), line)
+        self._order(asked, job)
+        self._jobs[job.number] = job
+        if line:
+            self._lines[job.number] = line
+
+    def _reroll(self, asked: Asked, take: BookedTake, line: LineBeat | None) -> Job:
+        """The take once more, with the seed after its own if none is given."""
+        arguments = asked.invocation.arguments
+        seed = int(arguments.get(SEED.name, take.job.seed + 1 if take.job.seed < INT32_MAX else 0))
+        late = cast(Late, arguments.get(LATE.name, self._properties[LATE.name]))
+        return replace(
+            take.job,
+            number=self._next_number(),
+            seed=seed,
+            line=self._conductor.in_device_time(line) if line else None,
+            late=late,
+            again=Again(take.number, take.file),
+        )
+
+    def _find_take(self, number: Value | None) -> BookedTake:
+        try:
+            return self._book.find(None if number is None else int(number))
+        except ValueError as error:
+            raise CommandError("unknown_take", str(error)) from error
+
+    def _job(self, asked: Asked, kind: JobKind, line: LineBeat | None) -> Job:
+        arguments = asked.invocation.arguments
+        span, start, stop = self._part(arguments) if kind == "inpaint" else (None, 0.0, 0.0)
         keys = {key.name for key in asked.invocation.command.keys}
 
         def chosen(name: str) -> Value | None:
@@ -358,7 +435,7 @@ class Stage:
             self._next_number(),
             kind,
             seed=seed,
-            seconds=stop - start if kind == "inpaint" else float(chosen("seconds") or 0.0),
+            seconds=stop - start if kind == "inpaint" else self._length_seconds(arguments, chosen(SECONDS.name), line),
             lead_seconds=float(chosen("lead") or 0.0),
             tail_seconds=float(chosen("tail") or 0.0),
             start_seconds=start,
@@ -368,7 +445,121 @@ class Stage:
             chunk_frames=None if chunk_frames is None else int(chunk_frames),
             line=self._conductor.in_device_time(line) if line else None,
             late=cast(Late, chosen(LATE.name)),
+            span=span,
         )
+
+    def _length_seconds(self, arguments: Mapping[str, Value], seconds: Value | None, line: LineBeat | None) -> float:
+        """Of new audio: as asked in seconds, or in bars from where it begins."""
+        if BARS.name not in arguments:
+            return float(seconds or 0.0)
+        if SECONDS.name in arguments:
+            raise CommandError("repeated_key", "give bars or seconds, not both")
+        length = self._conductor.bars_seconds(int(arguments[BARS.name]), line)
+        if length > SECONDS.high:
+            raise CommandError("out_of_range", f"these bars last {length:.4g} s; at most {SECONDS.high:g} s are made")
+        return length
+
+    def _part(self, arguments: Mapping[str, Value]) -> tuple[Span | None, float, float]:
+        """What is to be repainted: bars of the tape and their length from 0, or seconds of what was heard."""
+        bars = [arguments.get(name) for name in (FROM_BAR.name, TO_BAR.name)]
+        seconds = [arguments.get(name) for name in (START.name, STOP.name)]
+        given = bars if bars != [None, None] else seconds
+        if None in given or (given is bars and seconds != [None, None]):
+            raise CommandError("missing_argument", "give from_bar and to_bar, or start and stop")
+        span = None
+        if given is bars:
+            span = self._bars_on_tape(*(int(bar or 0) for bar in bars))
+            start, stop = 0.0, (span[1] - span[0]) / self._tape.rate_hz
+        else:
+            start, stop = (float(place or 0.0) for place in seconds)
+        if stop <= start:
+            raise CommandError("out_of_range", f"stop {stop:g} s must be after start {start:g} s")
+        if stop - start > SECONDS.high:
+            raise CommandError("out_of_range", f"at most {SECONDS.high:g} s are repainted, got {stop - start:.4g} s")
+        return span, start, stop
+
+    # --- tape and takes ---------------------------------------------------------------------------------
+
+    def _bars_on_tape(self, from_bar: int, to_bar: int) -> Span:
+        """Device times of whole bars, both included.
+
+        Raises:
+            CommandError: they are not on the tape.
+        """
+        if to_bar < from_bar:
+            raise CommandError("out_of_range", f"to_bar {to_bar} is before from_bar {from_bar}")
+        if not self._conductor.has_device:
+            raise CommandError("refused", "there is no sound device, and so no tape")
+        first, stop = (
+            self._conductor.in_device_time(self._conductor.line_at(Place(bar, 0.0))).first_sample
+            for bar in (from_bar - 1, to_bar)
+        )
+        if not self._tape.holds(first, stop):
+            raise CommandError("refused", f"bars {from_bar} to {to_bar} are not on the tape: {self._tape_text()}")
+        return first, stop
+
+    def _tape_text(self) -> str:
+        first, stop = self._tape.span
+        if first == stop:
+            return "it is blank; what is listened to and what sounds is laid on it"
+        begin, end = self._conductor.place_of(first), self._conductor.place_of(stop)
+        return f"it holds bar {begin.bar + 1}, beat {begin.beat + 1:.3g}, to bar {end.bar + 1}, beat {end.beat + 1:.3g}"
+
+    def _loop_line(self, arguments: Mapping[str, Value]) -> tuple[float, int]:
+        """The beat and the device time of the line that a loop begins or ends on: of a bar, unless told otherwise."""
+        grid = arguments.get(QUANTISE.name, self._properties[QUANTISE.name])
+        if QUANTISE.name not in arguments and grid == "none":
+            grid = "bar"
+        beat = self._conductor.beat_in(_LOOP_GUARD_SECONDS)
+        line = self._conductor.line_from(beat, cast(Grid, grid))
+        return line.beat, self._conductor.in_device_time(line).first_sample
+
+    def _start_loop(self, asked: Asked) -> None:
+        arguments = asked.invocation.arguments
+        span = self._bars_on_tape(int(arguments[FROM_BAR.name]), int(arguments[TO_BAR.name]))
+        longest = self._loop_lane.room_samples
+        if span[1] - span[0] > longest:
+            raise CommandError("out_of_range", f"a loop lasts at most {longest / self._tape.rate_hz:.0f} s")
+        beat, at = self._loop_line(arguments)
+        self._order(asked, StartLoop(self._next_number(), span, at))
+        self._loop = _LoopedBars(span, beat)
+
+    def _loop_origin(self, loop: _LoopedBars) -> int:
+        line = LineBeat(loop.origin_beat, 1.0)
+        return self._conductor.in_device_time(line).first_sample
+
+    def _list_takes(self, asked: Asked) -> None:
+        takes = self._book.last(_LISTED_TAKES)
+        for take in takes:
+            told: dict[str, Value] = {
+                "take": take.number,
+                "kind": take.job.kind,
+                "seed": take.job.seed,
+                "seconds": take.seconds,
+                "on_tape": take.number in self._edits,
+                "file": take.file,
+            }
+            if take.job.span and self._conductor.has_device:
+                first, stop = (self._conductor.place_of(sample).bar for sample in take.job.span)
+                told |= {"from_bar": first + 1, "to_bar": max(stop, first + 1)}
+            self._reply(asked, _flat(told))
+        self._answer(asked, "done", ["takes", len(takes)])
+
+    def _recall(self, asked: Asked) -> None:
+        take = self._find_take(asked.invocation.arguments[TAKE.name])
+        if take.placed is None:
+            raise CommandError("refused", f"take {take.number} was made for no bars of the tape; export or reroll it")
+        self._order(asked, Recall(self._next_number(), take.placed))
+
+    def _export(self, asked: Asked) -> None:
+        arguments = asked.invocation.arguments
+        take = self._find_take(arguments[TAKE.name])
+        path = self._allowed_path(str(arguments["path"]))
+        try:
+            export_take(take, path)
+        except ValueError as error:
+            raise CommandError("bad_file", str(error)) from error
+        self._answer(asked, "done", ["take", take.number, "file", str(path)])
 
     def _line(self, arguments: Mapping[str, Value]) -> LineBeat | None:
         """The line that a job is to begin on; None: at once."""
@@ -403,6 +594,8 @@ class Stage:
     def _panic(self, asked: Asked) -> None:
         # The speaker obeys at once, whatever the player is busy with.
         self._playout.hush()
+        self._loop_lane.hush()
+        self._loop = None
         told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost
         for held in self._held.clear():
             same = held.sender, held.invocation.command.name, held.invocation.job_id
@@ -492,6 +685,9 @@ class Stage:
                 )
             case Heard():
                 self._heard = event
+            case Edited():
+                self._edits = event.takes
+                self._tell_subscribers("tape", [each for take in event.takes for each in ("take", take)])
             case Moved():
                 self._job_moved(event)
             case Warn():
@@ -501,6 +697,7 @@ class Stage:
             case Refusal():
                 asked = self._asked.pop(event.number, None)
                 self._lines.pop(event.number, None)
+                self._jobs.pop(event.number, None)
                 if asked:
                     self._fail_asked(asked, event.code, event.message)
                 elif not self._ever_loaded:
@@ -515,6 +712,8 @@ class Stage:
             return
         if report.answer == ("finished" if asked.is_job else "done"):
             del self._asked[report.number]
+        if report.answer == "finished":
+            self._book_take(report)
         if report.answer in ("started", "finished"):
             self._lines.pop(report.number, None)
         values = [each for name, value in report.values for each in self._told(report, name, value)]
@@ -543,6 +742,19 @@ class Stage:
             self._move_line(report.number, float(value))
         place = self._conductor.place_of(float(value))
         return ["bar", place.bar + 1, "beat", place.beat + 1.0]
+
+    def _book_take(self, report: Report) -> None:
+        told, job = dict(report.values), self._jobs.pop(report.number)
+        seed = int(told["seed"])
+        self._book.add(BookedTake(report.number, replace(job, seed=seed), float(told["seconds"]), str(told["file"])))
+
+    def _restore_tape(self) -> None:
+        """Tell a new player what the dead one had of the tape."""
+        booked = [self._book.get(number) for number in self._edits]
+        edits = tuple(take.placed for take in booked if take and take.placed)
+        loop = StartLoop(0, self._loop.span, self._loop_origin(self._loop)) if self._loop else None
+        if edits or loop:
+            self._player.send(RestoreTape(edits, loop))
 
     def _move_line(self, number: int, at_sample: float) -> None:
         if number in self._lines:
@@ -573,6 +785,7 @@ class Stage:
         for number in self._asked:
             self._closed(number)
         self._asked.clear()
+        self._jobs.clear()
         self._lines.clear()
         self._more_panics.clear()
         self._heard, self._loaded = Heard(0.0, 0.0), None
@@ -619,6 +832,7 @@ class Stage:
                 output.sample_rate_hz if output else None,
                 audio_input.sample_rate_hz if audio_input else None,
                 output.latency_seconds if output else 0.0,
+                audio_input.latency_seconds if audio_input else 0.0,
             )
         )
 
@@ -655,6 +869,15 @@ class Stage:
         if len(message) > _MESSAGE_CHARACTERS:
             message = f"{message[:_MESSAGE_CHARACTERS]}..."
         self._to(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
+
+
+@dataclass(frozen=True)
+class _LoopedBars:
+    """What the loop repeats."""
+
+    span: Span
+    origin_beat: float
+    """Of the music, where a pass begins."""
 
 
 def _meter(text: str) -> Meter:

@@ -45,6 +45,8 @@ class Take:
         """Whether it may sound, if only from its line on."""
         self.told_started = False
         self.file = ""
+        self.heard_at: int | None = None
+        """Of a take on the tape: the device time from which the loop plays it."""
         self.accepted_at = accepted_at
         """Monotonic time of the trigger."""
         self.told_progress_at = time.monotonic()
@@ -57,6 +59,7 @@ class Take:
         self._resampler = StreamResampler(sample_rate_hz, output_hz) if output_hz else None
         self._backlog: deque[Samples] = deque()
         self._backlog_samples = 0
+        self._sound: list[Samples] = []
         self._first_count: int | None = None
         """The ring's count of its first sample."""
         self._ended = False
@@ -83,6 +86,7 @@ class Take:
 
     def _hold(self, samples: Samples) -> None:
         if len(samples):
+            self._sound.append(samples)
             self._backlog.append(samples)
             self._backlog_samples += len(samples)
 
@@ -104,8 +108,16 @@ class Take:
     def drop_sound(self) -> None:
         """The device is gone: what is left goes to the file only."""
         self._resampler = None
+        self._sound.clear()
         self._backlog.clear()
         self._backlog_samples = 0
+
+    def sounded(self, ring: PlayoutRing) -> tuple[int, Samples] | None:
+        """Of a take that is over: the device time where it began, and its sound at the device's rate; None: it is not
+        known to have sounded."""
+        if not self.opened or self._first_count is None or not self._sound:
+            return None
+        return ring.device_time(self._first_count), np.concatenate(self._sound)
 
     @property
     def backlog_seconds(self) -> float:

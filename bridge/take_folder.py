@@ -23,7 +23,7 @@ from melnet_music.audio_file import AudioClip, write_audio
 if TYPE_CHECKING:
     from melnet_music.instrument import Prompt
 
-_NOT_HOW_IT_IS_MADE = ("number", "line", "late")
+_NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again")
 """Of a job: they say only who asked, and when it sounded."""
 
 

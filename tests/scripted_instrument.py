@@ -81,6 +81,14 @@ class ScriptedInstrument:
     def prompt(self, request: TakeRequest, part: tuple[float, float] | None = None) -> dict[str, NDArray[np.float32]]:
         return {"audio": self._tape}
 
+    def beside(self, audio: NDArray[np.float32]) -> ScriptedInstrument:
+        other = ScriptedInstrument(self.preset_name)
+        other.hear(audio)
+        return other
+
+    def remember(self, prompt: dict[str, NDArray[np.float32]]) -> None:
+        self._tape = prompt["audio"]
+
     def continuation(self, request: TakeRequest) -> Iterator[NDArray[np.float32]]:
         if not len(self._tape):
             raise ValueError("nothing was heard; prime the model first")
@@ -107,7 +115,13 @@ class ScriptedInstrument:
     ) -> Iterator[NDArray[np.float32]]:
         if stop_seconds > self.heard_seconds:
             raise ValueError(f"stop {stop_seconds:g} s is beyond the {self.heard_seconds:g} s that were heard")
+        lead, start, stop, tail = (
+            round(seconds * self.sample_rate_hz)
+            for seconds in (request.lead_seconds, start_seconds, stop_seconds, request.tail_seconds)
+        )
+        yield self._tape[start - lead : start]
         yield from self.generation(request)
+        yield self._tape[stop : stop + tail]
 
 
 def load(preset: str, *, engine: str, threads: int | None) -> ScriptedInstrument:

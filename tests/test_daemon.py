@@ -123,11 +123,11 @@ def test_continuation_with_lead_is_one_take(player: Player, folders: tuple[Path,
 
 def test_inpainting(player: Player) -> None:
     player.send("prime/file", "good.wav")
-    player.send("inpaint", 1, 0.25, 0.75)
+    player.send("inpaint", 1, "start", 0.25, "stop", 0.75)
     assert pairs(player.wait_for("finished", "inpaint", 1))["seconds"] == 0.5
-    player.send("inpaint", 2, 0.25, 99)
+    player.send("inpaint", 2, "start", 0.25, "stop", 99)
     assert player.wait_for("fail", "inpaint", 2)[2] == "refused"
-    player.send("inpaint", 3, 0.75, 0.25)
+    player.send("inpaint", 3, "start", 0.75, "stop", 0.25)
     assert player.wait_for("fail", "inpaint", 3)[2] == "out_of_range"
 
 

@@ -157,7 +157,7 @@ def test_a_node_brings_what_is_below_it(daemon: Daemon, whole: dict[str, Any]) -
         ("/melnet/set/tail?VALUE", 200, {"VALUE": [0.0]}),
         ("/melnet/set/late?RANGE", 200, {"RANGE": [{"VALS": ["play", "next", "drop"]}]}),
         ("/melnet/set/level?RANGE", 200, {"RANGE": [{"MIN": 0.0, "MAX": 1.0}]}),
-        ("/melnet/inpaint?TYPE", 200, {"TYPE": "iff"}),
+        ("/melnet/loop/start?TYPE", 200, {"TYPE": "ii"}),
         ("/melnet/ping?ACCESS", 200, {"ACCESS": 2}),
         ("/melnet/set/bias?VALUE", 200, {"VALUE": [None]}),
         ("/melnet/ping?VALUE", 204, None),

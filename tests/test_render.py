@@ -34,7 +34,7 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
             [
                 ("continue", ["seconds", 1.0, "seed", 3, "lead", 0.5]),
                 ("continue", ["seconds", 1.0, "seed", 4, "lead", 0.5, "temperature", 0.8]),
-                ("inpaint", [2.0, 2.75, "seed", 3, "lead", 0.5, "tail", 0.25]),
+                ("inpaint", ["start", 2.0, "stop", 2.75, "seed", 3, "lead", 0.5, "tail", 0.25]),
                 ("generate", ["seconds", 0.5]),
             ]
         ):

@@ -1,0 +1,159 @@
+"""What the player does on the tape: parts repainted in their place, changes undone and done again, takes made anew."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bridge.edits import Edit
+from bridge.orders import Again, Job, OrderError, PlacedTake, Recall, RestoreTape, StartLoop, StopLoop, Undo
+from bridge.session_tape import SessionTape, edit_of
+from bridge.shared_samples import Samples
+from bridge.take_folder import read_prompt, read_take
+from melnet_music.audio_file import read_audio
+from melnet_music.resample import resample
+
+if TYPE_CHECKING:
+    from melnet_music.instrument import Instrument, Prompt
+
+_LOG = logging.getLogger(__name__)
+
+_KEPT_TAKES = 16
+_BEFORE_SECONDS, _AFTER_SECONDS = 30.0, 6.0
+"""What a part of the tape is repainted between: more than a model's context and the future that it is shown."""
+_MARGIN_SECONDS = 0.05
+"""A take on the tape has so much of the tape on both sides: its joins lie there."""
+
+TapeOrder = StartLoop | StopLoop | Undo | Recall
+
+
+@dataclass(frozen=True, eq=False)
+class KeptTake:
+    """What another attempt at a take needs."""
+
+    job: Job
+    """As it was made."""
+    prompt: Prompt
+    edit: Edit | None
+    """Of a take on the tape."""
+
+
+class TapeWork:
+    """Belongs to the player's one thread."""
+
+    def __init__(self, tape: SessionTape) -> None:
+        self._tape = tape
+        self._kept: dict[int, KeptTake] = {}
+        """The last takes, by number."""
+
+    # --- changes ----------------------------------------------------------------------------------------
+
+    def change(self, order: TapeOrder, now_sample: float) -> int | None:
+        """Obey; returns the device time from which it is heard, if it is.
+
+        Raises:
+            ValueError: it cannot be obeyed.
+        """
+        match order:
+            case StartLoop():
+                self._tape.start_loop(*order.span, order.at)
+                return order.at
+            case StopLoop():
+                if self._tape.loop is None:
+                    raise OrderError("refused", "there is no loop to stop")
+                self._tape.stop_loop(order.at)
+                return order.at
+            case Undo():
+                if not (self._tape.redo() if order.redo else self._tape.undo()):
+                    raise OrderError("refused", f"there is nothing to {'redo' if order.redo else 'undo'}")
+            case Recall():
+                self._tape.add(self._edit_of(order.take))
+        return self._tape.refresh_loop(now_sample)
+
+    def restore(self, order: RestoreTape) -> None:
+        """Be where a dead player was; its tape's sound is there still."""
+        for take in order.edits:
+            try:
+                self._tape.add(self._edit_of(take))
+            except ValueError as error:
+                _LOG.warning("take %d is on the tape no more: %s", take.take, error)
+        if order.loop:
+            self._tape.start_loop(*order.loop.span, order.loop.at)
+
+    def _edit_of(self, take: PlacedTake) -> Edit:
+        kept = self._kept.get(take.take)
+        if kept and kept.edit:
+            return kept.edit
+        path = _file_of(take.take, take.file)
+        margin, clip = read_take(path.with_suffix(".json")).job.lead_seconds, read_audio(path)
+        return edit_of(take.take, clip.samples[:, 0], clip.sample_rate_hz, margin, take.span, self._tape.rate_hz)
+
+    # --- takes ------------------------------------------------------------------------------------------
+
+    def scene(self, instrument: Instrument, job: Job) -> tuple[Instrument, Job]:
+        """The instrument that makes a job's take, and the job as that one sees it.
+
+        It is ``instrument`` itself, or one beside it: with a part of the tape, or as it was when an earlier take was
+        made.
+
+        Raises:
+            ValueError: what an earlier take was made from is gone, or of another preset.
+        """
+        if job.again:
+            return self._as_it_was(instrument, job, job.again)
+        if job.span:
+            return self._on_the_tape(instrument, job, *job.span)
+        return instrument, job
+
+    def _as_it_was(self, instrument: Instrument, job: Job, again: Again) -> tuple[Instrument, Job]:
+        kept = self._kept.get(again.take)
+        if kept is None:
+            path = _file_of(again.take, again.file).with_suffix(".json")
+            saved = read_take(path)
+            kept = KeptTake(saved.job, read_prompt(path, saved.prompt) if saved.prompt else {}, None)
+        beside = instrument.beside(np.zeros(0, np.float32))
+        if kept.prompt:
+            beside.remember(kept.prompt)
+        made = replace(kept.job, number=job.number, seed=job.seed, line=job.line, late=job.late)
+        return beside, replace(made, span=job.span, again=again)
+
+    def _on_the_tape(self, instrument: Instrument, job: Job, first: int, stop: int) -> tuple[Instrument, Job]:
+        (oldest, newest), rate = self._tape.span, self._tape.rate_hz
+        step = rate // math.gcd(rate, instrument.sample_rate_hz)  # whole steps lie on samples of both rates
+        before = min(first - oldest, round(_BEFORE_SECONDS * rate)) // step * step
+        after = min(newest - stop, round(_AFTER_SECONDS * rate))
+        margin = math.ceil(_MARGIN_SECONDS * rate / step) * step
+        audio = self._tape.audio(first - before, stop + after)
+        return instrument.beside(resample(audio, rate, instrument.sample_rate_hz)), replace(
+            job,
+            start_seconds=before / rate,
+            stop_seconds=(before + stop - first) / rate,
+            lead_seconds=min(margin, before) / rate,
+            tail_seconds=min(margin, after) / rate,
+        )
+
+    def keep(self, job: Job, prompt: Prompt, audio: Samples, sample_rate_hz: int) -> None:
+        """Keep what another attempt needs; a take on the tape is laid there.
+
+        Args:
+            job: as the scene had it.
+            audio: the take, at the instrument's rate.
+        """
+        edit = None
+        if job.span:
+            edit = edit_of(job.number, audio, sample_rate_hz, job.lead_seconds, job.span, self._tape.rate_hz)
+            self._tape.add(edit, job.again.take if job.again else None)
+        self._kept[job.number] = KeptTake(job, prompt, edit)
+        while len(self._kept) > _KEPT_TAKES:
+            del self._kept[next(iter(self._kept))]
+
+
+def _file_of(take: int, file: str) -> Path:
+    if not file:
+        raise OrderError("bad_file", f"take {take} could not be written when it was made, and is gone")
+    return Path(file)
