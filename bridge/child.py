@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 _LOG = logging.getLogger(__name__)
 # fork would copy threads' locks and the parent's sockets.
 _CONTEXT = multiprocessing.get_context("spawn")
+_MOST_UNSENT = 100_000
+"""Orders that wait for a child that reads none: of a hung one, until it is replaced."""
 
 Settings = TypeVar("Settings")
 
@@ -26,6 +30,8 @@ class Child(Generic[Settings]):
         self._settings = settings
         self._process: BaseProcess | None = None
         self._connection: Connection | None = None
+        self._unsent: SimpleQueue[object] = SimpleQueue()
+        self._sender: threading.Thread | None = None
 
     def start(self) -> None:
         ours, theirs = _CONTEXT.Pipe()
@@ -36,6 +42,11 @@ class Child(Generic[Settings]):
         process.start()
         theirs.close()  # so that either side's death ends the other's pipe
         self._process, self._connection = process, ours
+        self._unsent = SimpleQueue()
+        self._sender = threading.Thread(
+            target=_send_all, args=(ours, self._unsent), name=f"to the {self.name}", daemon=True
+        )
+        self._sender.start()
 
     @property
     def running(self) -> bool:
@@ -51,11 +62,9 @@ class Child(Generic[Settings]):
         return self._process.pid if self._process else None
 
     def send(self, order: object) -> None:
-        """Send an order; a dead child is noticed where its pipe is read."""
-        try:
-            self.connection.send(order)
-        except OSError as error:
-            _LOG.debug("%s takes no orders: %s", self.name, error)
+        """Send an order, without waiting for a child that reads none; a dead one is noticed where its pipe is read."""
+        if self._unsent.qsize() < _MOST_UNSENT:
+            self._unsent.put(order)
 
     def receive(self) -> list[Any]:
         """All that the child has sent.
@@ -87,10 +96,23 @@ class Child(Generic[Settings]):
             self._process.kill()
             self._process.join()
         code = self._process.exitcode
+        self._unsent.put(None)
+        if self._sender is not None:
+            self._sender.join()  # nobody is left to read: what it is sending fails
         self.connection.close()
         self._process.close()
         self._process = self._connection = None
         return code
+
+
+def _send_all(connection: Connection, orders: SimpleQueue[object]) -> None:
+    """Send until there is nobody to send to, or None comes: in a thread, for a full pipe makes the sender wait."""
+    while (order := orders.get()) is not None:
+        try:
+            connection.send(order)
+        except OSError as error:
+            _LOG.debug("no orders are taken any more: %s", error)
+            return
 
 
 def _enter(

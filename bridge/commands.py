@@ -75,7 +75,7 @@ FAIL_CODES: Mapping[FailCode, str] = {
     "no_input": "there is no audio input to listen to",
     "too_late": "it cannot be ready in time, and `late drop` was asked for",
     "cancelled": "the job was cancelled, or the daemon stopped",
-    "player_died": "the player process died; it is being restarted",
+    "player_died": "the player process died, or hung and was killed; it is being restarted",
     "failed": "something broke inside; the daemon's log says what",
 }
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from live_daemon import client, live_daemon, wait_ready
+from numpy.typing import NDArray
 
 from bridge.cli import main
 from bridge.player import INSTRUMENT_FACTORY
+from bridge.take_folder import read_prompt, read_take
+from bridge.take_making import blocks_of, request_of
+from melnet_music.instrument import Instrument, TakeRequest
 from melnet_music.preset import PHRASE_FILE, find_preset
 
 
@@ -63,6 +68,30 @@ def same(take: Path, again: Path) -> None:
     assert first[1] == second[1]
     np.testing.assert_array_equal(first[0], second[0])
     assert np.abs(first[0]).max() > 1e-3
+
+
+def test_a_take_that_was_cut_short_is_made_again_the_same_and_goes_on(tmp_path: Path) -> None:
+    with (
+        live_daemon(tmp_path, preset="piano", factory=INSTRUMENT_FACTORY, allowed=(find_preset("piano"),)) as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("prime/file", PHRASE_FILE, "seconds", 5.0)
+        player.wait_for("done", "prime/file")
+        player.send("continue", 1, "seconds", 300.0, "lead", 0.5)
+        player.wait_for("progress", "continue", 1)
+    (file,) = tmp_path.glob("*.json")
+    kept, rate_hz = soundfile.read(file.with_suffix(".wav"), dtype="float32")
+    assert rate_hz < len(kept) < 300 * rate_hz
+    saved = read_take(file)
+    assert saved.prompt is not None
+    instrument = Instrument.load("piano")
+    instrument.remember(read_prompt(file, saved.prompt))
+    again: list[NDArray[np.float32]] = []
+    with closing(blocks_of(instrument, request_of(saved.job, TakeRequest), saved.job)) as blocks:  # as render does
+        while sum(map(len, again)) <= len(kept):
+            again += [block for block in [next(blocks)] if len(block)]
+    np.testing.assert_array_equal(np.concatenate(again)[: len(kept)], kept)
 
 
 def test_takes_of_one_prompt_share_its_file(takes: list[Path]) -> None:

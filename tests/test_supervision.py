@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,27 @@ import soundfile
 from live_daemon import client, live_daemon, pairs, process_id, wait_ready
 from scripted_instrument import SEED_HANGS, counted
 
+from bridge.child import Child
+from bridge.orders import STOP, PrimeClear
+
 RATE_HZ = 48000
+
+
+def _reads_nothing(connection: Connection, settings: None) -> None:
+    time.sleep(60.0)
+
+
+def test_orders_to_a_child_that_reads_none_hold_up_nobody() -> None:
+    child = Child("deaf", _reads_nothing, None)
+    child.start()
+    began = time.monotonic()
+    for number in range(10_000):  # many times what fits into its pipe
+        child.send(PrimeClear(number))
+    child.send(STOP)
+    assert time.monotonic() - began < 5.0
+    child.kill()
+    assert child.stop(5.0) == -signal.SIGKILL
+    assert not child.running
 
 
 @pytest.mark.parametrize("how", ["stopped", "stuck", "stopped while idle"])
