@@ -50,6 +50,8 @@ class Job:
     tail_seconds: float = 0.0
     start_seconds: float = 0.0
     stop_seconds: float = 0.0
+    skip_seconds: float = 0.0
+    """Of a continuation: how much of its beginning is made but not played: its line is so long after what was heard."""
     temperature: float | None = None
     bias: float | None = None
     chunk_frames: int | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import os
 import time
 from collections import deque
@@ -79,6 +80,13 @@ _HEARD_AT_ONCE_SECONDS = 1.0
 _UNHEARD_SECONDS_HELD = 60.0
 _AHEAD_SECONDS = 30.0
 """How far ahead of the ring a take is generated that need not hurry."""
+_EASE_SECONDS = 2.0
+"""A job that waits for its line is begun so much earlier than it must."""
+_BETWEEN_SECONDS = 0.3
+_JOIN_SECONDS = 0.15
+"""The same, where it goes on from the latest that is heard."""
+_JOINING_RATE = 1.5
+_MOST_SKIPPED_SECONDS = 20.0
 _PROGRESS_EVERY_SECONDS = 0.5
 _NICENESS = 5  # the speaker's callback must get the processor first
 _PRIME_FILE_BYTES = 1 << 30
@@ -175,6 +183,8 @@ class Player:
         self._input_block = np.empty(1 << 16, np.float32)
         self._unheard: deque[Samples] = deque()
         self._unheard_samples = 0
+        self._come_samples = 0
+        """Of input since listening began, at the instrument's rate, heard or not."""
         self._missed_samples = 0
         self._told_heard = Heard(0.0, 0.0)
 
@@ -227,7 +237,7 @@ class Player:
     def _obey_orders(self) -> bool:
         """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
         resting_seconds = 0.01 if self._takes or self._listening else 0.2
-        patience_seconds = 0.0 if self._may_step() else resting_seconds
+        patience_seconds = 0.0 if self._may_step() else min(resting_seconds, self._ripe_in_seconds())
         self._beat()  # what took long is over
         while self._connection.poll(patience_seconds):
             order = self._connection.recv()
@@ -293,7 +303,7 @@ class Player:
         if clock is None:
             job = replace(job, line=None)  # there is no sound, and no time to keep
         else:
-            ready_in = self._busy_seconds() + self._wait_seconds(job)
+            ready_in = self._busy_seconds(job) + self._wait_seconds(job)
             start_in = ready_in
             if job.line:
                 line = self._line_met(job, clock, ready_in)
@@ -339,17 +349,59 @@ class Player:
             return replace(job, lead_seconds=lead, tail_seconds=max(0.0, tail))
         return replace(job, lead_seconds=min(job.lead_seconds, heard))
 
-    def _busy_seconds(self) -> float:
-        """How long the jobs that were there before will keep the ring, as far as can be told."""
+    def _busy_seconds(self, before: Job) -> float:
+        """How long the jobs that go before this one will keep the ring, as far as can be told."""
         clock, now = self._clock(), time.monotonic()
         busy = sum(take.left_seconds(self._output, clock) for take in self._takes if take.has_sound)
         for job in self._waiting:
+            if isinstance(job, Job) and self._fits_before(before, job, busy):
+                continue
             if isinstance(job, Job) and job.span:
                 busy += self._making_seconds_of(job)
             elif isinstance(job, Job):
                 line_in = clock.monotonic_at(job.line.sample) - now if job.line and clock else 0.0
                 busy = max(busy + self._wait_seconds(job), line_in) + _length_seconds(job)
         return busy
+
+    def _fits_before(self, job: Job, far: Job, busy_seconds: float) -> bool:
+        """Whether a job that comes after one which waits for a far line is over before that one's turn."""
+        far_in = self._turn_in_seconds(far)
+        if far_in <= 0.0:
+            return False
+        clock, begins_in = self._clock(), busy_seconds + self._wait_seconds(job)
+        if job.line and clock:
+            begins_in = max(begins_in, clock.monotonic_at(job.line.sample) - time.monotonic())
+        takes = self._making_seconds_of(job) if job.span else _length_seconds(job)
+        return begins_in + takes + _BETWEEN_SECONDS <= far_in
+
+    def _turn_in_seconds(self, job: Job) -> float:
+        """How long until a job is to be begun; others may go before it as long."""
+        clock = self._clock()
+        if job.line is None or clock is None or job.span:
+            return 0.0
+        line_in = clock.monotonic_at(job.line.sample) - time.monotonic()
+        if not self._joins(job):
+            return line_in - self._wait_seconds(job) - _EASE_SECONDS
+        # what is made while it is made has to be made as well
+        return line_in - (self._wait_seconds(job) + _JOIN_SECONDS) / (1 - 1 / (self._rate * pacing.CAUTION))
+
+    def _joins(self, job: Job) -> bool:
+        """Whether it goes on from the latest that is heard, in time with it, and enters on its line.
+
+        An engine that is hardly faster than playing cannot: it goes on from what was heard when it was asked.
+        """
+        alone = not (job.lead_seconds or job.again)
+        listens = self._listening and self._tape.input_begin is not None
+        return job.kind == "continue" and alone and listens and self._rate * pacing.CAUTION >= _JOINING_RATE
+
+    def _joined(self, job: Job, sample_rate_hz: int) -> Job:
+        """The job with what it has to skip to be on its line; it is heard up to now."""
+        begin = self._tape.input_begin
+        if not (job.line and self._joins(job)) or begin is None:
+            return job
+        heard_seconds = (self._come_samples - self._unheard_samples) / sample_rate_hz
+        skip_seconds = (job.line.first_sample - begin) / self._tape.rate_hz - heard_seconds
+        return replace(job, skip_seconds=skip_seconds) if 0.0 < skip_seconds < _MOST_SKIPPED_SECONDS else job
 
     def _retime(self, order: Retime) -> None:
         for take in self._takes:
@@ -441,6 +493,7 @@ class Player:
     def _begin_input(self) -> None:
         if self._listening and self._sound.input_hz:
             self._tape.begin_input(self._sound.input_hz, self._input.read)
+            self._come_samples = self._unheard_samples
 
     def _now_sample(self) -> float:
         clock = self._clock()
@@ -479,7 +532,9 @@ class Player:
                 self._input_resampler = StreamResampler(self._sound.input_hz, self._instrument.sample_rate_hz)
             finite = np.nan_to_num(self._input_block[:count], posinf=0.0, neginf=0.0)
             self._tape.take_in(finite, self._input.clock(), self._clock(), self._late_samples)
-            self._hold_unheard(self._input_resampler.push(finite), self._instrument.sample_rate_hz)
+            come = self._input_resampler.push(finite)
+            self._come_samples += len(come)
+            self._hold_unheard(come, self._instrument.sample_rate_hz)
 
     def _hold_unheard(self, samples: Samples, sample_rate_hz: int) -> None:
         self._unheard.append(samples)
@@ -523,18 +578,36 @@ class Player:
 
     def _may_step(self) -> bool:
         if self._steps is None:
-            # Loading takes longer than the ring lasts.
-            return bool(self._waiting) and not (isinstance(self._waiting[0], Load) and self._takes)
+            return self._next_place() is not None
         if not isinstance(self._current, Job) or not self._takes:
             return True
         take = self._takes[-1]
         hurried = take is self._takes[0] and not take.opened
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
 
+    def _next_place(self) -> int | None:
+        """Which of the waiting orders is to be begun: the first, but jobs may go before one that waits for its line."""
+        for place, order in enumerate(self._waiting):
+            if not isinstance(order, Job):
+                # Loading takes longer than the ring lasts.
+                return place if place == 0 and not (isinstance(order, Load) and self._takes) else None
+            before = [each for each in self._waiting if isinstance(each, Job)][:place]
+            if self._turn_in_seconds(order) <= 0.0 and all(self._fits_before(order, far, 0.0) for far in before):
+                return place
+        return None
+
+    def _ripe_in_seconds(self) -> float:
+        """How long until a job's turn comes by itself."""
+        turns = [self._turn_in_seconds(order) for order in self._waiting if isinstance(order, Job)]
+        return max(0.0, min(turns, default=math.inf))
+
     def _step(self) -> None:
         """One step of the order whose turn it is."""
         if self._steps is None:
-            self._current = self._waiting.popleft()
+            place = self._next_place()
+            assert place is not None, "asked for by `_may_step`"
+            self._current = self._waiting[place]
+            del self._waiting[place]
             self._steps = self._begin(self._current)
         assert self._current is not None
         number = self._current.number
@@ -642,7 +715,7 @@ class Player:
     def _make_take(self, job: Job) -> Steps:
         instrument = self._loaded_instrument()
         self._hear(_UNHEARD_SECONDS_HELD)
-        instrument, job = self._tape_work.scene(instrument, self._fitted(job))
+        instrument, job = self._tape_work.scene(instrument, self._joined(self._fitted(job), instrument.sample_rate_hz))
         take = Take(
             job,
             accepted_at=self._accepted_at.pop(job.number),
@@ -663,7 +736,7 @@ class Player:
                 take.add(block, time.monotonic() - self._round_began)
                 if not sounded and take.generated_seconds > job.lead_seconds:
                     sounded = True
-                    if job.kind != "inpaint":  # that has no sound before all of it is done
+                    if job.kind != "inpaint" and not job.skip_seconds:  # these have no sound before much is made
                         self._first_sound_seconds = time.monotonic() - began
                 try:
                     yield

@@ -52,7 +52,7 @@ class SessionTape:
         self._place: InputPlace | None = None
         self._resampler: StreamResampler | None = None
         self._ratio = 1.0
-        self._count = 0
+        self._count = self._first_count = 0
         self._unplaced: list[Samples] = []
 
     def use_device(self, rate_hz: int | None) -> None:
@@ -81,7 +81,7 @@ class SessionTape:
         self._place = InputPlace(self._rate_hz)
         self._ratio = self._rate_hz / input_hz
         self._resampler = None if input_hz == self._rate_hz else StreamResampler(input_hz, self._rate_hz)
-        self._count = round(first_count * self._ratio)
+        self._count = self._first_count = round(first_count * self._ratio)
         self._unplaced = []
 
     def take_in(self, samples: Samples, stamp: tuple[int, float], clock: DeviceClock | None, late_samples: int) -> None:
@@ -103,6 +103,13 @@ class SessionTape:
         self._memory.lay("heard", self._count + self._place.offset, placed)
         self._count += len(placed)
         self._unplaced.clear()
+
+    @property
+    def input_begin(self) -> int | None:
+        """Device time of the first sample since `begin_input`; None: not known yet."""
+        if self._place is None or self._place.offset is None:
+            return None
+        return self._first_count + self._place.offset
 
     @property
     def slips(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from bridge.orders import Job
 from bridge.shared_samples import Samples
@@ -11,11 +13,14 @@ from bridge.shared_samples import Samples
 if TYPE_CHECKING:
     from melnet_music.instrument import Instrument, Prompt, TakeRequest
 
+ENTRY_FADE_SECONDS = 0.005
+"""Of a continuation that enters on a line after what it goes on from."""
+
 
 def request_of(job: Job, request_type: type[TakeRequest]) -> TakeRequest:
     """What the instrument is asked for. Its module is the caller's to import: it brings numba along."""
     return request_type(
-        seconds=job.seconds,
+        seconds=job.skip_seconds + job.seconds,
         seed=job.seed,
         temperature=job.temperature,
         bias=job.bias,
@@ -48,8 +53,26 @@ def blocks_of(instrument: Instrument, request: TakeRequest, job: Job) -> Generat
     """
     match job.kind:
         case "continue":
-            yield from instrument.continuation(request)
+            skipped = round(job.skip_seconds * instrument.sample_rate_hz)
+            blocks = instrument.continuation(request)
+            yield from _entering(blocks, skipped, instrument.sample_rate_hz) if skipped else blocks
         case "generate":
             yield from instrument.generation(request)
         case "inpaint":
             yield from instrument.inpainting(request, job.start_seconds, job.stop_seconds)
+
+
+def _entering(blocks: Iterator[Samples], skipped: int, sample_rate_hz: int) -> Iterator[Samples]:
+    """A take from its sample ``skipped`` on, faded in."""
+    fade = round(ENTRY_FADE_SECONDS * sample_rate_hz)
+    rise = np.arange(1, fade + 1, dtype=np.float32) / np.float32(fade + 1)
+    place = -skipped
+    for block in blocks:
+        first, place = place, place + len(block)
+        if place <= 0:
+            continue
+        entered = np.array(block[max(0, -first) :])
+        begin = max(0, first)
+        faded = min(len(entered), max(0, fade - begin))
+        entered[:faded] *= rise[begin : begin + faded]
+        yield entered

@@ -23,10 +23,11 @@ from scripted_instrument import counted
 from bridge.audio import Device, SpeakerOpened, SpeakerSettings, choose_device, speak
 from bridge.child import Child
 from bridge.commands import Value
+from bridge.input_ring import InputRing
+from bridge.loop_lane import LoopLane
 from bridge.orders import STOP
 from bridge.osc import Message, encode_message
 from bridge.playout import FADE_SAMPLES, PlayoutRing
-from bridge.ring import Ring
 
 DEVICE = "system"
 
@@ -45,8 +46,8 @@ def sound_of(capture: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def test_the_ring_reaches_the_device_bit_for_bit(server: object, tmp_path: Path) -> None:
-    playout, audio_input = PlayoutRing.create(1 << 18), Ring.create(1 << 10)
-    speaker = Child("speaker", speak, SpeakerSettings(playout.name, audio_input.name, DEVICE, None))
+    playout, audio_input, loop = PlayoutRing.create(1 << 18), InputRing.create(1 << 10), LoopLane.create(1 << 10)
+    speaker = Child("speaker", speak, SpeakerSettings(playout.name, audio_input.name, loop.name, DEVICE, None))
     speaker.start()
     opened = speaker.connection.recv()
     assert isinstance(opened, SpeakerOpened)
@@ -66,6 +67,7 @@ def test_the_ring_reaches_the_device_bit_for_bit(server: object, tmp_path: Path)
     assert speaker.stop(5.0) == 0
     playout.close()
     audio_input.close()
+    loop.close()
 
 
 def wait_until(condition: object, seconds: float = 15.0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,3 +231,39 @@ def test_what_sounded_is_on_the_tape(player: Player) -> None:
     player.send("inpaint", 3, "from_bar", bar, "to_bar", bar + 2)
     failed = player.wait_for("fail", "inpaint", 3)
     assert "are not on the tape: it holds bar" in str(failed[3])
+
+
+def test_a_continuation_on_a_line_goes_on_from_the_latest_that_was_heard(player: Player, tmp_path: Path) -> None:
+    capture = Capture(tmp_path)
+    capture.wait_until_ready()
+    player.send("listen/start")
+    player.wait_for("done", "listen/start")
+    with generator():
+        wait_for_bar(player, bar_of(player) + 2)
+        bar = bar_of(player) + 3
+        player.send("continue", 1, "seconds", 1.0, "at_bar", bar)
+        assert pairs(player.wait_for("done", "continue", 1))["bar"] == bar
+        started = pairs(player.wait_for("started", "continue", 1))
+        finished = pairs(player.wait_for("finished", "continue", 1))
+    assert (started["bar"], started["beat"]) == (bar, pytest.approx(1.0, abs=1e-3))
+    assert finished["seconds"] == 1.0
+    skip_seconds = json.loads(Path(str(finished["file"])).with_suffix(".json").read_text())["skip_seconds"]
+    assert 0.0 < skip_seconds < 2 * BAR_SAMPLES / RATE_HZ  # asked for three bars ahead
+    captured = capture.stop()
+    begin, skip = int(np.flatnonzero(captured)[0]), round(skip_seconds * RATE_HZ)
+    np.testing.assert_array_equal(captured[begin + 480 : begin + RATE_HZ], counted(skip + 480, RATE_HZ - 480))
+
+
+def test_a_take_that_waits_for_a_far_bar_holds_back_none_that_is_over_before(player: Player) -> None:
+    bar = bar_of(player) + 8
+    player.send("generate", 1, "seconds", 0.25, "at_bar", bar)
+    assert pairs(player.wait_for("done", "generate", 1))["bar"] == bar
+    player.send("generate", 2, "seconds", 0.25)
+    assert float(str(pairs(player.wait_for("done", "generate", 2))["start_in"])) < 2.0
+    player.wait_for("finished", "generate", 2)
+    assert bar_of(player) < bar
+    assert pairs(player.wait_for("started", "generate", 1))["bar"] == bar
+    player.send("generate", 3, "seconds", 0.25, "at_bar", bar_of(player) + 4)
+    player.send("generate", 4, "seconds", 30.0)
+    player.wait_for("started", "generate", 3)
+    assert not [m for m in player.heard if m.address == "/melnet/started" and m.values[1] == 4]
