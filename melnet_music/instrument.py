@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from melnet_music.conditioning import Conditioning
+from melnet_music.headroom import bent, frame_powers, loud_power, lowered
 from melnet_music.mel import LogMelStream
 from melnet_music.notes import Note, note_map
 from melnet_music.preset import Preset, load_preset
@@ -104,6 +105,7 @@ class Instrument:
     def __init__(self, preset: Preset, engine: Engine) -> None:
         self.preset, self.engine, self.sound = preset, engine, preset.config.sound
         self._chunk_frames = preset.config.sampling.chunk_frames
+        self._loud_power = loud_power(preset.weights)
         self.clear()
 
     @classmethod
@@ -170,11 +172,15 @@ class Instrument:
         self._mel = LogMelStream(self.sound)
         self._state = self.engine.init_state()
         self._unprimed = np.zeros((0, self.sound.mel_bins), np.float32)
+        self._loudest_power = self._loud_power
+        """Of a frame heard, or of what counts as loud."""
 
     def hear(self, audio: Samples) -> None:
         """Append float32[n] to the tape and prime the model with it; how it is cut makes no difference."""
         self._tape.append(audio)
-        self._unprimed = np.concatenate([self._unprimed, self._mel.push(audio)])
+        frames = self._mel.push(audio)
+        self._loudest_power = max(self._loudest_power, frame_powers(frames).max(initial=0.0))
+        self._unprimed = np.concatenate([self._unprimed, frames])
         self._state, self._unprimed = self._prime(self._state, self._unprimed, self._chunk_frames)
 
     def _prime(self, state: SamplerState, frames: Samples, chunk: int) -> tuple[SamplerState, Samples]:
@@ -222,6 +228,7 @@ class Instrument:
             "audio": self._tape.read(first, last),
             "place": np.array([first, self._tape.stop_sample]),
             "unprimed": self._unprimed,
+            "loudest_power": np.array([self._loudest_power]),
             **{f"state.{name}": array for name, array in state_arrays(self._state).items()},
         }
 
@@ -235,6 +242,7 @@ class Instrument:
         try:
             first, stop = (int(place) for place in prompt["place"])
             audio, unprimed = prompt["audio"], prompt["unprimed"]
+            self._loudest_power = float(prompt["loudest_power"][0])
         except (KeyError, ValueError) as error:
             raise ValueError(f"the prompt is not whole ({error}): fetch it again") from None
         arrays = {name.removeprefix("state."): array for name, array in prompt.items() if name.startswith("state.")}
@@ -268,6 +276,7 @@ class Instrument:
         frames = self._sampled_frames(
             self.engine.init_state(), self._no_frames, self._frames_until(length), request, played
         )
+        frames = self._kept_down(frames, self._loud_power)
         return self._faded_out(self._faded_in(_vocoded(vocoder, frames, length)))
 
     def inpainting(self, request: TakeRequest, start_seconds: float, stop_seconds: float) -> Iterator[Samples]:
@@ -300,6 +309,7 @@ class Instrument:
         state, known = self._prime(self._state, self._unprimed, request.chunk_frames or self._chunk_frames)
         played = self._played_notes(request, heard, offset // self.sound.hop_samples + vocoder.next_frame - len(known))
         frames = self._sampled_frames(state, known, self._frames_until(stop) - vocoder.next_frame, request, played)
+        frames = self._kept_down(frames, self._loudest_power)
         start = vocoder.next_sample
         return GeneratedSound(offset + start, _vocoded(vocoder, frames, stop - start))
 
@@ -316,9 +326,9 @@ class Instrument:
         wanted = vocoder.frames_wanted
         count = self._frames_until(stop - offset) - vocoder.next_frame if wanted is None else wanted
         played = self._played_notes(request, start - offset, 0)
-        frames = self._repainted_frames(
-            LogMelStream(self.sound).push(heard), vocoder.next_frame, count, request, played
-        )
+        known = LogMelStream(self.sound).push(heard)
+        frames = self._repainted_frames(known, vocoder.next_frame, count, request, played)
+        frames = self._kept_down(frames, max(self._loud_power, frame_powers(known).max(initial=0.0)))
         length = None if wanted is not None else stop - offset - vocoder.next_sample
         return GeneratedSound(offset + vocoder.next_sample, _vocoded(vocoder, frames, length))
 
@@ -476,6 +486,9 @@ class Instrument:
         log_mels: Samples = frames[0] * weights["deviation"] + weights["mean"]
         return log_mels
 
+    def _kept_down(self, frames: Iterator[Samples], loudest_power: float) -> Iterator[Samples]:
+        return (lowered(block, loudest_power) for block in frames)
+
     # --- joins ------------------------------------------------------------------------------------------
 
     def _led_in(self, sound: GeneratedSound, join: int, lead_seconds: float) -> Iterator[Samples]:
@@ -513,8 +526,8 @@ def _vocoded(vocoder: PhaseVocoder, frames: Iterator[Samples], length: int | Non
 
     def blocks() -> Iterator[Samples]:
         for block in frames:
-            yield vocoder.push(block)
-        yield vocoder.flush()
+            yield bent(vocoder.push(block))
+        yield bent(vocoder.flush())
 
     return blocks() if length is None else _limited(blocks(), length)
 

@@ -111,7 +111,7 @@ LAYERS = [
     {"stacks"},
     {"model"},
     {"preset", "vocoders", "seam", "tape", "resample"},
-    {"sampling", "audio_file"},
+    {"sampling", "audio_file", "headroom"},
     {"instrument"},
     {"offline", "bench", "composing"},
     {"training"},
