@@ -11,7 +11,9 @@ import numpy.typing as npt
 import pytest
 
 from melnet_music.audio_file import read_audio
+from melnet_music.headroom import POWER_RATIO, frame_powers, loud_power
 from melnet_music.instrument import Instrument, TakeRequest
+from melnet_music.mel import LogMelStream
 from melnet_music.notes import Note, note_map
 from melnet_music.preset import PHRASE_FILE, Preset, find_preset
 from melnet_music.sampling.engine import Chunk, Generated, SamplerState
@@ -322,3 +324,23 @@ def test_a_prompt_of_another_model_is_refused(piano: Instrument) -> None:
         piano.remember({name: array for name, array in prompt.items() if name != "audio"})
     with pytest.raises(ValueError, match="it was saved with another preset"):
         piano.remember({**prompt, "state.0.previous": np.zeros((1, 3), np.float32)})
+
+
+@pytest.mark.parametrize("played", ["noise", "a full-scale tone", "clicks", "clipped music"])
+def test_whatever_is_played_new_sound_hurts_nobody(loaded: Instrument, phrase: Samples, played: str) -> None:
+    """A model may go astray on what it never heard; how loud its sound gets is bounded all the same."""
+    times, random = np.arange(2 * 22050), np.random.default_rng(1)
+    heard = {
+        "noise": 0.3 * random.standard_normal(2 * 22050),
+        "a full-scale tone": np.sin(2 * np.pi * 997 / 22050 * times),
+        "clicks": 1.0 * (times % 5000 == 0),
+        "clipped music": np.clip(30 * phrase[: 2 * 22050], -1, 1),
+    }[played].astype(np.float32)
+    loaded.clear()
+    loaded.hear(heard)
+    frames = LogMelStream(loaded.sound).push(heard)
+    ceiling = POWER_RATIO * max(frame_powers(frames).max(), loud_power(loaded.preset.weights))
+    take = collected(loaded.continuation(TakeRequest(seconds=3.0, seed=2)))
+    assert np.abs(take).max() <= 1.0
+    # the vocoder's sound has these frames only nearly
+    assert frame_powers(LogMelStream(loaded.sound).push(take)).max() <= 2 * ceiling
