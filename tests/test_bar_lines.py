@@ -126,6 +126,7 @@ def test_an_engine_slower_than_it_was_measured_is_told_and_breaks_nothing(
         capture = Capture(tmp_path)
         capture.wait_until_ready()
         player.send("set", "tempo", 400)
+        player.send("transport/locate", 1)  # a whole beat before the next line
         player.send("generate", 1, "seconds", 1.0, "quantise", "beat", "late", late)
         bar, beat = place_of(pairs(player.wait_for("done", "generate", 1)))
         if late == "drop":

@@ -192,7 +192,9 @@ def test_the_shipped_preset_is_the_references() -> None:
     frames, state = take(ours, state, chunks_of([8], 192))
     expected, expected_state = take(reference, expected_state, chunks_of([8], 192))
     assert np.abs(frames - expected).max() <= MOST_DIFFERENCE
-    assert largest_difference(state, expected_state) <= MOST_DIFFERENCE
+    largest = max(float(np.abs(array).max()) for array in state_arrays(expected_state).values())
+    assert largest > 2  # its states are larger than those of the small nets above, and so are their last bits
+    assert largest_difference(state, expected_state) <= MOST_DIFFERENCE * largest
 
 
 # ---- the same bits, whatever the way ----
