@@ -82,11 +82,14 @@ _AHEAD_SECONDS = 30.0
 """How far ahead of the ring a take is generated that need not hurry."""
 _EASE_SECONDS = 2.0
 """A job that waits for its line is begun so much earlier than it must."""
-_BETWEEN_SECONDS = 0.3
 _JOIN_SECONDS = 0.15
 """The same, where it goes on from the latest that is heard."""
 _JOINING_RATE = 1.5
+"""An engine must be so much faster than playing to go on from the latest that is heard."""
 _MOST_SKIPPED_SECONDS = 20.0
+"""A continuation whose line is farther from what was heard does not enter in time with it."""
+_BETWEEN_SECONDS = 0.3
+"""A job goes before one that waits for its line only if it is over so much earlier."""
 _PROGRESS_EVERY_SECONDS = 0.5
 _NICENESS = 5  # the speaker's callback must get the processor first
 _PRIME_FILE_BYTES = 1 << 30

@@ -134,14 +134,9 @@ class SessionTape:
         """What it holds, from its first to one past its last."""
         return self._memory.span
 
-    def audio(self, first: int, stop: int, *, without: int | None = None) -> Samples:
-        """float32[stop - first] with the edits in force.
-
-        Args:
-            without: number of a take that is left out.
-        """
-        edits = [edit for edit in self._edits.current if edit.take != without]
-        return edited(self._memory.read(first, stop), first, edits, self._rate_hz)
+    def audio(self, first: int, stop: int) -> Samples:
+        """float32[stop - first] with the edits in force."""
+        return edited(self._memory.read(first, stop), first, self._edits.current, self._rate_hz)
 
     # --- edits ------------------------------------------------------------------------------------------
 
@@ -153,7 +148,7 @@ class SessionTape:
     def add(self, edit: Edit, instead_of: int | None = None) -> None:
         """Lay an edit over the others, or in another one's place."""
         self._edits.forget(self._memory.span[0])
-        if instead_of in self.takes and instead_of is not None:
+        if instead_of is not None and instead_of in self.takes:
             self._edits.instead(instead_of, edit)
         else:
             self._edits.add(edit)
