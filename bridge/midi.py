@@ -110,7 +110,10 @@ def list_midi_ports(system: MidiSystem = "auto") -> MidiPorts:
         scout = _Scout(system)
     except ValueError as error:
         return MidiPorts((), (), str(error))
-    return MidiPorts(tuple(scout.ports("input")), tuple(scout.ports("output")))
+    try:
+        return MidiPorts(tuple(scout.ports("input")), tuple(scout.ports("output")))
+    finally:
+        scout.close()
 
 
 def serve_midi(connection: Connection, settings: MidiSettings) -> None:
@@ -224,6 +227,10 @@ class _Scout:
             self._listers["output"].send_message([_ACTIVE_SENSING])
         return self._unheard <= _MOST_UNHEARD
 
+    def close(self) -> None:
+        for lister in self._listers.values():
+            _close(lister)
+
 
 class _Ports:
     """Those that are open, of those that are wanted."""
@@ -251,7 +258,7 @@ class _Ports:
         for direction, parts in self._wanted.items():
             there, opened = self._scout.ports(direction), self._open[direction]
             for name in [name for name in opened if name not in there and name != CLIENT_NAME]:
-                opened.pop(name).close_port()
+                _close(opened.pop(name))
             for part in parts:
                 matching = [name for name in there if part.lower() in name.lower()]
                 if not matching and part != VIRTUAL:
@@ -302,7 +309,14 @@ class _Ports:
         for channel in range(_CHANNELS):
             self.send(SendMidi(bytes([_CONTROL_CHANGE | channel, _ALL_NOTES_OFF, 0])))
         for port in (*self._open["input"].values(), *self._open["output"].values()):
-            port.close_port()
+            _close(port)
+        self._scout.close()
+
+
+def _close(port: Any) -> None:
+    """And delete it: a JACK server waits seconds for a client that ends without a word."""
+    port.close_port()
+    port.delete()
 
 
 def _choose_api(rtmidi: Any, system: MidiSystem) -> int:
