@@ -640,7 +640,7 @@ class Stage:
         # The speaker obeys at once, whatever the player is busy with.
         self._playout.hush()
         self._loop_lane.hush()
-        self._loop = None
+        self._loop, self._phrase_is_played = None, False
         told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost
         for held in self._held.clear():
             same = held.sender, held.invocation.command.name, held.invocation.job_id
