@@ -26,6 +26,8 @@ _SHOWN_CHARACTERS = 60
 Value = int | float | bool | str
 Late = Literal["play", "next", "drop"]
 LATE_CHOICES: tuple[Late, ...] = get_args(Late)
+Follow = Literal["off", "free", "rest"]
+FOLLOW_CHOICES: tuple[Follow, ...] = get_args(Follow)
 Kind = Literal["float", "int", "bool", "text", "value"]
 FailCode = Literal[
     "malformed",
@@ -152,7 +154,7 @@ class Argument:
         if not value.isprintable():
             raise CommandError("wrong_type", f"{self.name} holds unprintable characters: {shown(value)}")
         if self.choices and value not in self.choices:
-            raise CommandError("out_of_range", f"{self.name} is {shown(value)}{_nearest(value, self.choices)}")
+            raise CommandError("out_of_range", f"{self.name} is {shown(value)}{nearest(value, self.choices)}")
         return value
 
     def _wrong_type(self, value: object) -> CommandError:
@@ -163,6 +165,8 @@ class Argument:
     def range_text(self) -> str:
         if self.kind == "text":
             return ", ".join(f"`{choice}`" for choice in self.choices) or "text"
+        if self.kind == "bool":
+            return "0 or 1"
         bounds = f"{self.low:g} to {self.high:g}" if self.high < INT32_MAX else f"{self.low:g} or more"
         return f"{bounds} {self.unit}".rstrip()
 
@@ -249,6 +253,23 @@ LATE = Argument(
     choices=LATE_CHOICES,
     default="next",
 )
+FOLLOW = Argument(
+    "follow",
+    "text",
+    "what a take does with the notes that are played meanwhile: `off` nothing; `free` plays them, and what it likes "
+    "while none sounds; `rest` plays them and nothing else",
+    choices=FOLLOW_CHOICES,
+    default="off",
+)
+AHEAD = Argument(
+    "ahead",
+    "float",
+    "how far ahead of what sounds a take is made that follows notes; more where the engine is slow",
+    unit="s",
+    low=0,
+    high=30,
+    default=0.25,
+)
 AT_BAR = Argument("at_bar", "int", "begin on the line of this bar; the first is 1", low=1, high=1_000_000)
 BARS = Argument("bars", "int", "length of the new audio in bars, instead of `seconds`", low=1, high=64)
 START = Argument("start", "float", "begin, from the start of what was heard", unit="s", low=0, high=86400)
@@ -261,7 +282,7 @@ AT_BEAT = Argument("at_beat", "float", "with `at_bar`: on this beat of the bar; 
 PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
-        LEVEL, TEMPO, METER, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL
+        LEVEL, TEMPO, METER, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""
@@ -269,6 +290,7 @@ PROPERTIES: Mapping[str, Argument] = {
 _ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX)
 _NAME = Argument("name", "text", "a property", longest=64)
 _HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
+_NOTES = (FOLLOW, AHEAD)
 _WHEN = (QUANTISE, AT_BAR, AT_BEAT, LATE)
 _SETTERS = tuple(
     Command(
@@ -300,14 +322,14 @@ _TABLE = (
         "Continue what was heard.",
         _JOB_ANSWER,
         fixed=(_ID,),
-        keys=(SECONDS, BARS, *_HOW, LEAD, *_WHEN),
+        keys=(SECONDS, BARS, *_HOW, LEAD, *_NOTES, *_WHEN),
     ),
     Command(
         "generate",
         "Play something from nothing.",
         _JOB_ANSWER,
         fixed=(_ID,),
-        keys=(SECONDS, BARS, *_HOW, *_WHEN),
+        keys=(SECONDS, BARS, *_HOW, *_NOTES, *_WHEN),
     ),
     Command(
         "inpaint",
@@ -341,6 +363,32 @@ _TABLE = (
         "Copy a take's WAV file, and what `render` needs to make it again, into an allowed folder.",
         "`done`",
         fixed=(TAKE, Argument("path", "text", "a WAV file to be")),
+    ),
+    Command(
+        "note",
+        "A key is struck, or let go with velocity 0: for a take that follows, or for a phrase.",
+        "`done`",
+        fixed=(
+            Argument("key", "int", "MIDI note number; 60 is middle C", low=0, high=127),
+            Argument("velocity", "int", "0: let go", low=0, high=127),
+        ),
+    ),
+    Command(
+        "pedal",
+        "The sustain pedal: what sounds goes on until it is up.",
+        "`done`",
+        fixed=(Argument("down", "bool", ""),),
+    ),
+    Command(
+        "notes/prompt/start",
+        "Play a phrase for the model: it begins with its first note. `continue` ends it too, and goes on from it.",
+        "`done`",
+    ),
+    Command(
+        "notes/prompt/stop",
+        "The phrase is over: the model plays it to itself, and has heard it. Waits for the jobs before it.",
+        "`done`",
+        keys=(SEED,),
     ),
     Command("cancel", "Drop your job; if it sounds, fade it out.", "`done`; the job's own `fail`", fixed=(_ID,)),
     Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),
@@ -412,7 +460,7 @@ def parse(address: str, values: Sequence[object]) -> Invocation:
         known = [each.address for each in _TABLE]
         raise CommandError(
             "unknown_command",
-            f"unknown address {shown(address)}{_nearest(address, known)}",
+            f"unknown address {shown(address)}{nearest(address, known)}",
             command=name[:64],
         )
     if len(values) == 1 and values[0] is None and not command.fixed:
@@ -448,7 +496,7 @@ def find_property(name: str) -> Argument:
         CommandError: there is none; the message names the near match and all of them.
     """
     if name not in PROPERTIES:
-        raise CommandError("unknown_property", f"unknown property {shown(name)}{_nearest(name, PROPERTIES)}")
+        raise CommandError("unknown_property", f"unknown property {shown(name)}{nearest(name, PROPERTIES)}")
     return PROPERTIES[name]
 
 
@@ -506,9 +554,9 @@ def _pairs(command: Command, values: Sequence[object]) -> Iterator[tuple[Argumen
     for index in range(0, len(values), 2):
         name = values[index]
         if not isinstance(name, str):
-            raise CommandError("wrong_type", f"want the name of a key, got {shown(name)}{_nearest('', keys)}")
+            raise CommandError("wrong_type", f"want the name of a key, got {shown(name)}{nearest('', keys)}")
         if name not in keys:
-            raise CommandError("unknown_key", f"unknown key {shown(name)}{_nearest(name, keys)}")
+            raise CommandError("unknown_key", f"unknown key {shown(name)}{nearest(name, keys)}")
         if index + 1 == len(values):
             raise CommandError("missing_argument", f"key {name!r} has no value")
         yield keys[name], values[index + 1]
@@ -524,7 +572,7 @@ def _job_id(command: Command, values: Sequence[object]) -> int:
         return NO_ID
 
 
-def _nearest(name: str, known: Iterator[str] | Sequence[str] | Mapping[str, object]) -> str:
+def nearest(name: str, known: Iterator[str] | Sequence[str] | Mapping[str, object]) -> str:
     choices = list(known)
     if not choices:
         return "; there are none"

@@ -38,6 +38,8 @@ class TakeRequest:
     lead_seconds: float
     tail_seconds: float
     chunk_frames: int | None
+    notes: object = None
+    rests: bool = True
 
 
 @dataclass(frozen=True)
