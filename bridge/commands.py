@@ -26,6 +26,9 @@ _SHOWN_CHARACTERS = 60
 Value = int | float | bool | str
 Late = Literal["play", "next", "drop"]
 LATE_CHOICES: tuple[Late, ...] = get_args(Late)
+CurveKind = Literal["linear", "log", "toggle"]
+CURVES: tuple[CurveKind, ...] = get_args(CurveKind)
+"""Of a MIDI control, from all the way down to all the way up."""
 Follow = Literal["off", "free", "rest"]
 FOLLOW_CHOICES: tuple[Follow, ...] = get_args(Follow)
 Kind = Literal["float", "int", "bool", "text", "value"]
@@ -390,6 +393,21 @@ _TABLE = (
         "`done`",
         keys=(SEED,),
     ),
+    Command(
+        "midi/learn",
+        "Give a property the MIDI control that is moved next; it keeps it after a restart.",
+        "`done` once one is moved",
+        fixed=(_NAME,),
+        keys=(
+            Argument("low", "float", "value with the control all the way down", low=-1000, high=INT32_MAX),
+            Argument("high", "float", "value with the control all the way up", low=-1000, high=INT32_MAX),
+            Argument(
+                "curve", "text", "equal differences, equal ratios, or another end with every press", choices=CURVES
+            ),
+        ),
+    ),
+    Command("midi/forget", "Take its learned controls from a property.", "`done`", fixed=(_NAME,)),
+    Command("midi/map", "What the MIDI controls do, one `midi/map.reply` each.", "`midi/map.reply`, `done`"),
     Command("cancel", "Drop your job; if it sounds, fade it out.", "`done`; the job's own `fail`", fixed=(_ID,)),
     Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),
     Command(

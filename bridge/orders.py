@@ -295,6 +295,8 @@ class Loaded:
     engine: str
     real_time_factor: float
     chunk_seconds: float
+    midi_map: str = ""
+    """The text of the preset's own, if it brings one."""
 
 
 @dataclass(frozen=True)

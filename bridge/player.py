@@ -29,6 +29,7 @@ from bridge.device_clock import DeviceClock, Line, read_device_clock
 from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
 from bridge.loop_lane import LoopLane
+from bridge.midi_map_file import read_preset_map
 from bridge.note_tape import TapedNote
 from bridge.orders import (
     AT_SAMPLE,
@@ -744,6 +745,7 @@ class Player:
                 instrument.engine_name,
                 self._rate,
                 instrument.chunk_seconds,
+                read_preset_map(instrument.preset_folder),
             )
         )
         values = (("preset", instrument.preset_name), ("real_time_factor", self._rate))

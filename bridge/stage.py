@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from bridge.audio import OpenedDevice, SpeakerOpened
 from bridge.child import Child
@@ -21,6 +21,7 @@ from bridge.commands import (
     AT_BAR,
     AT_BEAT,
     BARS,
+    COMMANDS,
     FOLLOW,
     FROM_BAR,
     INT32_MAX,
@@ -40,6 +41,7 @@ from bridge.commands import (
     TEMPO,
     TO_BAR,
     CommandError,
+    CurveKind,
     FailCode,
     Follow,
     Invocation,
@@ -55,6 +57,9 @@ from bridge.due_queue import DueQueue
 from bridge.leases import Leases
 from bridge.loop_lane import LoopLane
 from bridge.midi import MidiEvent, MidiLost, MidiPorts, MidiReport
+from bridge.midi_desk import BeginPhrase as BeginMidiPhrase
+from bridge.midi_desk import Deed, Learned, MidiDesk, NotLearned
+from bridge.midi_map_file import FILE_NAME as MIDI_MAP
 from bridge.orders import (
     AT_SAMPLE,
     Again,
@@ -119,6 +124,9 @@ _JOB_COMMANDS: dict[str, JobKind | None] = {
 }  # fmt: skip
 """None: the kind of the take that is made again."""
 _LISTED_TAKES = 32
+MIDI: Address = ("midi", 0)
+"""Stands for the sender of what MIDI controllers do; it gets no answers, and subscribers hear of its failures."""
+_COMPLAIN_EVERY_SECONDS = 1.0
 _LOOP_GUARD_SECONDS = 0.1
 """A loop is not begun sooner: its order has to reach the player, and the player the speaker."""
 
@@ -146,18 +154,20 @@ class Stage:
         playout: PlayoutRing,
         tape: TapeMemory,
         loop: LoopLane,
+        desk: MidiDesk[Asked],
         preset: str,
         allowed_folders: Sequence[Path],
         takes_folder: Path,
         dropped_datagrams: Callable[[], int],
-        publish: Publish,
+        publish: Sequence[Publish],
     ) -> None:
-        """``publish`` is told every property at once, and then whenever one changes; it must not wait."""
+        """All of ``publish`` are told every property at once, and then whenever one changes; they must not wait."""
         self._send = send
         self._player = player
         self._playout = playout
         self._tape = tape
         self._loop_lane = loop
+        self._desk = desk
         self._loop: _LoopedBars | None = None
         self._book = TakeBook()
         self._jobs: dict[int, Job] = {}
@@ -171,7 +181,8 @@ class Stage:
         self._publish = publish
         self._properties: dict[str, Value | None] = {name: argument.default for name, argument in PROPERTIES.items()}
         for name, value in self._properties.items():
-            publish(name, value)
+            for tell in publish:
+                tell(name, value)
         self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
         self._lines: dict[int, LineBeat] = {}
         """Of the jobs that wait for one, by the numbers of their orders."""
@@ -189,6 +200,7 @@ class Stage:
         self._sound: SpeakerOpened | None = None
         self._listening = False
         self._midi_ports = MidiPorts((), ())
+        self._complained_at_seconds = -_COMPLAIN_EVERY_SECONDS
         self._phrase_is_played = False
         """Whether what is played is a phrase for the model, by the player's knowledge."""
         self._deaths: list[float] = []
@@ -235,12 +247,14 @@ class Stage:
     @property
     def next_due_seconds(self) -> float | None:
         """Monotonic time at which ``run_due`` has something to do."""
-        return self._held.next_due_seconds
+        dues = (self._held.next_due_seconds, self._desk.next_due_seconds)
+        return min((due for due in dues if due is not None), default=None)
 
     def run_due(self) -> None:
-        """Obey the held commands whose time has come."""
+        """Obey the held commands whose time has come, and show MIDI controllers what has changed."""
         while (due := self._held.pop_due(time.monotonic())) is not None:
             self._attempt(due, None)
+        self._do(self._desk.run_due())
 
     def _attempt(self, asked: Asked, due_unix_seconds: float | None) -> None:
         try:
@@ -327,6 +341,18 @@ class Stage:
                 self._phrase_is_played = True
             case "notes/prompt/stop":
                 self._voice_phrase(asked)
+            case "midi/learn":
+                low, high = (None if end is None else float(end) for end in map(arguments.get, ("low", "high")))
+                curve = cast(CurveKind | None, arguments.get("curve"))
+                self._do(self._desk.learn(asked, str(arguments["name"]), low=low, high=high, curve=curve))
+            case "midi/forget":
+                self._do(self._desk.forget(str(arguments["name"])))
+                self._answer(asked, "done", _flat(arguments))
+            case "midi/map":
+                entries = self._desk.listing()
+                for entry in entries:
+                    self._reply(asked, _flat(entry))
+                self._answer(asked, "done", ["entries", len(entries)])
             case "cancel":
                 self._order(asked, Cancel(self._next_number(), self._job_number(asked)))
             case "panic":
@@ -383,7 +409,8 @@ class Stage:
     def _change_property(self, name: str, value: Value | None) -> None:
         """Let everybody know who shows properties."""
         self._properties[name] = value
-        self._publish(name, value)
+        for tell in self._publish:
+            tell(name, value)
         self._tell_subscribers("property", [name, _shown_property(value)])
 
     def _subscribe(self, asked: Asked) -> None:
@@ -693,8 +720,8 @@ class Stage:
             "real_time_factor": loaded.real_time_factor if loaded else 0.0,
             "output": _device_text(sound.output, _no_output_text(sound)) if sound else "starting",
             "input": _device_text(sound.input, "none") if sound else "starting",
-            "midi_in": ", ".join(self._midi_ports.inputs) or self._midi_ports.problem or "none",
-            "midi_out": ", ".join(self._midi_ports.outputs) or self._midi_ports.problem or "none",
+            "midi_in": self._midi_text("inputs"),
+            "midi_out": self._midi_text("outputs"),
             "listening": self._listening,
             "heard": self._heard.seconds,
             "missed_input": self._heard.missed_seconds,
@@ -729,6 +756,7 @@ class Stage:
             case Loaded():
                 self._loaded, self._preset, self._ever_loaded = event, event.preset, True
                 self._tell_subscribers("player", ["ready", event.preset, event.digest])
+                self._use_midi_map(event)
                 _LOG.info(
                     "preset %s, %s engine: %.2f times real time", event.preset, event.engine, event.real_time_factor
                 )
@@ -852,9 +880,11 @@ class Stage:
         """Take what came in by MIDI, and which ports it may come by."""
         match event:
             case MidiEvent():
-                _LOG.debug("%s: %s", event.port, event.data.hex(" "))
+                self._do(self._desk.hear(event))
             case MidiPorts():
                 self._midi_ports = event
+                self._do(self._desk.ports_changed(event))
+                self._tell_subscribers("midi", ["in", self._midi_text("inputs"), "out", self._midi_text("outputs")])
                 if event.problem:
                     _LOG.warning("%s", event.problem)
                 _LOG.info(
@@ -862,6 +892,43 @@ class Stage:
                 )
             case MidiLost():
                 _LOG.warning("%d MIDI messages came too fast, and are lost", event.count)
+                self._do(self._desk.messages_lost())
+
+    def _do(self, deeds: Iterator[Deed[Asked]]) -> None:
+        """What MIDI controllers ask for."""
+        for deed in deeds:
+            match deed:
+                case Invocation():
+                    self._attempt(Asked(MIDI, deed), None)
+                case Key():
+                    self.note(deed.key, deed.velocity, deed.at_seconds)
+                case Pedal():
+                    self.pedal(deed.down, deed.at_seconds)
+                case BeginMidiPhrase() if not self._phrase_is_played:
+                    self._attempt(Asked(MIDI, Invocation(COMMANDS["notes/prompt/start"])), None)
+                case Learned():
+                    self._answer(deed.ticket, "done", ["name", deed.name, "control", deed.control])
+                case NotLearned():
+                    self._fail_asked(deed.ticket, deed.code, deed.reason)
+
+    def _use_midi_map(self, loaded: Loaded) -> None:
+        try:
+            self._desk.use_preset_map(loaded.midi_map, f"{loaded.preset}/{MIDI_MAP}")
+        except ValueError as error:
+            _LOG.warning("%s", error)
+            self._tell_subscribers("midi", ["problem", str(error)[:_MESSAGE_CHARACTERS]])
+
+    def _midi_text(self, direction: Literal["inputs", "outputs"]) -> str:
+        names: tuple[str, ...] = getattr(self._midi_ports, direction)
+        return ", ".join(names) or self._midi_ports.problem or "none"
+
+    def _midi_failed(self, asked: Asked, code: FailCode, message: str) -> None:
+        if not asked.is_job:  # of jobs they are told anyway
+            self._tell_subscribers("fail", [*_job_text(asked), code, message[:_MESSAGE_CHARACTERS]])
+        now = time.monotonic()
+        if now - self._complained_at_seconds >= _COMPLAIN_EVERY_SECONDS:
+            self._complained_at_seconds = now
+            _LOG.warning("MIDI: %s: %s", asked.invocation.command.name, message)
 
     # --- sound ------------------------------------------------------------------------------------------
 
@@ -906,7 +973,8 @@ class Stage:
 
     def _to(self, sender: Address, address: str, values: Iterable[Value]) -> None:
         """Send to whoever sent something, where he wants to be answered."""
-        self._send(self._reply_address(sender), address, values)
+        if sender != MIDI:
+            self._send(self._reply_address(sender), address, values)
 
     def _tell_subscribers(self, what: str, values: Sequence[Value]) -> None:
         for subscriber in self._subscribers.holders(time.monotonic()):
@@ -915,9 +983,7 @@ class Stage:
     def _tell_of_job(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
         """Subscribers hear of everybody's jobs; ids are their senders', so the sender is named too."""
         if asked.is_job:
-            host, port = asked.sender
-            job: list[Value] = [f"{host}:{port}", asked.invocation.command.name, asked.invocation.job_id]
-            self._tell_subscribers(answer, [*job, *values])
+            self._tell_subscribers(answer, [*_job_text(asked), *values])
 
     def _reply(self, asked: Asked, values: Sequence[Value]) -> None:
         self._to(asked.sender, f"{asked.invocation.command.address}.reply", values)
@@ -930,6 +996,8 @@ class Stage:
     def _fail_asked(self, asked: Asked, code: FailCode, message: str) -> None:
         self._fail(asked.sender, asked.invocation.command.name, asked.invocation.job_id, code, message)
         self._tell_of_job(asked, "fail", [code, message[:_MESSAGE_CHARACTERS]])
+        if asked.sender == MIDI:
+            self._midi_failed(asked, code, message)
 
     def _fail(self, to: Address, command: str, job_id: int, code: FailCode, message: str) -> None:
         if len(message) > _MESSAGE_CHARACTERS:
@@ -960,6 +1028,12 @@ def _shown_property(value: Value | None) -> Value:
 def _flat(named: Mapping[str, Value]) -> list[Value]:
     """Key, value, key, value, as it goes over the wire."""
     return [each for pair in named.items() for each in pair]
+
+
+def _job_text(asked: Asked) -> list[Value]:
+    """Who sent it, what it is and its id."""
+    host, port = asked.sender
+    return [f"{host}:{port}", asked.invocation.command.name, asked.invocation.job_id]
 
 
 def _same_job(one: Asked, other: Asked) -> bool:

@@ -153,6 +153,10 @@ class Instrument:
         return self.preset.name
 
     @property
+    def preset_folder(self) -> Path:
+        return self.preset.path
+
+    @property
     def preset_digest(self) -> str:
         return self.preset.digest
 
