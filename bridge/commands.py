@@ -367,9 +367,11 @@ _TABLE = (
     ),
     Command(
         "reply",
-        "Have your answers sent to another port of your machine; 0: to the one that you send from.",
+        "Have your answers sent to another port of your machine, or of a `host` that `serve --reply-host` names; 0: to "
+        "the one that you send from.",
         "`done`",
         fixed=(Argument("port", "int", "a UDP port", low=0, high=65535),),
+        keys=(Argument("host", "text", "a host that was named", longest=255),),
     ),
     Command("get", "Value of a property.", "`get.reply`", fixed=(_NAME,)),
     Command(

@@ -22,6 +22,7 @@ from bridge.oscquery import OscQuery
 from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
 from bridge.playout import PlayoutRing
 from bridge.property_board import PropertyBoard
+from bridge.reply_addresses import resolve_hosts
 from bridge.stage import Stage
 from bridge.tape_memory import TapeMemory
 from bridge.watch import LOOK_EVERY_SECONDS, Watch
@@ -57,6 +58,8 @@ class DaemonSettings:
     input_device: str | None
     takes_folder: Path
     allowed_folders: tuple[Path, ...]
+    reply_hosts: tuple[str, ...] = ()
+    """To which clients may have their answers sent, besides their own machines."""
     instrument_factory: str = INSTRUMENT_FACTORY
     tape_minutes: float = 5.0
     oscquery_port: int | None = None
@@ -74,10 +77,11 @@ class Daemon:
         """Bind the OSC port.
 
         Raises:
-            ValueError: it is in use, or there is no room for the tape.
+            ValueError: it is in use, there is no room for the tape, or a host is not known.
         """
         tape_samples = 2 * round(60 * settings.tape_minutes * _TAPE_HZ)
         _check_room(4 * tape_samples, settings.tape_minutes)
+        reply_hosts = resolve_hosts(settings.reply_hosts)
         self._endpoint = OscEndpoint(settings.osc_host, settings.osc_port)
         self.address: Address = self._endpoint.address
         self._wake_receiver, self._wake_sender = socket.socketpair()
@@ -121,6 +125,7 @@ class Daemon:
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
             publish=self._properties.put,
+            reply_hosts=reply_hosts,
         )
         self._oscquery = _open_oscquery(settings, self.address, self._properties)
         self.oscquery_address: Address | None = self._oscquery.address if self._oscquery else None

@@ -84,6 +84,7 @@ from bridge.orders import (
 from bridge.osc import Address, MalformedDatagram, parse_datagram
 from bridge.player import PlayerSettings
 from bridge.playout import PlayoutRing
+from bridge.reply_addresses import ReplyAddresses
 from bridge.take_book import BookedTake, TakeBook, export_take
 from bridge.tape_memory import TapeMemory
 from bridge.transport import Grid, Meter, Place, read_meter
@@ -99,8 +100,6 @@ HELD_COMMANDS = 1024
 HORIZON_SECONDS = 3600.0
 """A bundle dated farther ahead is refused."""
 SUBSCRIBERS = 32
-REPLY_PORTS = 256
-"""Senders that may have their answers elsewhere; the oldest are forgotten."""
 _OPEN_ORDERS = 32  # so few fit into the pipe whatever the player is doing
 _MESSAGE_CHARACTERS = 400
 _DYING_SECONDS = 1.0
@@ -143,8 +142,13 @@ class Stage:
         takes_folder: Path,
         dropped_datagrams: Callable[[], int],
         publish: Publish,
+        reply_hosts: Mapping[str, str],
     ) -> None:
-        """``publish`` is told every property at once, and then whenever one changes; it must not wait."""
+        """
+        Args:
+            publish: is told every property at once, and then whenever one changes; it must not wait.
+            reply_hosts: to which clients may have their answers sent, besides their own, with their addresses.
+        """
         self._send = send
         self._player = player
         self._playout = playout
@@ -168,7 +172,7 @@ class Stage:
         self._lines: dict[int, LineBeat] = {}
         """Of the jobs that wait for one, by the numbers of their orders."""
         self._subscribers: Leases[Address] = Leases(SUBSCRIBERS)
-        self._reply_ports: dict[Address, int] = {}
+        self._reply_addresses = ReplyAddresses(reply_hosts)
         self._syncs: list[tuple[Asked, set[int]]] = []
         """Who waits for which orders to be closed."""
         self._held: DueQueue[Asked] = DueQueue(HELD_COMMANDS)
@@ -272,12 +276,12 @@ class Stage:
             case "subscribe":
                 self._subscribe(asked)
             case "unsubscribe":
-                self._subscribers.end(self._reply_address(asked.sender), time.monotonic())
+                self._subscribers.end(self._reply_addresses.of(asked.sender), time.monotonic())
                 self._answer(asked, "done", [])
             case "sync":
                 self._sync(asked)
             case "reply":
-                self._redirect(asked, int(arguments["port"]))
+                self._redirect(asked)
             case "get":
                 name = find_property(str(arguments["name"])).name
                 self._reply(asked, [name, _shown_property(self._properties[name])])
@@ -346,7 +350,7 @@ class Stage:
     def _subscribe(self, asked: Asked) -> None:
         lease = asked.invocation.command.keys[0]
         seconds = float(asked.invocation.arguments.get(lease.name, lease.default or 0.0))
-        subscriber, now = self._reply_address(asked.sender), time.monotonic()
+        subscriber, now = self._reply_addresses.of(asked.sender), time.monotonic()
         is_new = subscriber not in self._subscribers.holders(now)
         if not self._subscribers.grant(subscriber, seconds, now):
             raise CommandError("busy", f"there are {SUBSCRIBERS} subscribers already")
@@ -373,17 +377,10 @@ class Stage:
                 self._to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
         self._syncs = [(asked, waits_for) for asked, waits_for in self._syncs if waits_for]
 
-    def _redirect(self, asked: Asked, port: int) -> None:
-        """To the sender's own machine only: answers must not be turned against others."""
-        self._reply_ports.pop(asked.sender, None)
-        if port:
-            while len(self._reply_ports) >= REPLY_PORTS:
-                del self._reply_ports[next(iter(self._reply_ports))]
-            self._reply_ports[asked.sender] = port
-        self._answer(asked, "done", ["port", port])
-
-    def _reply_address(self, sender: Address) -> Address:
-        return sender[0], self._reply_ports.get(sender, sender[1])
+    def _redirect(self, asked: Asked) -> None:
+        port, host = int(asked.invocation.arguments["port"]), asked.invocation.arguments.get("host")
+        self._reply_addresses.redirect(asked.sender, port, None if host is None else str(host))
+        self._answer(asked, "done", ["port", port, *(["host", host] if host is not None else [])])
 
     def _order_job(self, asked: Asked) -> None:
         if any(other.is_job and _same_job(asked, other) for other in self._asked.values()):
@@ -840,7 +837,7 @@ class Stage:
 
     def _to(self, sender: Address, address: str, values: Iterable[Value]) -> None:
         """Send to whoever sent something, where he wants to be answered."""
-        self._send(self._reply_address(sender), address, values)
+        self._send(self._reply_addresses.of(sender), address, values)
 
     def _tell_subscribers(self, what: str, values: Sequence[Value]) -> None:
         for subscriber in self._subscribers.holders(time.monotonic()):

@@ -80,6 +80,7 @@ def live_daemon(
     factory: str = SCRIPTED,
     oscquery_port: int | None = None,
     player_hung_seconds: float = 10.0,
+    reply_hosts: tuple[str, ...] = (),
 ) -> Iterator[Daemon]:
     """A daemon in a thread of this process, its player and speaker in theirs."""
     daemon = Daemon(
@@ -96,6 +97,7 @@ def live_daemon(
             instrument_factory=factory,
             oscquery_port=oscquery_port,
             player_hung_seconds=player_hung_seconds,
+            reply_hosts=reply_hosts,
         )
     )
     thread = threading.Thread(target=daemon.run, name="daemon")
