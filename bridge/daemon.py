@@ -58,8 +58,6 @@ class DaemonSettings:
     input_device: str | None
     takes_folder: Path
     allowed_folders: tuple[Path, ...]
-    reply_hosts: tuple[str, ...] = ()
-    """To which clients may have their answers sent, besides their own machines."""
     instrument_factory: str = INSTRUMENT_FACTORY
     tape_minutes: float = 5.0
     oscquery_port: int | None = None
@@ -68,6 +66,8 @@ class DaemonSettings:
     """So long without a sign of life, and the player is replaced; more where it said that it has long work to do. It
     gives several signs a second, but a busy machine or a full memory can hold it up for seconds, and to lose its
     takes is worse than to wait: the ring plays on for up to 20 s."""
+    reply_hosts: tuple[str, ...] = ()
+    """To which clients may have their answers sent, besides their own machines."""
 
 
 class Daemon:
@@ -182,6 +182,8 @@ class Daemon:
             if datagram is None:
                 break
             self._stage.receive(datagram.sender, datagram.data)
+        for sender, count in self._endpoint.tell_busy():
+            self._stage.dropped(sender, count)
         self._stage.run_due()
 
     def _patience_seconds(self, pause_seconds: float | None) -> float | None:

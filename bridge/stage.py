@@ -225,6 +225,16 @@ class Stage:
             else:
                 self._attempt(Asked(sender, invocation), message.due_unix_seconds)
 
+    def dropped(self, sender: Address, count: int) -> None:
+        """Tell a client that so many of its datagrams came faster than they are looked at, and were dropped."""
+        self._fail(
+            sender,
+            "",
+            NO_ID,
+            "busy",
+            f"{count} datagrams of yours were dropped: they came too fast; send fewer",
+        )
+
     @property
     def next_due_seconds(self) -> float | None:
         """Monotonic time at which ``run_due`` has something to do."""
