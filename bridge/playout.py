@@ -9,7 +9,8 @@ Three parties, and every control word has exactly one that writes it:
   device has asked for (``clock``);
 - the stage sets the level, and can hush everything without waiting for a busy or dead player.
 
-Device time is that count of samples: it names the place of a bar line to the sample.
+Device time is that count of samples: it names the place of a bar line to the sample. Where a device was away it counts
+on by the clock, so that bars, tape and loop are where they would be without the outage.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ class PlayoutRing(Ring):
         self._level_ramp = np.empty(_LEVEL_RAMP_SAMPLES, np.float32)
         self._faded_samples = 0
         self._last_block_samples = 0
+        self._resumed_hz = 0
         self._sounding = False
         self._gain = self._doubles[_LEVEL]
 
@@ -161,6 +163,10 @@ class PlayoutRing(Ring):
 
     # --- the speaker ------------------------------------------------------------------------------------
 
+    def resume(self, rate_hz: int) -> None:
+        """Speaker only, before its first block: device time went on at this rate since its predecessor's last one."""
+        self._resumed_hz = rate_hz
+
     def play(self, out: Samples, now_seconds: float = 0.0, loop: LoopLane | None = None) -> None:
         """Speaker only, real-time safe: fill ``out`` float32[n]; makes no array of samples.
 
@@ -170,7 +176,9 @@ class PlayoutRing(Ring):
         """
         words = self._words
         words[_CALLBACKS] += 1
-        self._clock.tell(self._clock.count + self._last_block_samples, now_seconds)
+        self._clock.tell(
+            self._clock.count + (self._last_block_samples or self._outage_samples(now_seconds)), now_seconds
+        )
         self._last_block_samples = len(out)
         hushing = words[_HUSH] != words[_HUSH_ANSWERED]
         until = words[_WRITTEN] if hushing else words[_CUT]
@@ -188,6 +196,11 @@ class PlayoutRing(Ring):
         if loop:
             loop.add(out, self._clock.count)
         self._scale(out)
+
+    def _outage_samples(self, now_seconds: float) -> int:
+        """For how long no speaker was asked for anything, before this one's first block."""
+        last_seconds = self._clock.read()[1]
+        return max(0, round((now_seconds - last_seconds) * self._resumed_hz)) if last_seconds else 0
 
     def _continue(self, out: Samples) -> int:
         """Play what may sound; returns where in ``out`` it ran dry: nowhere at its length."""

@@ -292,3 +292,14 @@ def test_a_finished_take_that_is_moved_ends_where_it_ends(playout: PlayoutRing) 
     np.testing.assert_array_equal(out[200:300], numbered(0, 100))
     assert not out[300:].any()
     assert playout.underruns == 0
+
+
+def test_device_time_goes_on_while_there_is_no_device(playout: PlayoutRing) -> None:
+    playout.play(np.empty(64, np.float32), 5.0)
+    playout.play(np.empty(64, np.float32), 6.0)
+    other = PlayoutRing.attach(playout.name)  # the next speaker
+    other.resume(1000)
+    for size, now, asked in ((64, 16.0, 64 + 10_000), (32, 17.0, 128 + 10_000), (64, 18.0, 160 + 10_000)):
+        other.play(np.empty(size, np.float32), now)
+        assert playout.clock() == (asked, now)
+    other.close()
