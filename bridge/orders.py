@@ -146,10 +146,27 @@ class PlacedTake:
 
 
 @dataclass(frozen=True)
+class Edited:
+    """The changes of the tape, by the numbers of the takes that lie on it: also said by the player, after each."""
+
+    versions: tuple[tuple[int, ...], ...]
+    """From the oldest that can be undone to the last that can be redone; in each the last take lies over the others."""
+    place: int
+    """Which of them is in force."""
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        """That lie on it now."""
+        return self.versions[self.place]
+
+
+@dataclass(frozen=True)
 class RestoreTape:
     """What a dead player had of the tape besides its sound."""
 
-    edits: tuple[PlacedTake, ...]
+    takes: tuple[PlacedTake, ...]
+    """All that the changes name, as far as they are known still."""
+    edited: Edited
     loop: StartLoop | None
 
 
@@ -236,13 +253,6 @@ class Heard:
 
     seconds: float
     missed_seconds: float
-
-
-@dataclass(frozen=True)
-class Edited:
-    """The takes that lie on the tape now, the last one over the others."""
-
-    takes: tuple[int, ...]
 
 
 PlayerEvent: TypeAlias = Report | Refusal | Warn | Moved | Loaded | Heard | Edited

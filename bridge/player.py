@@ -33,7 +33,6 @@ from bridge.orders import (
     AT_SAMPLE,
     STOP,
     Cancel,
-    Edited,
     Heard,
     InTurn,
     Job,
@@ -264,6 +263,7 @@ class Player:
                 self._change_tape(order)
             case RestoreTape():
                 self._tape_work.restore(order)
+                self._tell(self._tape_work.edited)
             case ListPresets():
                 self._list_presets(order)
             case Job():
@@ -471,8 +471,16 @@ class Player:
         self._sound = order
         self._listening = self._listening and order.input_hz is not None
         self._input_resampler = None
-        self._tape.use_device(order.output_hz)
+        if self._tape.use_device(order.output_hz):
+            self._refuse_jobs_on_tape()
         self._begin_input()
+
+    def _refuse_jobs_on_tape(self) -> None:
+        jobs = [take.job for take in self._takes] + [order for order in self._waiting if isinstance(order, Job)]
+        for job in jobs:
+            if job.span:
+                self._drop(job.number)
+                self._tell(Refusal(job.number, "refused", "the sound device has another rate, and the tape is blank"))
 
     def _list_presets(self, order: ListPresets) -> None:
         self._output.beat(_LOADING_SECONDS)
@@ -509,7 +517,7 @@ class Player:
             code = error.code if isinstance(error, OrderError) else "refused"
             self._tell(Refusal(order.number, code, str(error)))
             return
-        self._tell(Edited(self._tape.takes))
+        self._tell(self._tape_work.edited)
         values: tuple[tuple[str, Value], ...] = (("edits", len(self._tape.takes)),)
         self._tell(Report(order.number, "done", values if at is None else (*values, (AT_SAMPLE, at))))
 
@@ -519,7 +527,7 @@ class Player:
         self._tape_work.keep(job, prompt, take.audio, sample_rate_hz)
         if job.span is None:
             return
-        self._tell(Edited(self._tape.takes))
+        self._tell(self._tape_work.edited)
         take.heard_at = self._tape.refresh_loop(self._now_sample())
         if take.heard_at is not None and job.line and take.heard_at > job.line.first_sample:
             self._tell(Moved(job.number, take.heard_at))

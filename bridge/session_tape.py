@@ -48,24 +48,30 @@ class SessionTape:
         self._memory, self._lane = memory, lane
         self._edits = EditHistory()
         self._loop: Loop | None = None
-        self._rate_hz = 0
+        self._rate_hz = memory.rate_hz
         self._place: InputPlace | None = None
         self._resampler: StreamResampler | None = None
         self._ratio = 1.0
         self._count = self._first_count = 0
         self._unplaced: list[Samples] = []
 
-    def use_device(self, rate_hz: int | None) -> None:
-        """Be a tape of this device; one of another rate is blank. None: there is no device now."""
+    def use_device(self, rate_hz: int | None) -> bool:
+        """Be a tape of this device; one of another rate is blank. None: there is no device now.
+
+        Returns:
+            Whether what was on it is gone, and the loop with it.
+        """
         self._place = None
         if rate_hz is None or rate_hz == self._rate_hz:
-            return
-        if self._memory.rate_hz != rate_hz:
+            return False
+        had_another = self._rate_hz != 0
+        if had_another:
             self._loop = None
             self._edits.clear()
             self._lane.stop(0)
         self._memory.begin(rate_hz)
         self._rate_hz = rate_hz
+        return had_another
 
     @property
     def rate_hz(self) -> int:
@@ -144,6 +150,11 @@ class SessionTape:
     def takes(self) -> tuple[int, ...]:
         """Numbers of the takes in force, the last one over the others."""
         return tuple(edit.take for edit in self._edits.current)
+
+    @property
+    def history(self) -> EditHistory:
+        """The edits in force, and what can be undone and redone."""
+        return self._edits
 
     def add(self, edit: Edit, instead_of: int | None = None) -> None:
         """Lay an edit over the others, or in another one's place."""

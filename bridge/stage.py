@@ -72,7 +72,6 @@ from bridge.orders import (
     Recall,
     Refusal,
     Report,
-    RestoreTape,
     Retime,
     Span,
     StartLoop,
@@ -86,6 +85,7 @@ from bridge.player import PlayerSettings
 from bridge.playout import PlayoutRing
 from bridge.reply_addresses import ReplyAddresses
 from bridge.take_book import BookedTake, TakeBook, export_take
+from bridge.tape_ledger import TapeLedger
 from bridge.tape_memory import TapeMemory
 from bridge.transport import Grid, Meter, Place, read_meter
 
@@ -154,12 +154,10 @@ class Stage:
         self._playout = playout
         self._tape = tape
         self._loop_lane = loop
-        self._loop: _LoopedBars | None = None
+        self._ledger = TapeLedger()
         self._book = TakeBook()
         self._jobs: dict[int, Job] = {}
         """That are not finished, by number."""
-        self._edits: tuple[int, ...] = ()
-        """The takes that lie on the tape, as the player told."""
         self._preset = preset
         self._allowed_folders = [folder.resolve() for folder in allowed_folders]
         self._takes_folder = takes_folder
@@ -283,6 +281,7 @@ class Stage:
                 self._conductor.locate(Place(int(arguments["bar"]) - 1, float(arguments.get("beat", 1.0)) - 1.0))
                 self._retime_jobs()
                 self._answer(asked, "done", _flat(self._transport()))
+                self._warn_of_loop(asked)
             case "subscribe":
                 self._subscribe(asked)
             case "unsubscribe":
@@ -304,11 +303,10 @@ class Stage:
             case "loop/start":
                 self._start_loop(asked)
             case "loop/stop":
-                if self._loop is None:
+                if self._ledger.loop is None:
                     raise CommandError("refused", "there is no loop to stop")
-                _, at = self._loop_line(arguments)
-                self._order(asked, StopLoop(self._next_number(), at))
-                self._loop = None
+                self._order(asked, StopLoop(self._next_number(), self._loop_line(arguments)))
+                self._ledger.loop = None
             case "take/list":
                 self._list_takes(asked)
             case "take/undo":
@@ -339,7 +337,7 @@ class Stage:
                 raise AssertionError(f"the table's command {unknown!r} is unknown to the stage")
 
     def _set(self, asked: Asked, name: str, given: Value) -> None:
-        value = check_property(name, given)
+        value, before = check_property(name, given), self._properties[name]
         if name == TEMPO.name and value is not None:
             self._conductor.set_tempo(float(value))
         elif name == METER.name:
@@ -350,6 +348,8 @@ class Stage:
             self._playout.set_level(float(value))
         self._answer(asked, "done", [name, _shown_property(value)])
         self._change_property(name, value)
+        if name in (TEMPO.name, METER.name) and value != before:
+            self._warn_of_loop(asked)
 
     def _change_property(self, name: str, value: Value | None) -> None:
         """Let everybody know who shows properties."""
@@ -512,14 +512,13 @@ class Stage:
         begin, end = self._conductor.place_of(first), self._conductor.place_of(stop)
         return f"it holds bar {begin.bar + 1}, beat {begin.beat + 1:.3g}, to bar {end.bar + 1}, beat {end.beat + 1:.3g}"
 
-    def _loop_line(self, arguments: Mapping[str, Value]) -> tuple[float, int]:
-        """The beat and the device time of the line that a loop begins or ends on: of a bar, unless told otherwise."""
+    def _loop_line(self, arguments: Mapping[str, Value]) -> int:
+        """The device time of the line that a loop begins or ends on: of a bar, unless told otherwise."""
         grid = arguments.get(QUANTISE.name, self._properties[QUANTISE.name])
         if QUANTISE.name not in arguments and grid == "none":
             grid = "bar"
         beat = self._conductor.beat_in(_LOOP_GUARD_SECONDS)
-        line = self._conductor.line_from(beat, cast(Grid, grid))
-        return line.beat, self._conductor.in_device_time(line).first_sample
+        return self._conductor.in_device_time(self._conductor.line_from(beat, cast(Grid, grid))).first_sample
 
     def _start_loop(self, asked: Asked) -> None:
         arguments = asked.invocation.arguments
@@ -527,13 +526,22 @@ class Stage:
         longest = self._loop_lane.room_samples
         if span[1] - span[0] > longest:
             raise CommandError("out_of_range", f"a loop lasts at most {longest / self._tape.rate_hz:.0f} s")
-        beat, at = self._loop_line(arguments)
-        self._order(asked, StartLoop(self._next_number(), span, at))
-        self._loop = _LoopedBars(span, beat)
+        loop = StartLoop(self._next_number(), span, self._loop_line(arguments))
+        self._order(asked, loop)
+        self._ledger.loop = loop
 
-    def _loop_origin(self, loop: _LoopedBars) -> int:
-        line = LineBeat(loop.origin_beat, 1.0)
-        return self._conductor.in_device_time(line).first_sample
+    def _warn_of_loop(self, asked: Asked) -> None:
+        """Bars have changed under a loop: sound cannot be stretched, so it stays as it is."""
+        if self._ledger.loop is None:
+            return
+        first, stop = self._ledger.loop.span
+        seconds = (stop - first) / self._tape.rate_hz
+        bars = seconds * self._conductor.tempo_bpm / 60.0 / _meter(str(self._properties[METER.name])).bar_beats
+        message = (
+            f"the loop keeps its length and its place: {seconds:.4g} s, now {bars:.4g} bars, which need not begin on a "
+            "line; a loop that is started anew does"
+        )
+        self._answer(asked, "warning", [message])
 
     def _list_takes(self, asked: Asked) -> None:
         takes = self._book.last(_LISTED_TAKES)
@@ -543,7 +551,7 @@ class Stage:
                 "kind": take.job.kind,
                 "seed": take.job.seed,
                 "seconds": take.seconds,
-                "on_tape": take.number in self._edits,
+                "on_tape": take.number in self._ledger.takes,
                 "file": take.file,
             }
             if take.job.span and self._conductor.has_device:
@@ -602,7 +610,7 @@ class Stage:
         # The speaker obeys at once, whatever the player is busy with.
         self._playout.hush()
         self._loop_lane.hush()
-        self._loop = None
+        self._ledger.loop = None
         told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost
         for held in self._held.clear():
             same = held.sender, held.invocation.command.name, held.invocation.job_id
@@ -693,7 +701,7 @@ class Stage:
             case Heard():
                 self._heard = event
             case Edited():
-                self._edits = event.takes
+                self._ledger.edited = event
                 self._tell_subscribers("tape", [each for take in event.takes for each in ("take", take)])
             case Moved():
                 self._job_moved(event)
@@ -705,6 +713,7 @@ class Stage:
                 asked = self._asked.pop(event.number, None)
                 self._lines.pop(event.number, None)
                 self._jobs.pop(event.number, None)
+                self._ledger.refused(event.number)
                 if asked:
                     self._fail_asked(asked, event.code, event.message)
                 elif not self._ever_loaded:
@@ -757,11 +766,9 @@ class Stage:
 
     def _restore_tape(self) -> None:
         """Tell a new player what the dead one had of the tape."""
-        booked = [self._book.get(number) for number in self._edits]
-        edits = tuple(take.placed for take in booked if take and take.placed)
-        loop = StartLoop(0, self._loop.span, self._loop_origin(self._loop)) if self._loop else None
-        if edits or loop:
-            self._player.send(RestoreTape(edits, loop))
+        restoring = self._ledger.restoring(self._book)
+        if restoring:
+            self._player.send(restoring)
 
     def _move_line(self, number: int, at_sample: float) -> None:
         if number in self._lines:
@@ -826,10 +833,22 @@ class Stage:
         for asked in self._asked.values() if sound is None else ():
             if asked.is_job:
                 self._answer(asked, "warning", ["the sound device is gone; the take goes to its file only"])
-        self._conductor.use_device(sound.output.sample_rate_hz if sound and sound.output else None)
+        rate_hz = sound.output.sample_rate_hz if sound and sound.output else None
+        if rate_hz and self._tape.rate_hz not in (0, rate_hz):
+            self._lose_tape(rate_hz)
+        self._conductor.use_device(rate_hz)
         if self._player.running:
             self._order_sound()
             self._retime_jobs()
+
+    def _lose_tape(self, rate_hz: int) -> None:
+        """What lies on it is at the last device's rate, and the player makes it blank for this one."""
+        why = f"the sound device has {rate_hz} Hz now, the tape had {self._tape.rate_hz}: tape, loop and edits are gone"
+        _LOG.warning("%s", why)
+        self._ledger.clear()
+        self._book.lift()
+        self._tell_subscribers("tape", [])
+        self._tell_subscribers("blank", [why])
 
     def _order_sound(self) -> None:
         output = self._sound.output if self._sound else None
@@ -876,15 +895,6 @@ class Stage:
         if len(message) > _MESSAGE_CHARACTERS:
             message = f"{message[:_MESSAGE_CHARACTERS]}..."
         self._to(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
-
-
-@dataclass(frozen=True)
-class _LoopedBars:
-    """What the loop repeats."""
-
-    span: Span
-    origin_beat: float
-    """Of the music, where a pass begins."""
 
 
 def _meter(text: str) -> Meter:

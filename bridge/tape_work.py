@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridge.edits import Edit
-from bridge.orders import Again, Job, OrderError, PlacedTake, Recall, RestoreTape, StartLoop, StopLoop, Undo
+from bridge.orders import Again, Edited, Job, OrderError, PlacedTake, Recall, RestoreTape, StartLoop, StopLoop, Undo
 from bridge.session_tape import SessionTape, edit_of
 from bridge.shared_samples import Samples
 from bridge.take_folder import read_prompt, read_take
@@ -75,13 +75,22 @@ class TapeWork:
                 self._tape.add(self._edit_of(order.take))
         return self._tape.refresh_loop(now_sample)
 
+    @property
+    def edited(self) -> Edited:
+        """The tape's changes, as they are told."""
+        history = self._tape.history
+        return Edited(tuple(tuple(edit.take for edit in version) for version in history.versions), history.place)
+
     def restore(self, order: RestoreTape) -> None:
         """Be where a dead player was; its tape's sound is there still."""
-        for take in order.edits:
+        edits: dict[int, Edit] = {}
+        for take in order.takes:
             try:
-                self._tape.add(self._edit_of(take))
+                edits[take.take] = self._edit_of(take)
             except ValueError as error:
                 _LOG.warning("take %d is on the tape no more: %s", take.take, error)
+        versions = [tuple(edits[take] for take in version if take in edits) for version in order.edited.versions]
+        self._tape.history.restore(versions, order.edited.place)
         if order.loop:
             self._tape.start_loop(*order.loop.span, order.loop.at)
 

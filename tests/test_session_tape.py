@@ -119,13 +119,18 @@ def test_passes() -> None:
     ]  # fmt: skip
 
 
-def test_a_device_of_another_rate_has_a_blank_tape(tape: SessionTape, memory: TapeMemory) -> None:
+def test_a_device_of_another_rate_has_a_blank_tape(tape: SessionTape, memory: TapeMemory, lane: LoopLane) -> None:
     tape.lay_made(0, np.ones(100, np.float32))
-    tape.use_device(None)
-    tape.use_device(RATE_HZ)
+    tape.add(Edit(1, 0, np.ones(100, np.float32)))
+    assert not tape.use_device(None)
+    assert not tape.use_device(RATE_HZ)
     assert tape.holds(0, 100)
-    tape.use_device(44100)
-    assert not tape.holds(0, 1)
+    next_player = SessionTape(memory, lane)
+    for each in (tape, next_player):
+        assert each.rate_hz == RATE_HZ
+        assert each.use_device(44100)
+        assert not each.holds(0, 1)
+        assert each.takes == ()
 
 
 def test_a_take_becomes_an_edit_without_its_margins() -> None:

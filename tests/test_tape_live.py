@@ -192,6 +192,53 @@ def test_a_loop_outlives_the_player_and_is_changed_by_the_next_one(
     np.testing.assert_array_equal(found[0][BAR_SAMPLES:-FADE], found[-1][BAR_SAMPLES:-FADE])
 
 
+def test_what_was_undone_can_be_redone_after_the_player_died(player: Player, repainted: int, daemon: Daemon) -> None:
+    def change(name: str) -> object:
+        player.send(name)
+        return pairs(player.wait_for("done", name))["edits"]
+
+    player.run_job("inpaint", 2, "from_bar", repainted, "to_bar", repainted, "seed", 6)
+    player.run_job("take/reroll", 3)
+    assert [change("take/undo"), change("take/undo")] == [2, 1]
+    before = process_id(daemon, "player")
+    player.send("generate", 9, "seconds", 1.0, "seed", SEED_DIES)
+    player.wait_for("fail", "generate", 9)
+    wait_ready(player)
+    assert process_id(daemon, "player") != before
+    assert [change("take/redo"), change("take/redo"), change("take/undo")] == [2, 2, 2]
+    assert [change("take/undo"), change("take/undo")] == [1, 0]
+    player.send("take/undo")
+    assert player.wait_for("fail", "take/undo")[2] == "refused"
+
+
+def test_who_changes_the_tempo_under_a_loop_is_told_that_it_keeps_its_length(player: Player, repainted: int) -> None:
+    def warnings() -> list[str]:
+        player.send("ping")
+        player.wait_for("pong")
+        told = [str(message.values[2]) for message in player.heard if message.address == "/melnet/warning"]
+        player.heard.clear()
+        return told
+
+    player.send("set", "tempo", TEMPO)
+    assert warnings() == []
+    start_loop(player, repainted, repainted + 1)
+    player.send("set", "tempo", TEMPO)
+    player.send("set", "level", 0.5)
+    assert warnings() == []
+    for name, values, bars in (
+        ("set", ("tempo", 1.5 * TEMPO), "3"),
+        ("set", ("meter", "3/4"), "4"),
+        ("transport/locate", (1,), "4"),
+    ):
+        player.send(name, *values)
+        (warning,) = warnings()
+        assert warning.startswith(f"the loop keeps its length and its place: 2 s, now {bars} bars")
+    player.send("loop/stop", "quantise", "beat")
+    player.wait_for("done", "loop/stop")
+    player.send("set", "tempo", TEMPO)
+    assert warnings() == []
+
+
 @pytest.mark.parametrize(
     ("name", "values", "code"),
     [
