@@ -249,6 +249,15 @@ LATE = Argument(
     choices=LATE_CHOICES,
     default="next",
 )
+INPUT_OFFSET = Argument(
+    "input_offset",
+    "float",
+    "so much later than the devices report the input is laid on the tape; less than 0: earlier",
+    unit="ms",
+    low=-500,
+    high=500,
+    default=0.0,
+)
 AT_BAR = Argument("at_bar", "int", "begin on the line of this bar; the first is 1", low=1, high=1_000_000)
 BARS = Argument("bars", "int", "length of the new audio in bars, instead of `seconds`", low=1, high=64)
 START = Argument("start", "float", "begin, from the start of what was heard", unit="s", low=0, high=86400)
@@ -261,7 +270,7 @@ AT_BEAT = Argument("at_beat", "float", "with `at_bar`: on this beat of the bar; 
 PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
-        LEVEL, TEMPO, METER, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL
+        LEVEL, TEMPO, METER, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL, INPUT_OFFSET
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""

@@ -190,6 +190,8 @@ class UseSound:
     input_hz: int | None
     output_latency_seconds: float = 0.0
     input_latency_seconds: float = 0.0
+    input_offset_seconds: float = 0.0
+    """The input lies so much later on the tape than by the latencies alone."""
 
 
 InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear

@@ -498,8 +498,8 @@ class Player:
     @property
     def _late_samples(self) -> int:
         """How long after what is played with it the input comes, in device time."""
-        seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
-        return round(seconds * (self._sound.output_hz or 0))
+        latency_seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
+        return round((latency_seconds - self._sound.input_offset_seconds) * (self._sound.output_hz or 0))
 
     def _begin_input(self) -> None:
         if self._listening and self._sound.input_hz:

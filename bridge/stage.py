@@ -21,6 +21,7 @@ from bridge.commands import (
     AT_BEAT,
     BARS,
     FROM_BAR,
+    INPUT_OFFSET,
     INT32_MAX,
     LATE,
     LEVEL,
@@ -348,6 +349,8 @@ class Stage:
             self._playout.set_level(float(value))
         self._answer(asked, "done", [name, _shown_property(value)])
         self._change_property(name, value)
+        if name == INPUT_OFFSET.name and value != before and self._player.running:
+            self._order_sound()
         if name in (TEMPO.name, METER.name) and value != before:
             self._warn_of_loop(asked)
 
@@ -859,6 +862,7 @@ class Stage:
                 audio_input.sample_rate_hz if audio_input else None,
                 output.latency_seconds if output else 0.0,
                 audio_input.latency_seconds if audio_input else 0.0,
+                float(self._properties[INPUT_OFFSET.name] or 0.0) / 1000.0,
             )
         )
 

@@ -192,6 +192,23 @@ def test_a_loop_outlives_the_player_and_is_changed_by_the_next_one(
     np.testing.assert_array_equal(found[0][BAR_SAMPLES:-FADE], found[-1][BAR_SAMPLES:-FADE])
 
 
+def test_input_is_laid_as_much_later_as_is_asked_for(player: Player, daemon: Daemon) -> None:
+    player.send("listen/start")
+    player.wait_for("done", "listen/start")
+    with generator():
+        wait_for_bar(player, bar_of(player) + 2)
+        player.send("set/input_offset", 400.0)
+        player.wait_for("done", "set/input_offset")
+        wait_for_bar(player, bar_of(player) + 2)
+    player.send("listen/stop")
+    player.wait_for("done", "listen/stop")
+    heard = daemon._tape.read(*daemon._tape.span, ("heard",))
+    counts = heard[np.flatnonzero(heard)] / COUNT_STEP
+    np.testing.assert_array_equal(np.diff(counts), 1.0)  # nothing that came in is lost
+    silence = np.diff(np.flatnonzero(heard)).max()
+    assert silence == pytest.approx(0.4 * RATE_HZ, abs=0.05 * RATE_HZ)  # both places are found but for jitter
+
+
 def test_what_was_undone_can_be_redone_after_the_player_died(player: Player, repainted: int, daemon: Daemon) -> None:
     def change(name: str) -> object:
         player.send(name)
