@@ -334,6 +334,13 @@ _TABLE = (
         keys=(QUANTISE,),
     ),
     Command("loop/stop", "End the loop on the next line.", "`done`", keys=(QUANTISE,)),
+    Command(
+        "tape/export",
+        "Write bars of the tape into an allowed folder, as the loop would play them: a WAV file, a JSON file with "
+        "bars, tempo, meter and takes, and log-mel frames (`.npz`). Waits for the jobs before it.",
+        "`done`",
+        fixed=(FROM_BAR, TO_BAR, Argument("path", "text", "a WAV file to be")),
+    ),
     Command("take/list", "The last takes of this session, one `take/list.reply` each.", "`take/list.reply`, `done`"),
     Command("take/undo", "Take back the last change of the tape.", "`done`"),
     Command("take/redo", "Make it again.", "`done`"),

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from bridge.device_clock import DeviceClock, Line, ReadClock, read_device_clock
+from bridge.orders import BarLine
 from bridge.transport import GRID_BARS, Grid, Meter, Place, Timeline
 
 _STAND_IN_HZ = 48000
@@ -109,6 +110,12 @@ class Conductor:
         """A place as a line; the lines after it are a bar apart."""
         beat = self._timeline.beat_of(place.bar, place.beat)
         return LineBeat(beat, self._timeline.meter_at(beat).bar_beats)
+
+    def bar_line(self, bar: int) -> BarLine:
+        """A bar, counted from 1, as the device counts."""
+        line = self.line_at(Place(bar - 1, 0.0))
+        seconds, meter = self._timeline.seconds_at(line.beat), self._timeline.meter_at(line.beat)
+        return BarLine(bar, self.in_device_time(line).first_sample, self._timeline.bpm_at(seconds), str(meter))
 
     def in_device_time(self, line: LineBeat) -> Line:
         """The line as the device counts, by the tempo as it is now."""

@@ -31,6 +31,8 @@ class Edit:
     """Device time of its first sample."""
     samples: Samples
     """At the device's rate."""
+    file: str = ""
+    """The take's WAV file; empty: it could not be written."""
 
     @property
     def stop(self) -> int:

@@ -85,6 +85,28 @@ class PrimeClear:
 
 
 @dataclass(frozen=True)
+class BarLine:
+    """A bar of the tape."""
+
+    bar: int
+    """Its number, from 1."""
+    first_sample: int
+    """Device time."""
+    tempo_bpm: float
+    meter: str
+
+
+@dataclass(frozen=True)
+class ExportTape:
+    """Write bars of the tape, edits included, to a WAV file and what belongs to it."""
+
+    number: int
+    path: str
+    span: Span
+    bars: tuple[BarLine, ...]
+
+
+@dataclass(frozen=True)
 class Listen:
     number: int
     listening: bool
@@ -194,7 +216,7 @@ class UseSound:
     """The input lies so much later on the tape than by the latencies alone."""
 
 
-InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear
+InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear | ExportTape
 """Orders that are obeyed one after the other."""
 NumberedOrder: TypeAlias = InTurn | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall
 """Orders that are reported on."""

@@ -33,6 +33,7 @@ from bridge.orders import (
     AT_SAMPLE,
     STOP,
     Cancel,
+    ExportTape,
     Heard,
     InTurn,
     Job,
@@ -223,7 +224,7 @@ class Player:
     def _longer_seconds(self) -> float:
         """How much longer than usual the next beat may take for honest reasons."""
         order = self._current or (self._waiting[0] if self._waiting else None)
-        if isinstance(order, Load | PrimeFile):
+        if isinstance(order, Load | PrimeFile | ExportTape):
             return _LOADING_SECONDS
         at_once_seconds = _HEARD_AT_ONCE_SECONDS
         if isinstance(order, Job) and order.kind == "inpaint":
@@ -273,7 +274,7 @@ class Player:
                     self._tell(Refusal(order.number, error.code, str(error)))
             case Retime():
                 self._retime(order)
-            case Load() | PrimeFile() | PrimeClear():
+            case Load() | PrimeFile() | PrimeClear() | ExportTape():
                 self._waiting.append(order)
 
     def _clock(self) -> DeviceClock | None:
@@ -524,7 +525,7 @@ class Player:
     def _keep_take(self, take: Take, prompt: Prompt, sample_rate_hz: int) -> None:
         """For another attempt; a take on the tape is heard from the loop's next pass on."""
         job = take.job
-        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz)
+        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz, take.file)
         if job.span is None:
             return
         self._tell(self._tape_work.edited)
@@ -649,6 +650,8 @@ class Player:
                 return self._prime_file(order)
             case PrimeClear():
                 return self._prime_clear(order)
+            case ExportTape():
+                return self._export_tape(order)
             case Job():
                 return self._make_take(order)
 
@@ -718,6 +721,11 @@ class Player:
         self._forget_unheard()
         self._tell(Report(order.number, "done"))
         yield from ()
+
+    def _export_tape(self, order: ExportTape) -> Steps:
+        yield from self._tape_work.export(order, self._loaded_instrument())
+        seconds = (order.span[1] - order.span[0]) / self._tape.rate_hz
+        self._tell(Report(order.number, "done", (("seconds", seconds), ("file", order.path))))
 
     def _forget_unheard(self) -> None:
         self._unheard.clear()
@@ -795,7 +803,7 @@ class Player:
                 break
             self._takes.popleft()
             if sounded := take.sounded(self._output):
-                self._tape.lay_made(*sounded)
+                self._tape.lay_made(*sounded, take.job.number, take.file)
             self._tell_finished(take)
         now = time.monotonic()
         for take in self._takes:

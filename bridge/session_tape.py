@@ -15,6 +15,7 @@ from bridge.edits import FADE_SECONDS, Edit, EditHistory, edited
 from bridge.input_place import InputPlace
 from bridge.loop_lane import LoopLane
 from bridge.shared_samples import Samples
+from bridge.tape_export import LaidTake
 from bridge.tape_memory import TapeMemory
 from melnet_music.resample import StreamResampler, resample
 
@@ -47,6 +48,7 @@ class SessionTape:
     def __init__(self, memory: TapeMemory, lane: LoopLane) -> None:
         self._memory, self._lane = memory, lane
         self._edits = EditHistory()
+        self._made: list[LaidTake] = []
         self._loop: Loop | None = None
         self._rate_hz = memory.rate_hz
         self._place: InputPlace | None = None
@@ -67,6 +69,7 @@ class SessionTape:
         had_another = self._rate_hz != 0
         if had_another:
             self._loop = None
+            self._made.clear()
             self._edits.clear()
             self._lane.stop(0)
         self._memory.begin(rate_hz)
@@ -124,10 +127,14 @@ class SessionTape:
 
     # --- what is made -----------------------------------------------------------------------------------
 
-    def lay_made(self, at: int, samples: Samples) -> None:
-        """Lay a take that sounded, at the device's rate."""
-        if self._rate_hz:
-            self._memory.lay("made", at, samples)
+    def lay_made(self, at: int, samples: Samples, take: int = 0, file: str = "") -> None:
+        """Lay a take that sounded, at the device's rate; by its number and its file it is named later."""
+        if not self._rate_hz:
+            return
+        self._memory.lay("made", at, samples)
+        oldest = self._memory.span[0]
+        self._made = [each for each in self._made if each.stop > oldest]
+        self._made.append(LaidTake(take, at, at + len(samples), file, repainted=False))
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -150,6 +157,11 @@ class SessionTape:
     def takes(self) -> tuple[int, ...]:
         """Numbers of the takes in force, the last one over the others."""
         return tuple(edit.take for edit in self._edits.current)
+
+    def takes_in(self, first: int, stop: int) -> list[LaidTake]:
+        """Those that sounded there since this player began, and those in force there, as they lie over each other."""
+        edits = [LaidTake(each.take, each.first, each.stop, each.file, repainted=True) for each in self._edits.current]
+        return [take for take in (*self._made, *edits) if take.first < stop and take.stop > first]
 
     @property
     def history(self) -> EditHistory:
@@ -212,7 +224,13 @@ class SessionTape:
 
 
 def edit_of(
-    take: int, audio: Samples, sample_rate_hz: int, margin_seconds: float, span: tuple[int, int], rate_hz: int
+    take: int,
+    audio: Samples,
+    sample_rate_hz: int,
+    margin_seconds: float,
+    span: tuple[int, int],
+    rate_hz: int,
+    file: str = "",
 ) -> Edit:
     """A repainted part as an edit.
 
@@ -220,8 +238,9 @@ def edit_of(
         audio: the take, at its own rate, with a margin of the tape before and after the part.
         span: the part in device time.
         rate_hz: the device's.
+        file: the take's.
     """
     sound = resample(audio, sample_rate_hz, rate_hz)
     begin = round(margin_seconds * rate_hz)
     part = sound[begin : begin + span[1] - span[0]]
-    return Edit(take, span[0], np.pad(part, (0, span[1] - span[0] - len(part))).astype(np.float32))
+    return Edit(take, span[0], np.pad(part, (0, span[1] - span[0] - len(part))).astype(np.float32), file)

@@ -57,6 +57,7 @@ from bridge.orders import (
     Again,
     Cancel,
     Edited,
+    ExportTape,
     Heard,
     Job,
     JobKind,
@@ -86,6 +87,7 @@ from bridge.player import PlayerSettings
 from bridge.playout import PlayoutRing
 from bridge.reply_addresses import ReplyAddresses
 from bridge.take_book import BookedTake, TakeBook, export_take
+from bridge.tape_export import files_of
 from bridge.tape_ledger import TapeLedger
 from bridge.tape_memory import TapeMemory
 from bridge.transport import Grid, Meter, Place, read_meter
@@ -308,6 +310,8 @@ class Stage:
                     raise CommandError("refused", "there is no loop to stop")
                 self._order(asked, StopLoop(self._next_number(), self._loop_line(arguments)))
                 self._ledger.loop = None
+            case "tape/export":
+                self._order(asked, self._export_bars(asked.invocation))
             case "take/list":
                 self._list_takes(asked)
             case "take/undo":
@@ -578,6 +582,17 @@ class Stage:
         except ValueError as error:
             raise CommandError("bad_file", str(error)) from error
         self._answer(asked, "done", ["take", take.number, "file", str(path)])
+
+    def _export_bars(self, invocation: Invocation) -> ExportTape:
+        arguments = invocation.arguments
+        from_bar, to_bar = int(arguments[FROM_BAR.name]), int(arguments[TO_BAR.name])
+        span, path = self._bars_on_tape(from_bar, to_bar), self._allowed_path(str(arguments["path"]))
+        try:
+            files_of(path)
+        except ValueError as error:
+            raise CommandError("bad_file", str(error)) from error
+        bars = tuple(self._conductor.bar_line(bar) for bar in range(from_bar, to_bar + 1))
+        return ExportTape(self._next_number(), str(path), span, bars)
 
     def _line(self, arguments: Mapping[str, Value]) -> LineBeat | None:
         """The line that a job is to begin on; None: at once."""

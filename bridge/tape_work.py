@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridge.edits import Edit
-from bridge.orders import Again, Edited, Job, OrderError, PlacedTake, Recall, RestoreTape, StartLoop, StopLoop, Undo
+from bridge.orders import (
+    Again,
+    Edited,
+    ExportTape,
+    Job,
+    OrderError,
+    PlacedTake,
+    Recall,
+    RestoreTape,
+    StartLoop,
+    StopLoop,
+    Undo,
+)
 from bridge.session_tape import SessionTape, edit_of
 from bridge.shared_samples import Samples
 from bridge.take_folder import read_prompt, read_take
+from bridge.tape_export import export_bars
 from melnet_music.audio_file import read_audio
 from melnet_music.resample import resample
 
@@ -100,7 +114,22 @@ class TapeWork:
             return kept.edit
         path = _file_of(take.take, take.file)
         margin, clip = read_take(path.with_suffix(".json")).job.lead_seconds, read_audio(path)
-        return edit_of(take.take, clip.samples[:, 0], clip.sample_rate_hz, margin, take.span, self._tape.rate_hz)
+        return edit_of(
+            take.take, clip.samples[:, 0], clip.sample_rate_hz, margin, take.span, self._tape.rate_hz, take.file
+        )
+
+    def export(self, order: ExportTape, instrument: Instrument) -> Iterator[None]:
+        """Write bars as they are now, step by step.
+
+        Raises:
+            OrderError: they are on the tape no more, or cannot be written.
+        """
+        first, stop = order.span
+        if not self._tape.holds(first, stop):
+            raise OrderError("refused", "these bars are on the tape no more")
+        audio, takes = self._tape.audio(first, stop), self._tape.takes_in(first, stop)
+        yield
+        yield from export_bars(order, audio, self._tape.rate_hz, takes, instrument)
 
     # --- takes ------------------------------------------------------------------------------------------
 
@@ -146,16 +175,17 @@ class TapeWork:
             tail_seconds=min(margin, after) / rate,
         )
 
-    def keep(self, job: Job, prompt: Prompt, audio: Samples, sample_rate_hz: int) -> None:
+    def keep(self, job: Job, prompt: Prompt, audio: Samples, sample_rate_hz: int, file: str) -> None:
         """Keep what another attempt needs; a take on the tape is laid there.
 
         Args:
             job: as the scene had it.
             audio: the take, at the instrument's rate.
+            file: where it is written.
         """
         edit = None
         if job.span:
-            edit = edit_of(job.number, audio, sample_rate_hz, job.lead_seconds, job.span, self._tape.rate_hz)
+            edit = edit_of(job.number, audio, sample_rate_hz, job.lead_seconds, job.span, self._tape.rate_hz, file)
             self._tape.add(edit, job.again.take if job.again else None)
         self._kept[job.number] = KeptTake(job, prompt, edit)
         while len(self._kept) > _KEPT_TAKES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +14,12 @@ import soundfile
 from jack_rig import Capture, generator, jack_server
 from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 from numpy.typing import NDArray
-from scripted_instrument import COUNT_STEP, SEED_DIES, counted
+from scripted_instrument import COUNT_STEP, SEED_DIES, ScriptedInstrument, counted
 
 from bridge.daemon import Daemon
 from bridge.edits import FADE_SECONDS
+from melnet_music.mel import log_mel
+from melnet_music.resample import resample
 
 RATE_HZ = 48000
 DEVICE = "system"
@@ -256,6 +259,55 @@ def test_who_changes_the_tempo_under_a_loop_is_told_that_it_keeps_its_length(pla
     assert warnings() == []
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files, which only Linux can")
+def test_bars_of_the_tape_are_exported_with_their_frames(
+    player: Player, repainted: int, daemon: Daemon, tmp_path: Path
+) -> None:
+    take = pairs(next(m.values for m in player.heard if m.address == "/melnet/finished"))
+    exports = tmp_path / "exports"
+    player.send("tape/export", repainted, repainted + 1, "bars.wav")
+    done = pairs(player.wait_for("done", "tape/export"))
+    assert (done["seconds"], done["file"]) == (2.0, str(exports / "bars.wav"))
+    assert sorted(path.name for path in exports.iterdir()) == ["bars.json", "bars.npz", "bars.wav"]
+    sound, rate_hz = soundfile.read(exports / "bars.wav", dtype="float32")
+    assert (len(sound), rate_hz) == (2 * BAR_SAMPLES, RATE_HZ)
+    np.testing.assert_allclose(np.diff(sound[:BAR_SAMPLES]), COUNT_STEP, atol=1e-9)  # what came in
+    new = sound[BAR_SAMPLES + FADE : -FADE]
+    np.testing.assert_allclose(new, counted(FADE, len(new)), atol=2e-6)
+    about = json.loads((exports / "bars.json").read_text())
+    assert about["bars"] == [
+        {"bar": repainted + n, "first_sample": n * BAR_SAMPLES, "tempo_bpm": TEMPO, "meter": "4/4"} for n in (0, 1)
+    ]
+    assert about["takes"] == [
+        {
+            "take": take["take"],
+            "first_sample": BAR_SAMPLES,
+            "stop_sample": 2 * BAR_SAMPLES,
+            "repainted": True,
+            "file": take["file"],
+        }
+    ]
+    frames = np.load(exports / "bars.npz")
+    front_end = ScriptedInstrument("hz=48000").sound
+    slow = resample(sound, RATE_HZ, front_end.sample_rate_hz)
+    np.testing.assert_array_equal(frames["log_mel"], log_mel(slow, front_end))
+    assert (frames["sample_rate_hz"], frames["hop_samples"]) == (front_end.sample_rate_hz, front_end.hop_samples)
+
+    player.send("tape/export", repainted, repainted, "bars.wav")
+    assert player.wait_for("fail", "tape/export")[2] == "bad_file"
+    writer = process_id(daemon, "player")
+    before = resource.prlimit(writer, resource.RLIMIT_FSIZE)
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, (50_000, before[1]))  # as if the disk were full
+    player.send("tape/export", repainted, repainted, "more.wav")
+    failed = player.wait_for("fail", "tape/export")
+    assert failed[2] == "bad_file"
+    assert str(failed[3]).endswith("nothing is written")
+    assert len(list(exports.iterdir())) == 3
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, before)
+    player.send("tape/export", repainted, repainted, "more.wav")
+    player.wait_for("done", "tape/export")
+
+
 @pytest.mark.parametrize(
     ("name", "values", "code"),
     [
@@ -265,6 +317,7 @@ def test_who_changes_the_tempo_under_a_loop_is_told_that_it_keeps_its_length(pla
         ("inpaint", (1,), "missing_argument"),
         ("inpaint", (1, "from_bar", 1, "to_bar", 1, "start", 1.0), "missing_argument"),
         ("loop/start", (500, 501), "refused"),
+        ("tape/export", (500, 501, "x.wav"), "refused"),
         ("loop/stop", (), "refused"),
         ("take/undo", (), "refused"),
         ("take/redo", (), "refused"),
