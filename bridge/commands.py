@@ -360,7 +360,8 @@ _TABLE = (
     ),
     Command(
         "take/export",
-        "Copy a take's WAV file, and what `render` needs to make it again, into an allowed folder.",
+        "Copy a take's WAV file, what `render` needs to make it again, and a MIDI file of the notes that it was given, "
+        "into an allowed folder.",
         "`done`",
         fixed=(TAKE, Argument("path", "text", "a WAV file to be")),
     ),

@@ -319,7 +319,7 @@ class Player:
         if job.span:
             self._accept_on_tape(job)
             return
-        job = self._fitted(job)
+        job = self._fitted(job, job.phrase.seconds if job.phrase else 0.0)
         values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", _length_seconds(job))]
         clock = self._clock()
         if clock is None:
@@ -365,11 +365,11 @@ class Player:
     def _making_seconds_of(self, job: Job) -> float:
         return job.seconds / (self._rate * pacing.CAUTION)
 
-    def _fitted(self, job: Job) -> Job:
-        """The job with no more lead and tail than there is on the tape, as far as it is heard by now."""
+    def _fitted(self, job: Job, to_come_seconds: float = 0.0) -> Job:
+        """The job with no more lead and tail than there is on the tape, as far as it is heard by now, or will be."""
         if self._instrument is None or job.again:
             return job  # what a dead player had heard is still to be heard again
-        heard = self._instrument.heard_seconds
+        heard = self._instrument.heard_seconds + to_come_seconds
         if job.kind == "inpaint":
             lead, tail = min(job.lead_seconds, job.start_seconds), min(job.tail_seconds, heard - job.stop_seconds)
             return replace(job, lead_seconds=lead, tail_seconds=max(0.0, tail))
@@ -836,7 +836,7 @@ class Player:
             return
         take.finish_generation()
         if live:
-            job = take.job = replace(job, notes=live.given(job.skip_seconds + job.seconds))
+            job = take.job = replace(job, notes=live.given)
         self._rate = take.estimate.rate
         origin = Origin(
             instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz

@@ -17,6 +17,7 @@ from bridge.loop_lane import LoopLane
 from bridge.note_tape import NoteTape, TapedNote
 from bridge.orders import Job
 from bridge.shared_samples import Samples
+from bridge.take_making import notes_in_sound
 from bridge.tape_memory import TapeMemory
 from melnet_music.resample import StreamResampler, resample
 
@@ -130,12 +131,14 @@ class SessionTape:
     def lay_notes(self, at: int, job: Job) -> None:
         """Lay the notes that a take was given; it sounded from device time ``at`` on."""
         self.notes.forget(self._memory.span[0])
-        begin = at + (job.lead_seconds - job.skip_seconds) * self._rate_hz
-        taped = [
-            TapedNote(round(begin + onset_s * self._rate_hz), round(begin + end_s * self._rate_hz), key, velocity)
-            for onset_s, end_s, key, velocity in job.notes or ()
-        ]
-        self.notes.add("made", [note for note in taped if note.stop > at])
+        rate = self._rate_hz
+        self.notes.add(
+            "made",
+            (
+                TapedNote(at + round(note.onset_s * rate), at + round(note.end_s * rate), note.pitch, note.velocity)
+                for note in notes_in_sound(job)
+            ),
+        )
 
     # --- reading ----------------------------------------------------------------------------------------
 
