@@ -10,6 +10,7 @@ work (shuffled), the model without notes (free), and the real recording against 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from functools import reduce
@@ -69,10 +70,10 @@ def main() -> None:
 
     def line(what: str, found: Sequence[Sequence[DetectedNote]], given: Sequence[Sequence[Note]]) -> None:
         counted = hits(found, given, chosen.seconds)
-        print(f"| {what} | {counted.recall:.2f} | {counted.precision:.2f} | {counted.found} |", flush=True)  # noqa: T201
+        tell(f"| {what} | {counted.recall:.2f} | {counted.precision:.2f} | {counted.found} |")
 
-    print(f"{len(works)} works, {sum(map(len, notes))} notes\n")  # noqa: T201
-    print("| | recall | precision | heard |\n|---|---|---|---|")  # noqa: T201
+    tell(f"{len(works)} works, {sum(map(len, notes))} notes\n")
+    tell("| | recall | precision | heard |\n|---|---|---|---|")
     line("real", [describe(audio).notes for audio, _ in works], notes)
     for temperature in chosen.temperatures:
         requests = [TakeRequest(chosen.seconds, seed, temperature) for seed in range(len(works))]
@@ -83,6 +84,12 @@ def main() -> None:
         line(f"temperature {temperature:g}", played, notes)
         line("... against shuffled notes", played, elsewhere)
         line("... free", [heard(instrument, request) for request in requests], notes)
+
+
+def tell(line: str) -> None:
+    """Now, however long the rest takes."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
