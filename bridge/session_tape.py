@@ -14,7 +14,10 @@ from bridge.device_clock import DeviceClock
 from bridge.edits import FADE_SECONDS, Edit, EditHistory, edited
 from bridge.input_place import InputPlace
 from bridge.loop_lane import LoopLane
+from bridge.note_tape import NoteTape, TapedNote
+from bridge.orders import Job
 from bridge.shared_samples import Samples
+from bridge.take_making import notes_in_sound
 from bridge.tape_export import LaidTake
 from bridge.tape_memory import TapeMemory
 from melnet_music.resample import StreamResampler, resample
@@ -47,6 +50,7 @@ class SessionTape:
 
     def __init__(self, memory: TapeMemory, lane: LoopLane) -> None:
         self._memory, self._lane = memory, lane
+        self.notes = NoteTape()
         self._edits = EditHistory()
         self._made: list[LaidTake] = []
         self._loop: Loop | None = None
@@ -71,6 +75,7 @@ class SessionTape:
             self._loop = None
             self._made.clear()
             self._edits.clear()
+            self.notes.clear()
             self._lane.stop(0)
         self._memory.begin(rate_hz)
         self._rate_hz = rate_hz
@@ -135,6 +140,18 @@ class SessionTape:
         oldest = self._memory.span[0]
         self._made = [each for each in self._made if each.stop > oldest]
         self._made.append(LaidTake(take, at, at + len(samples), file, repainted=False))
+
+    def lay_notes(self, at: int, job: Job) -> None:
+        """Lay the notes that a take was given; it sounded from device time ``at`` on."""
+        self.notes.forget(self._memory.span[0])
+        rate = self._rate_hz
+        self.notes.add(
+            "made",
+            (
+                TapedNote(at + round(note.onset_s * rate), at + round(note.end_s * rate), note.pitch, note.velocity)
+                for note in notes_in_sound(job)
+            ),
+        )
 
     # --- reading ----------------------------------------------------------------------------------------
 

@@ -17,9 +17,11 @@ from typing import TypeAlias, cast
 from bridge.audio import OpenedDevice, SpeakerOpened
 from bridge.child import Child
 from bridge.commands import (
+    AHEAD,
     AT_BAR,
     AT_BEAT,
     BARS,
+    FOLLOW,
     FROM_BAR,
     INPUT_OFFSET,
     INT32_MAX,
@@ -40,6 +42,7 @@ from bridge.commands import (
     TO_BAR,
     CommandError,
     FailCode,
+    Follow,
     Invocation,
     Late,
     Value,
@@ -55,12 +58,14 @@ from bridge.loop_lane import LoopLane
 from bridge.orders import (
     AT_SAMPLE,
     Again,
+    BeginPhrase,
     Cancel,
     Edited,
     ExportTape,
     Heard,
     Job,
     JobKind,
+    Key,
     Listen,
     ListPresets,
     Load,
@@ -68,6 +73,7 @@ from bridge.orders import (
     Moved,
     NumberedOrder,
     Panic,
+    Pedal,
     PlayerEvent,
     PrimeClear,
     PrimeFile,
@@ -80,6 +86,7 @@ from bridge.orders import (
     StopLoop,
     Undo,
     UseSound,
+    VoicePhrase,
     Warn,
 )
 from bridge.osc import Address, MalformedDatagram, parse_datagram
@@ -185,6 +192,8 @@ class Stage:
         self._heard = Heard(0.0, 0.0)
         self._sound: SpeakerOpened | None = None
         self._listening = False
+        self._phrase_is_played = False
+        """Whether what is played is a phrase for the model, by the player's knowledge."""
         self._deaths: list[float] = []
         self.startup_error: str | None = None
         """Why the first preset could not be loaded."""
@@ -322,6 +331,17 @@ class Stage:
                 self._recall(asked)
             case "take/export":
                 self._export(asked)
+            case "note":
+                self.note(int(arguments["key"]), int(arguments["velocity"]), time.monotonic())
+                self._answer(asked, "done", _flat(arguments))
+            case "pedal":
+                self.pedal(bool(arguments["down"]), time.monotonic())
+                self._answer(asked, "done", _flat(arguments))
+            case "notes/prompt/start":
+                self._order(asked, BeginPhrase(self._next_number()))
+                self._phrase_is_played = True
+            case "notes/prompt/stop":
+                self._voice_phrase(asked)
             case "cancel":
                 self._order(asked, Cancel(self._next_number(), self._job_number(asked)))
             case "panic":
@@ -340,6 +360,27 @@ class Stage:
                 self._order(asked, PrimeClear(self._next_number()))
             case unknown:
                 raise AssertionError(f"the table's command {unknown!r} is unknown to the stage")
+
+    def note(self, key: int, velocity: int, at_seconds: float) -> None:
+        """A key was struck, or let go (velocity 0).
+
+        Args:
+            at_seconds: the monotonic time when.
+        """
+        if self._player.running:
+            self._player.send(Key(key, velocity, at_seconds))
+
+    def pedal(self, down: bool, at_seconds: float) -> None:
+        """The sustain pedal went down or up, at a monotonic time."""
+        if self._player.running:
+            self._player.send(Pedal(down, at_seconds))
+
+    def _voice_phrase(self, asked: Asked) -> None:
+        if not self._phrase_is_played:
+            raise CommandError("refused", "no phrase is being played: send /melnet/notes/prompt/start first")
+        seed = int(asked.invocation.arguments.get(SEED.name, self._properties[SEED.name] or 0))
+        self._order(asked, VoicePhrase(self._next_number(), seed))
+        self._phrase_is_played = False
 
     def _set(self, asked: Asked, name: str, given: Value) -> None:
         value, before = check_property(name, given), self._properties[name]
@@ -409,6 +450,7 @@ class Stage:
         line = None if on_tape else self._line(arguments)
         job = self._reroll(asked, again, line) if again else self._job(asked, cast(JobKind, kind), line)
         self._order(asked, job)
+        self._phrase_is_played = self._phrase_is_played and not job.ends_phrase
         self._jobs[job.number] = job
         if line:
             self._lines[job.number] = line
@@ -460,6 +502,9 @@ class Stage:
             line=self._conductor.in_device_time(line) if line else None,
             late=cast(Late, chosen(LATE.name)),
             span=span,
+            follow=cast(Follow, chosen(FOLLOW.name) or "off"),
+            ahead_seconds=float(chosen(AHEAD.name) or 0.0),
+            ends_phrase=kind == "continue" and self._phrase_is_played,
         )
 
     def _length_seconds(self, arguments: Mapping[str, Value], seconds: Value | None, line: LineBeat | None) -> float:
@@ -628,7 +673,7 @@ class Stage:
         # The speaker obeys at once, whatever the player is busy with.
         self._playout.hush()
         self._loop_lane.hush()
-        self._ledger.loop = None
+        self._ledger.loop, self._phrase_is_played = None, False
         told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost
         for held in self._held.clear():
             same = held.sender, held.invocation.command.name, held.invocation.job_id
@@ -820,7 +865,7 @@ class Stage:
         self._jobs.clear()
         self._lines.clear()
         self._more_panics.clear()
-        self._heard, self._loaded = Heard(0.0, 0.0), None
+        self._heard, self._loaded, self._phrase_is_played = Heard(0.0, 0.0), None, False
         now = time.monotonic()
         self._deaths = [death for death in self._deaths if now - death < _RESTARTS_WITHIN_SECONDS] + [now]
         if len(self._deaths) > _RESTARTS:

@@ -42,6 +42,8 @@ class TakeRequest:
     lead_seconds: float
     tail_seconds: float
     chunk_frames: int | None
+    notes: object = None
+    rests: bool = True
 
 
 @dataclass(frozen=True)
