@@ -360,7 +360,8 @@ _TABLE = (
     Command(
         "tape/export",
         "Write bars of the tape into an allowed folder, as the loop would play them: a WAV file, a JSON file with "
-        "bars, tempo, meter and takes, and log-mel frames (`.npz`). Waits for the jobs before it.",
+        "bars, tempo, meter and takes, log-mel frames (`.npz`), and a MIDI file of what notes are known. Waits for the "
+        "jobs before it.",
         "`done`",
         fixed=(FROM_BAR, TO_BAR, Argument("path", "text", "a WAV file to be")),
     ),

@@ -497,6 +497,7 @@ class Player:
         if order.listening and self._sound.input_hz is None:
             self._tell(Refusal(order.number, "no_input", "there is no audio input; start with --audio-in"))
             return
+        self._take_input()  # what came before counts, however busy this process was
         self._listening = order.listening
         self._input_resampler = None
         self._begin_input()

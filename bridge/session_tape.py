@@ -20,6 +20,7 @@ from bridge.shared_samples import Samples
 from bridge.take_making import notes_in_sound
 from bridge.tape_export import LaidTake
 from bridge.tape_memory import TapeMemory
+from melnet_music.notes import Note
 from melnet_music.resample import StreamResampler, resample
 
 PASS_GUARD_SECONDS = 0.05
@@ -179,6 +180,27 @@ class SessionTape:
         """Those that sounded there since this player began, and those in force there, as they lie over each other."""
         edits = [LaidTake(each.take, each.first, each.stop, each.file, repainted=True) for each in self._edits.current]
         return [take for take in (*self._made, *edits) if take.first < stop and take.stop > first]
+
+    def notes_in(self, first: int, stop: int) -> list[Note]:
+        """What keys played there, and what takes that sounded there were given, as far as it is not repainted.
+
+        In seconds from ``first``; what sounds beyond either end is cut off there.
+        """
+        edits = self._edits.current
+        made = [
+            note
+            for note in self.notes.between("made", first, stop)
+            if not any(edit.first <= note.start < edit.stop for edit in edits)
+        ]
+        return [
+            Note(
+                (max(first, n.start) - first) / self._rate_hz,
+                (min(stop, n.stop) - first) / self._rate_hz,
+                n.key,
+                n.velocity,
+            )
+            for n in sorted([*self.notes.between("played", first, stop), *made])
+        ]
 
     @property
     def history(self) -> EditHistory:

@@ -2,7 +2,8 @@
 
 `NAME.wav` is mono at the device's rate. `NAME.npz` has ``log_mel`` float32[T, M] by the preset's front end, frame t
 centred on sample t times ``hop_samples`` at ``sample_rate_hz``. `NAME.json` names the bars with their first samples,
-and the takes; all places are samples of the WAV file, less than 0 where something began before it.
+and the takes; all places are samples of the WAV file, less than 0 where something began before it. `NAME.mid` has the
+notes that are known, if any.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ import numpy as np
 from bridge.orders import ExportTape, OrderError
 from bridge.shared_samples import Samples
 from melnet_music.audio_file import AudioClip, write_audio
+from melnet_music.midi_file import write_midi_notes
 from melnet_music.resample import resample
 
 if TYPE_CHECKING:
     from melnet_music.instrument import Instrument
+    from melnet_music.notes import Note
 
 _FRAMED_AT_ONCE_SECONDS = 5.0
 
@@ -53,7 +56,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
     """
     if path.suffix.lower() != ".wav":
         raise ValueError(f"bars are exported as a WAV file, got {path.name!r}: end its name in .wav")
-    files = (path, path.with_suffix(".npz"), path.with_suffix(".json"))
+    files = tuple(path.with_suffix(suffix) for suffix in (path.suffix, ".npz", ".json", ".mid"))
     for file in files:
         if file.exists():
             raise ValueError(f"{file} exists already: give another name")
@@ -61,12 +64,18 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def export_bars(
-    order: ExportTape, audio: Samples, rate_hz: int, takes: Sequence[LaidTake], instrument: Instrument
+    order: ExportTape,
+    audio: Samples,
+    rate_hz: int,
+    takes: Sequence[LaidTake],
+    notes: Sequence[Note],
+    instrument: Instrument,
 ) -> Iterator[None]:
     """Write all files, or none; in steps, each a fraction of a second.
 
     Args:
         audio: the bars, float32[N] at ``rate_hz``.
+        notes: of them, in seconds from their beginning.
         instrument: whose front end makes the frames.
 
     Raises:
@@ -107,7 +116,9 @@ def export_bars(
             yield
             np.savez(drafts[1], log_mel=log_mel, sample_rate_hz=sound.sample_rate_hz, hop_samples=sound.hop_samples)
             drafts[2].write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
-            _put_in_place(drafts, targets)
+            if notes:
+                write_midi_notes(drafts[3], notes)
+            _put_in_place(drafts[: 4 if notes else 3], targets)
     except (OSError, ValueError) as error:
         raise OrderError("bad_file", f"cannot export to {path}: {error}; nothing is written") from error
 
@@ -126,7 +137,7 @@ def _frames(audio: Samples, rate_hz: int, instrument: Instrument) -> Iterator[Sa
 def _put_in_place(drafts: Sequence[Path], targets: Sequence[Path]) -> None:
     done: list[Path] = []
     try:
-        for draft, target in zip(drafts, targets, strict=True):
+        for draft, target in zip(drafts, targets, strict=False):
             os.replace(draft, target)
             done.append(target)
     except OSError:

@@ -127,9 +127,10 @@ class TapeWork:
         first, stop = order.span
         if not self._tape.holds(first, stop):
             raise OrderError("refused", "these bars are on the tape no more")
-        audio, takes = self._tape.audio(first, stop), self._tape.takes_in(first, stop)
+        audio, rate_hz = self._tape.audio(first, stop), self._tape.rate_hz
+        takes, notes = self._tape.takes_in(first, stop), self._tape.notes_in(first, stop)
         yield
-        yield from export_bars(order, audio, self._tape.rate_hz, takes, instrument)
+        yield from export_bars(order, audio, rate_hz, takes, notes, instrument)
 
     # --- takes ------------------------------------------------------------------------------------------
 
