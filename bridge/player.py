@@ -330,9 +330,8 @@ class Player:
             start_in = ready_in
             if job.line:
                 line = self._line_met(job, clock, ready_in)
-                if line and job.phrase:  # what is made up to the line has to be made as well
-                    made = self._after_phrase_seconds(job.phrase, line) / (self._rate * pacing.CAUTION)
-                    ready_in += made
+                if line and job.phrase:  # what is made up to the line takes time as well
+                    ready_in += self._after_phrase_seconds(job.phrase, line) / (self._rate * pacing.CAUTION)
                     line = self._line_met(job, clock, ready_in)
                 job = replace(job, line=line)
                 if line:
@@ -424,9 +423,9 @@ class Player:
     def _after_phrase_seconds(self, phrase: Phrase, line: Line) -> float:
         """How long after a phrase's end a line is."""
         clock = self._clock()
-        after = (
-            line.first_sample / clock.rate_hz - self._sample_at(phrase.ended_at_seconds) / clock.rate_hz if clock else 0
-        )
+        if clock is None:
+            return 0.0
+        after = (line.first_sample - self._sample_at(phrase.ended_at_seconds)) / clock.rate_hz
         return after if 0.0 < after < _MOST_SKIPPED_SECONDS else 0.0
 
     def _joined(self, job: Job, sample_rate_hz: int) -> Job:
@@ -458,8 +457,8 @@ class Player:
 
     def _panic(self, order: Panic) -> None:
         jobs = [take.job.number for take in self._takes]
-        jobs += [each.number for each in self._waiting if isinstance(each, Job)]
-        for number in jobs:
+        jobs += [each.number for each in (self._current, *self._waiting) if isinstance(each, Job)]
+        for number in dict.fromkeys(jobs):
             self._drop(number)
             self._tell(Refusal(number, "cancelled", "panic dropped all jobs"))
         self._lay_played(self._played.let_go(time.monotonic()))
@@ -480,6 +479,8 @@ class Player:
         if self._current and self._steps and self._current.number == number:
             self._steps.close()
             self._current = self._steps = None
+            if self._accepted_at.pop(number, None) is not None:
+                return True  # its phrase was being voiced
         for take in self._takes:
             if take.job.number == number:
                 if take is self._takes[0] and take.has_sound:
@@ -840,9 +841,9 @@ class Player:
                 take.add(block, time.monotonic() - self._round_began)
                 if not sounded and take.generated_seconds > job.lead_seconds:
                     sounded = True
-                    if job.kind != "inpaint" and not (
-                        job.skip_seconds or live
-                    ):  # these have no sound before much is made
+                    if (
+                        job.kind != "inpaint" and not job.skip_seconds and not live
+                    ):  # these have none before much is made
                         self._first_sound_seconds = time.monotonic() - began
                 try:
                     yield

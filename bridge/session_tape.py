@@ -144,7 +144,6 @@ class SessionTape:
 
     def lay_notes(self, at: int, job: Job) -> None:
         """Lay the notes that a take was given; it sounded from device time ``at`` on."""
-        self.notes.forget(self._memory.span[0])
         rate = self._rate_hz
         self.notes.add(
             "made",

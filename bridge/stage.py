@@ -120,6 +120,7 @@ _JOB_COMMANDS: dict[str, JobKind | None] = {
 }  # fmt: skip
 """None: the kind of the take that is made again."""
 _LISTED_TAKES = 32
+_PLAYER_DOWN = "the player keeps dying; see the log, then load a preset"
 _LOOP_GUARD_SECONDS = 0.1
 """A loop is not begun sooner: its order has to reach the player, and the player the speaker."""
 
@@ -331,12 +332,8 @@ class Stage:
                 self._recall(asked)
             case "take/export":
                 self._export(asked)
-            case "note":
-                self.note(int(arguments["key"]), int(arguments["velocity"]), time.monotonic())
-                self._answer(asked, "done", _flat(arguments))
-            case "pedal":
-                self.pedal(bool(arguments["down"]), time.monotonic())
-                self._answer(asked, "done", _flat(arguments))
+            case "note" | "pedal":
+                self._play(asked)
             case "notes/prompt/start":
                 self._order(asked, BeginPhrase(self._next_number()))
                 self._phrase_is_played = True
@@ -374,6 +371,16 @@ class Stage:
         """The sustain pedal went down or up, at a monotonic time."""
         if self._player.running:
             self._player.send(Pedal(down, at_seconds))
+
+    def _play(self, asked: Asked) -> None:
+        if not self._player.running:
+            raise CommandError("player_died", _PLAYER_DOWN)
+        arguments = asked.invocation.arguments
+        if asked.invocation.command.name == "note":
+            self.note(int(arguments["key"]), int(arguments["velocity"]), time.monotonic())
+        else:
+            self.pedal(bool(arguments["down"]), time.monotonic())
+        self._answer(asked, "done", _flat(arguments))
 
     def _voice_phrase(self, asked: Asked) -> None:
         if not self._phrase_is_played:
@@ -744,7 +751,7 @@ class Stage:
     def _order(self, asked: Asked, order: NumberedOrder) -> None:
         if not self._player.running:
             if not isinstance(order, Load):
-                raise CommandError("player_died", "the player keeps dying; see the log, then load a preset")
+                raise CommandError("player_died", _PLAYER_DOWN)
             self._deaths.clear()
             self.start()
         if len(self._asked) >= _OPEN_ORDERS and not isinstance(order, Panic):

@@ -128,3 +128,17 @@ def test_a_phrase_without_notes_is_refused(player: Player) -> None:
     assert failed[2] == "refused"
     assert "no note was played" in str(failed[3])
     assert player.run_job("generate", 2, "seconds", 0.5)["seconds"] == 0.5
+
+
+@pytest.mark.parametrize("how", [("cancel", 1), ("panic",)])
+def test_a_job_whose_phrase_is_being_voiced_can_be_dropped(tmp_path: Path, how: tuple[str | int, ...]) -> None:
+    with live_daemon(tmp_path, preset="rtf=0.02 block=0.05") as daemon, client(daemon) as player:
+        wait_ready(player)
+        player.send("notes/prompt/start")
+        player.send("note", 60, 80)
+        player.send("continue", 1, "seconds", 0.5)
+        player.wait_for("done", "continue", 1)
+        player.send(str(how[0]), *how[1:])
+        assert player.wait_for("fail", "continue", 1)[2] == "cancelled"
+        player.wait_for("done", how[0])
+        assert player.ask("status")["jobs"] == 0

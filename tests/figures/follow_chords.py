@@ -5,7 +5,7 @@
 C major is held, then F minor, six seconds each. Told, as means over the takes: how much of the sound's chroma lies on
 the pitch classes of each chord while one is held (from one second after its keys on); three classes of twelve have a
 quarter by chance. The controls are the chord that is not held, and takes that follow nothing. And how long after the
-keys of F minor what tells the chords apart (F and A flat against E and G) is half way to what it becomes.
+keys of F minor what tells the chords apart, F and A flat against E and G, changes: where a step fits best.
 
 Keys come in the time in which the take sounds, each chunk being drawn when the sound that is ready falls below `ahead`:
 so the figures do not hang on the machine. With `--live` it is the whole daemon on a JACK server without hardware.
@@ -123,20 +123,18 @@ def share(chroma: Chroma, pitches: tuple[int, ...], start_s: float, stop_s: floa
     return float(part[:, classes].sum() / max(part.sum(), 1e-9))
 
 
-def crossing_seconds(made: list[tuple[Chroma, list[float]]]) -> float:
-    """From the keys of F minor until F and A flat, over C major's E and G, are half way to what they become."""
+def step_seconds(made: list[tuple[Chroma, list[float]]]) -> float:
+    """From the keys of F minor until F and A flat take over from E and G: where a step fits best, within 3 s."""
     aligned = []
     for chroma, (_, down) in made:
-        first = round((down - 2.0) * FRAMES_PER_SECOND)
-        part = chroma[first : first + round(6.0 * FRAMES_PER_SECOND)]
+        first = round((down - 3.0) * FRAMES_PER_SECOND)
+        part = chroma[first : first + round(8.5 * FRAMES_PER_SECOND)]
         new, old = part[:, [5, 8]].sum(1), part[:, [4, 7]].sum(1)
-        aligned.append(np.stack([new, old]) / max(part.sum(1).mean(), 1e-9))
-    new, old = np.mean(aligned, 0)
-    curve = np.convolve(new - old, np.ones(5) / 5, "same")
-    zero = round(2.0 * FRAMES_PER_SECOND)
-    before, after = curve[: zero - 5].mean(), curve[zero + round(1.5 * FRAMES_PER_SECOND) : -5].mean()
-    passed = np.flatnonzero(curve[zero:] > (before + after) / 2)
-    return float(passed[0] / FRAMES_PER_SECOND) if len(passed) and after > before else float("nan")
+        aligned.append((new - old) / np.maximum(part.sum(1), 1e-9))
+    curve, zero = np.mean(aligned, 0), round(3.0 * FRAMES_PER_SECOND)
+    places = range(zero, zero + round(3.0 * FRAMES_PER_SECOND))
+    left = [curve[:place].var() * place + curve[place:].var() * (len(curve) - place) for place in places]
+    return float(np.argmin(left) / FRAMES_PER_SECOND)
 
 
 def main() -> None:
@@ -164,7 +162,7 @@ def main() -> None:
                 spans = [(down[number] + SETTLED_SECONDS, down[number] + HELD_SECONDS) for _, down in made]
                 shares = [share(chroma, chord, *span) for (chroma, _), span in zip(made, spans, strict=True)]
                 cells.append(f"{np.mean(shares):.2f}")
-        rows.append(f"| follow {follow} | {' | '.join(cells)} | {crossing_seconds(made):.2f} s |")
+        rows.append(f"| follow {follow} | {' | '.join(cells)} | {step_seconds(made):.2f} s |")
     tell("\n| | C held: C | C held: Fm | Fm held: C | Fm held: Fm | keys to chroma |\n|---|---|---|---|---|---|")
     tell("\n".join(rows))
 
