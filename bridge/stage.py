@@ -904,7 +904,8 @@ class Stage:
             if asked.is_job:
                 self._answer(asked, "warning", ["the sound device is gone; the take goes to its file only"])
         rate_hz = sound.output.sample_rate_hz if sound and sound.output else None
-        if rate_hz and self._tape.rate_hz not in (0, rate_hz):
+        first, stop = self._tape.span
+        if rate_hz and rate_hz != self._tape.rate_hz and first != stop:
             self._lose_tape(rate_hz)
         self._conductor.use_device(rate_hz)
         if self._player.running:
