@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from bridge.commands import NAMESPACE, Value
 from bridge.daemon import Daemon, DaemonSettings
@@ -15,6 +15,13 @@ from bridge.osc import Address, Message, OscClient
 
 SCRIPTED = "scripted_instrument:load"
 DEADLINE_SECONDS = 20.0
+
+
+class HasAddress(Protocol):
+    """A daemon, in this process or another."""
+
+    @property
+    def address(self) -> Address: ...
 
 
 class Player:
@@ -116,7 +123,7 @@ def process_id(daemon: Daemon, name: Literal["player", "speaker"]) -> int:
 
 
 @contextmanager
-def client(daemon: Daemon) -> Iterator[Player]:
+def client(daemon: HasAddress) -> Iterator[Player]:
     player = Player(daemon.address)
     try:
         yield player
@@ -124,9 +131,9 @@ def client(daemon: Daemon) -> Iterator[Player]:
         player.close()
 
 
-def wait_ready(player: Player) -> dict[str, object]:
+def wait_ready(player: Player, seconds: float = 60.0) -> dict[str, object]:
     """Poll the status until the preset is loaded and the sound device, if any, is open."""
-    deadline = time.monotonic() + 60.0
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         status = player.ask("status")
         if status["player"] == "ready" and status["output"] != "starting":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from bars import bar_of, record_bars, start_loop, wait_for_bar
 from jack_rig import Capture, generator, jack_server
 from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 from numpy.typing import NDArray
@@ -53,34 +53,6 @@ def player(daemon: Daemon) -> Iterator[Player]:
         player.send("transport/locate", 1)
         player.wait_for("done", "transport/locate")
         yield player
-
-
-def bar_of(player: Player) -> int:
-    return int(str(player.ask("transport")["bar"]))
-
-
-def wait_for_bar(player: Player, bar: int) -> None:
-    deadline = time.monotonic() + 30.0
-    while bar_of(player) < bar:
-        assert time.monotonic() < deadline
-
-
-def record_bars(player: Player, count: int) -> int:
-    """Listen to counted samples for so many whole bars; returns the first of them."""
-    player.send("listen/start")
-    player.wait_for("done", "listen/start")
-    with generator():
-        first = bar_of(player) + 2
-        wait_for_bar(player, first + count + 1)
-    player.send("listen/stop")
-    player.wait_for("done", "listen/stop")
-    return first
-
-
-def start_loop(player: Player, first: int, last: int) -> None:
-    player.send("loop/start", first, last)
-    told = pairs(player.wait_for("done", "loop/start"))
-    wait_for_bar(player, int(str(told["bar"])) + 1)
 
 
 def passes(captured: NDArray[np.float32], length: int) -> list[NDArray[np.float32]]:
