@@ -62,10 +62,10 @@ class Player:
         reply = self.wait_for(f"{name}.reply")
         return dict(zip(map(str, reply[::2]), reply[1::2], strict=True))
 
-    def run_job(self, name: str, job_id: int, *values: Value) -> dict[str, object]:
+    def run_job(self, name: str, job_id: int, *values: Value, seconds: float = 60.0) -> dict[str, object]:
         """Send a job and return its ``finished``."""
         self.send(name, job_id, *values)
-        return pairs(self.wait_for("finished", name, job_id, seconds=60.0))
+        return pairs(self.wait_for("finished", name, job_id, seconds=seconds))
 
     def close(self) -> None:
         self._client.close()

@@ -35,7 +35,8 @@ _LOG = logging.getLogger(__name__)
 SEED = 5
 _BEFORE_SECONDS = 1.5
 """So much of the take has sounded, about, when it happens."""
-_RECOVERY_SECONDS = 60.0
+_PATIENCE_SECONDS = 180.0
+"""On a busy machine a take begins late."""
 _SMALL_DISK = 1 << 23
 _STALL_SECONDS = 6.0
 _OF_JOBS = ("done", "started", "progress", "finished", "warning", "fail")
@@ -103,7 +104,7 @@ def _wait_until_it_sounds(player: Player, subscriber: Player) -> None:
         progress = message.address == "/melnet/progress"
         return progress and float(str(pairs(message.values)["played"])) > _BEFORE_SECONDS
 
-    player.wait_until(sounds, "take that sounds", 60.0)
+    player.wait_until(sounds, "take that sounds", _PATIENCE_SECONDS)
     _told(subscriber)
     for each in (player, subscriber):
         each.heard.clear()
@@ -135,7 +136,7 @@ def _whole_take(player: Player, folder: Path, seconds: float) -> Reference:
     capture = Capture(folder)
     capture.wait_until_ready()
     _start(player, seconds)
-    finished = pairs(player.wait_for("finished", "continue", 1, seconds=seconds + 60.0))
+    finished = pairs(player.wait_for("finished", "continue", 1, seconds=_PATIENCE_SECONDS))
     reference = Reference(Path(str(finished["file"])))
     assert len(places_of(reference.sound, capture.stop())) == 1, "the take is not heard as its file has it"
     return reference
@@ -179,7 +180,7 @@ def _player_killed(
     doomed.kill()
     player.wait_for("fail", "continue", 1)
     told_after = time.monotonic() - killed
-    subscriber.wait_for("event", "player", "ready", seconds=_RECOVERY_SECONDS)
+    subscriber.wait_for("event", "player", "ready", seconds=_PATIENCE_SECONDS)
     ready_after = time.monotonic() - killed
     told = {"owner": _told(player), "subscriber": _told(subscriber)}
     fade = _fade(capture.stop(), reference, at)
@@ -237,7 +238,7 @@ def _server_gone(folder: Path, way: signal.Signals, reference: Reference) -> dic
             server.send_signal(way)
             player.wait_for("warning", "continue", 1)
             warned_after = time.monotonic() - began
-            finished = pairs(player.wait_for("finished", "continue", 1, seconds=60.0))
+            finished = pairs(player.wait_for("finished", "continue", 1, seconds=_PATIENCE_SECONDS))
             if way == signal.SIGSTOP:
                 time.sleep(max(0.0, began + _STALL_SECONDS - time.monotonic()))
                 server.send_signal(signal.SIGCONT)
@@ -245,13 +246,13 @@ def _server_gone(folder: Path, way: signal.Signals, reference: Reference) -> dic
                 servers.pop_all().close()
                 servers.enter_context(jack_server())
             back = time.monotonic()
-            subscriber.wait_until(_opened, "sound again", _RECOVERY_SECONDS)
+            subscriber.wait_until(_opened, "sound again", _PATIENCE_SECONDS)
             heard_again_after = time.monotonic() - back
             told = {"owner": _told(player), "subscriber": _told(subscriber)}
             capture = Capture(folder)
             capture.wait_until_ready()
             _start(player, reference.seconds)
-            again = pairs(player.wait_for("finished", "continue", 1, seconds=60.0))
+            again = pairs(player.wait_for("finished", "continue", 1, seconds=_PATIENCE_SECONDS))
             return {
                 "warned_after_seconds": warned_after,
                 "sound_again_after_its_return_seconds": heard_again_after,
@@ -303,7 +304,7 @@ def _disk_full(disk: Path, folder: Path, reference: Reference) -> dict[str, obje
             capture = Capture(folder)
             capture.wait_until_ready()
             _start(player, reference.seconds)
-            finished = pairs(player.wait_for("finished", "continue", 1, seconds=60.0))
+            finished = pairs(player.wait_for("finished", "continue", 1, seconds=_PATIENCE_SECONDS))
             told = {"owner": _told(player), "subscriber": _told(subscriber)}
             heard = places_of(reference.sound, capture.stop())
             left = set(takes.iterdir()) - before
