@@ -223,7 +223,7 @@ def _told_to_stop(
         "told": {"owner": _shown(player), "subscriber": _shown(subscriber)},
         "kept_seconds": soundfile.info(kept).duration,
         "kept_is_the_take": np.array_equal(audio[:whole], reference.file[:whole]),
-        "tracebacks": daemon.tracebacks,
+        **daemon.logged,
     }
 
 
@@ -262,7 +262,7 @@ def _server_gone(folder: Path, way: signal.Signals, reference: Reference) -> dic
                 "next_take": {key: again[key] for key in ("sounded", "gaps")},
                 # one that waits for nobody loses samples of its own on a busy machine
                 "next_take_to_the_bit": way == signal.SIGSTOP or len(places_of(reference.sound, capture.stop())) == 1,
-                "tracebacks": daemon.tracebacks,
+                **daemon.logged,
             }
 
 
@@ -322,7 +322,7 @@ def _disk_full(disk: Path, folder: Path, reference: Reference) -> dict[str, obje
                     player.run_job("continue", 2, "seconds", reference.seconds, "seed", SEED)["file"]
                 ),
             }
-        figures["tracebacks"] = daemon.tracebacks
+        figures |= daemon.logged
     return figures
 
 

@@ -90,7 +90,7 @@ def measure(
         },
         "underruns": status["underruns"],
         "dropped_datagrams": status["dropped_datagrams"],
-        "tracebacks": daemon.tracebacks,
+        **daemon.logged,
     }
 
 

@@ -65,7 +65,7 @@ def measure(folder: Path, *, takes: int) -> dict[str, object]:
             int((_inside(each) == _inside(own)).sum()) for each in repainted
         ],
         "edges": _edges(own, repainted),
-        "tracebacks": daemon.tracebacks,
+        **daemon.logged,
     }
 
 

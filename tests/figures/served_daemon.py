@@ -49,9 +49,13 @@ class ServedDaemon:
         raise AssertionError(f"the daemon has no {name}")
 
     @property
-    def tracebacks(self) -> int:
-        """How many it has logged."""
-        return self.log.read_text().count("Traceback")
+    def logged(self) -> dict[str, int]:
+        """How often it has logged what should never be, and the loss of its sound device.
+
+        The sound server gives up on a client for which a busy machine has no time; then other figures mean little.
+        """
+        text = self.log.read_text()
+        return {"tracebacks": text.count("Traceback"), "sound_device_lost": text.count("no sound: takes go to files")}
 
 
 @contextmanager

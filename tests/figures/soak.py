@@ -48,13 +48,13 @@ def measure(folder: Path, *, minutes: float) -> dict[str, object]:
         player.send("listen/start")
         player.wait_for("done", "listen/start")
         before = _place_on_tape(player, folder, phrase)
-        gaps = [_take(player, 1)]
+        takes = [_take(player, 1)]
         memory = [_memory(daemon)]
         began = told = time.monotonic()
         number = 1
         while time.monotonic() < began + 60.0 * minutes:
             number += 1
-            gaps.append(_take(player, number))
+            takes.append(_take(player, number))
             if number % _REPAINTED_EVERY == 0:
                 bar = bar_of(player) - 8
                 player.run_job("inpaint", number, "from_bar", bar, "to_bar", bar + 1, seconds=_JOB_SECONDS)
@@ -68,23 +68,22 @@ def measure(folder: Path, *, minutes: float) -> dict[str, object]:
     apart = after["place"] - before["place"]
     drift = (apart + len(phrase) // 2) % len(phrase) - len(phrase) // 2
     return {
-        "takes": number,
-        "gaps": sum(gaps),
-        "warnings": sum(message.address == "/melnet/warning" for message in player.heard),
+        "takes": len(takes),
+        "takes_that_sounded": sum(bool(take["sounded"]) for take in takes),
+        "gaps": sum(int(str(take["gaps"])) for take in takes),
+        "warnings": [message.values[2] for message in player.heard if message.address == "/melnet/warning"],
         "underruns": status["underruns"],
         "missed_input_seconds": status["missed_input"],
         "drift_samples": drift,
         "samples_lost_on_the_way_in": {"before": before["differ"], "after": after["differ"]},
         "memory_mib": {"after_first_take": memory[0], "after_all": memory[-1], "minute_by_minute": memory[1:-1]},
-        "tracebacks": daemon.tracebacks,
+        **daemon.logged,
     }
 
 
-def _take(player: Player, number: int) -> int:
-    """A continuation on a bar line; returns its gaps."""
-    finished = player.run_job("continue", number, "seconds", _TAKE_SECONDS, "quantise", "bar", seconds=_JOB_SECONDS)
-    assert finished["sounded"]
-    return int(str(finished["gaps"]))
+def _take(player: Player, number: int) -> dict[str, object]:
+    """A continuation on a bar line."""
+    return player.run_job("continue", number, "seconds", _TAKE_SECONDS, "quantise", "bar", seconds=_JOB_SECONDS)
 
 
 def _memory(daemon: ServedDaemon) -> dict[str, dict[str, float]]:

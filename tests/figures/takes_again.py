@@ -78,7 +78,7 @@ def measure(folder: Path, *, times: int) -> dict[str, object]:
         "underruns": underruns,
         "seeds": [file["seed"] for file in files],
         **_passes(captured, sounds, wanted),
-        "tracebacks": daemon.tracebacks,
+        **daemon.logged,
     }
 
 
