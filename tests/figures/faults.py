@@ -28,15 +28,13 @@ from bridge.osc import Message
 from tests.figures.heard import Samples, places_of, sound_of
 from tests.figures.music_file import PHRASE
 from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, ServedDaemon, served
+from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, ServedDaemon, served
 
 _LOG = logging.getLogger(__name__)
 
 SEED = 5
 _BEFORE_SECONDS = 1.5
 """So much of the take has sounded, about, when it happens."""
-_PATIENCE_SECONDS = 180.0
-"""On a busy machine a take begins late."""
 _SMALL_DISK = 1 << 23
 _STALL_SECONDS = 6.0
 _OF_JOBS = ("done", "started", "progress", "finished", "warning", "fail")
@@ -104,7 +102,7 @@ def _wait_until_it_sounds(player: Player, subscriber: Player) -> None:
         progress = message.address == "/melnet/progress"
         return progress and float(str(pairs(message.values)["played"])) > _BEFORE_SECONDS
 
-    player.wait_until(sounds, "take that sounds", _PATIENCE_SECONDS)
+    player.wait_until(sounds, "take that sounds", PATIENCE_SECONDS)
     _told(subscriber)
     for each in (player, subscriber):
         each.heard.clear()
@@ -136,7 +134,7 @@ def _whole_take(player: Player, folder: Path, seconds: float) -> Reference:
     capture = Capture(folder)
     capture.wait_until_ready()
     _start(player, seconds)
-    finished = pairs(player.wait_for("finished", "continue", 1, seconds=_PATIENCE_SECONDS))
+    finished = pairs(player.wait_for("finished", "continue", 1, seconds=PATIENCE_SECONDS))
     reference = Reference(Path(str(finished["file"])))
     assert len(places_of(reference.sound, capture.stop())) == 1, "the take is not heard as its file has it"
     return reference
@@ -180,21 +178,27 @@ def _player_killed(
     doomed.kill()
     player.wait_for("fail", "continue", 1)
     told_after = time.monotonic() - killed
-    subscriber.wait_for("event", "player", "ready", seconds=_PATIENCE_SECONDS)
+    subscriber.wait_for("event", "player", "ready", seconds=PATIENCE_SECONDS)
     ready_after = time.monotonic() - killed
     told = {"owner": _told(player), "subscriber": _told(subscriber)}
     fade = _fade(capture.stop(), reference, at)
     files = len(set(daemon.takes.glob("*.json")) - before)
-    again = player.run_job("continue", 2, "seconds", reference.seconds, "seed", SEED)
+    same = _same_again(player, reference)
     return {
         **fade,
         "told_after_seconds": told_after,
         "ready_after_seconds": ready_after,
         "told": told,
-        "same_take_afterwards": reference.is_in(again["file"]) and again["seconds"] == reference.seconds,
+        "same_take_afterwards": same,
         "seconds_of_the_take_lost": reference.seconds - float(str(fade["sounded_to_the_bit_seconds"])),
         "files_of_the_take": files,
     }
+
+
+def _same_again(player: Player, reference: Reference) -> bool:
+    """Whether the take is made once more as it was."""
+    finished = player.run_job("continue", 2, "seconds", reference.seconds, "seed", SEED, seconds=PATIENCE_SECONDS)
+    return reference.is_in(finished["file"]) and finished["seconds"] == reference.seconds
 
 
 def _told_to_stop(
@@ -238,7 +242,7 @@ def _server_gone(folder: Path, way: signal.Signals, reference: Reference) -> dic
             server.send_signal(way)
             player.wait_for("warning", "continue", 1)
             warned_after = time.monotonic() - began
-            finished = pairs(player.wait_for("finished", "continue", 1, seconds=_PATIENCE_SECONDS))
+            finished = pairs(player.wait_for("finished", "continue", 1, seconds=PATIENCE_SECONDS))
             if way == signal.SIGSTOP:
                 time.sleep(max(0.0, began + _STALL_SECONDS - time.monotonic()))
                 server.send_signal(signal.SIGCONT)
@@ -246,13 +250,13 @@ def _server_gone(folder: Path, way: signal.Signals, reference: Reference) -> dic
                 servers.pop_all().close()
                 servers.enter_context(jack_server())
             back = time.monotonic()
-            subscriber.wait_until(_opened, "sound again", _PATIENCE_SECONDS)
+            subscriber.wait_until(_opened, "sound again", PATIENCE_SECONDS)
             heard_again_after = time.monotonic() - back
             told = {"owner": _told(player), "subscriber": _told(subscriber)}
             capture = Capture(folder)
             capture.wait_until_ready()
             _start(player, reference.seconds)
-            again = pairs(player.wait_for("finished", "continue", 1, seconds=_PATIENCE_SECONDS))
+            again = pairs(player.wait_for("finished", "continue", 1, seconds=PATIENCE_SECONDS))
             return {
                 "warned_after_seconds": warned_after,
                 "sound_again_after_its_return_seconds": heard_again_after,
@@ -272,13 +276,13 @@ def _opened(message: Message) -> bool:
 
 @contextmanager
 def _small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of its own with little room: needs the right to mount one."""
+    """A takes folder that is a file system of its own with little room: needs the right to mount one."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_SMALL_DISK}", "tmpfs", str(folder)], check=True)
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def _fill(disk: Path, leave_bytes: int) -> Path:
@@ -289,14 +293,13 @@ def _fill(disk: Path, leave_bytes: int) -> Path:
     return filler
 
 
-def _disk_full(disk: Path, folder: Path, reference: Reference) -> dict[str, object]:
+def _disk_full(takes: Path, folder: Path, reference: Reference) -> dict[str, object]:
     figures: dict[str, object] = {}
-    takes = disk / "takes"
     with _daemon(takes) as (daemon, player, subscriber):
         player.run_job("continue", 1, "seconds", 0.125, "seed", 1)  # its prompt is every take's
         for name, room_bytes in (("for_the_sound", 1 << 16), ("for_everything", 0)):
             _LOG.info("disk full %s", name)
-            filler = _fill(disk, room_bytes)
+            filler = _fill(takes, room_bytes)
             before = set(takes.iterdir())
             _told(subscriber)
             player.heard.clear()
@@ -304,7 +307,7 @@ def _disk_full(disk: Path, folder: Path, reference: Reference) -> dict[str, obje
             capture = Capture(folder)
             capture.wait_until_ready()
             _start(player, reference.seconds)
-            finished = pairs(player.wait_for("finished", "continue", 1, seconds=_PATIENCE_SECONDS))
+            finished = pairs(player.wait_for("finished", "continue", 1, seconds=PATIENCE_SECONDS))
             told = {"owner": _told(player), "subscriber": _told(subscriber)}
             heard = places_of(reference.sound, capture.stop())
             left = set(takes.iterdir()) - before
@@ -318,9 +321,7 @@ def _disk_full(disk: Path, folder: Path, reference: Reference) -> dict[str, obje
                 "rendered_from_what_is_left": [
                     _is_rendered(each, folder, reference) for each in left if each.suffix == ".json"
                 ],
-                "kept_once_there_is_room": reference.is_in(
-                    player.run_job("continue", 2, "seconds", reference.seconds, "seed", SEED)["file"]
-                ),
+                "kept_once_there_is_room": _same_again(player, reference),
             }
         figures |= daemon.logged
     return figures

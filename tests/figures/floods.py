@@ -28,7 +28,7 @@ from bridge.osc import Address, encode_message
 from tests.figures.heard import places_of, sound_of
 from tests.figures.music_file import PHRASE
 from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, ServedDaemon, served
+from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, ServedDaemon, served
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,8 +39,6 @@ _OTHER_SECONDS = 75.0
 """How long all but the flood of messages takes, at most."""
 _PING_EVERY_SECONDS = 0.01
 _ANSWER_SECONDS = 5.0
-_READY_SECONDS = 300.0
-"""On a machine too busy to make the take faster than it plays, its start is put off."""
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -61,10 +59,10 @@ def measure(
     ):
         player.send("prime/file", PHRASE.name)
         player.wait_for("done", "prime/file")
-        capture = Capture(folder, most_seconds=_READY_SECONDS + take_seconds + 30.0)
+        capture = Capture(folder, most_seconds=PATIENCE_SECONDS + take_seconds + 30.0)
         capture.wait_until_ready()
         player.send("continue", 1, "seconds", take_seconds, "seed", 1)
-        player.wait_for("started", "continue", 1, seconds=_READY_SECONDS)
+        player.wait_for("started", "continue", 1, seconds=PATIENCE_SECONDS)
         began = time.monotonic()
         figures: dict[str, object] = {"take_seconds": take_seconds}
         figures["bundles"] = _bundles(daemon, bundles)
@@ -74,7 +72,7 @@ def measure(
         figures["messages"] = _flood(daemon, _send_messages, (rate, round(rate * seconds)))
         figures["fuzzed"] = _flood(daemon, _send_fuzzed, (fuzzed_per_second, fuzzed))
         figures["lasted_seconds"] = time.monotonic() - began
-        finished = pairs(player.wait_for("finished", "continue", 1, seconds=take_seconds + 60.0))
+        finished = pairs(player.wait_for("finished", "continue", 1, seconds=take_seconds + PATIENCE_SECONDS))
         sounded = time.monotonic() - began
         status = player.ask("status")
         captured = capture.stop()

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tests.figures.heard import Samples
 from tests.figures.music_file import composed_piece
 from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, served
+from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, served
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def measure(folder: Path, *, takes: int) -> dict[str, object]:
 
 def _heard(player: Player, name: str, number: int, *values: str | float) -> None:
     """Make a take and let the loop play it once."""
-    finished = player.run_job(name, number, *values)
+    finished = player.run_job(name, number, *values, seconds=PATIENCE_SECONDS)
     _LOG.info("%s %d: seed %s, heard from bar %s on", name, number, finished["seed"], finished["bar"])
     wait_for_bar(player, int(str(finished["bar"])) + BARS)
 

@@ -20,8 +20,8 @@ from bridge.osc import Address
 DEVICE = "system"
 PRESET = "piano"
 _STOP_SECONDS = 20.0
-_READY_SECONDS = 300.0
-"""The first time on a machine it compiles."""
+PATIENCE_SECONDS = 300.0
+"""The first time on a machine it compiles; on a busy one all takes long, and takes are put off to later lines."""
 _MAPPED = {"player": "llvmlite", "speaker": "portaudio"}
 """A library that only this child has loaded, by which it is known."""
 
@@ -77,7 +77,7 @@ def served(takes: Path, *options: str, allowed: Path | None = None) -> Iterator[
             where = json.loads(process.stdout.readline())
             daemon = ServedDaemon(process, (where["osc_host"], where["osc_port"]), takes, log)
             with client(daemon) as player:
-                wait_ready(player, _READY_SECONDS)
+                wait_ready(player, PATIENCE_SECONDS)
             yield daemon
         finally:
             process.terminate()

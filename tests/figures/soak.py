@@ -21,7 +21,7 @@ from live_daemon import Player, client, pairs
 from tests.figures.heard import Samples
 from tests.figures.music_file import bars_of_phrase
 from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, ServedDaemon, served
+from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, ServedDaemon, served
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,8 +29,6 @@ BAR_SAMPLES = 2 * RATE_HZ
 _FADE = 480
 _TAKE_SECONDS = 8.0
 _REPAINTED_EVERY = 3
-_JOB_SECONDS = 300.0
-"""On a busy machine a take is put off to a later line."""
 _MIB = 1 << 20
 
 
@@ -57,7 +55,7 @@ def measure(folder: Path, *, minutes: float) -> dict[str, object]:
             takes.append(_take(player, number))
             if number % _REPAINTED_EVERY == 0:
                 bar = bar_of(player) - 8
-                player.run_job("inpaint", number, "from_bar", bar, "to_bar", bar + 1, seconds=_JOB_SECONDS)
+                player.run_job("inpaint", number, "from_bar", bar, "to_bar", bar + 1, seconds=PATIENCE_SECONDS)
             if time.monotonic() >= told + 60.0:
                 told = time.monotonic()
                 memory.append(_memory(daemon))
@@ -83,7 +81,7 @@ def measure(folder: Path, *, minutes: float) -> dict[str, object]:
 
 def _take(player: Player, number: int) -> dict[str, object]:
     """A continuation on a bar line."""
-    return player.run_job("continue", number, "seconds", _TAKE_SECONDS, "quantise", "bar", seconds=_JOB_SECONDS)
+    return player.run_job("continue", number, "seconds", _TAKE_SECONDS, "quantise", "bar", seconds=PATIENCE_SECONDS)
 
 
 def _memory(daemon: ServedDaemon) -> dict[str, dict[str, float]]:

@@ -25,7 +25,7 @@ from bridge.session_tape import edit_of
 from tests.figures.heard import Samples, places_of
 from tests.figures.music_file import PHRASE, bars_of_phrase
 from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, served
+from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, served
 
 _LOG = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def measure(folder: Path, *, times: int) -> dict[str, object]:
 
 def _rendered(player: Player, exports: Path, name: str, number: int, *values: str | float) -> dict[str, object]:
     """A take, exported, and made again from what was exported."""
-    finished = player.run_job(name, number, *values)
+    finished = player.run_job(name, number, *values, seconds=PATIENCE_SECONDS)
     player.send("take/export", int(str(finished["take"])), f"{name}.wav")
     player.wait_for("done", "take/export")
     again = exports / f"{name}-again.wav"
@@ -104,7 +104,7 @@ def _undo(player: Player) -> None:
 
 def _heard_take(player: Player, name: str, number: int, *values: str | float) -> Path:
     """The file of a take on the tape that was heard for a whole pass."""
-    finished = player.run_job(name, number, *values)
+    finished = player.run_job(name, number, *values, seconds=PATIENCE_SECONDS)
     _LOG.info("%s %d: seed %s", name, number, finished["seed"])
     _wait_for_pass(player, finished)
     return Path(str(finished["file"]))
