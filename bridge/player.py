@@ -560,7 +560,9 @@ class Player:
             return
         self._tell(self._tape_work.edited)
         values: tuple[tuple[str, Value], ...] = (("edits", len(self._tape.takes)),)
-        self._tell(Report(order.number, "done", values if at is None else (*values, (AT_SAMPLE, at))))
+        if at is not None and self._clock():  # while the device is gone nobody knows when
+            values += ((AT_SAMPLE, at),)
+        self._tell(Report(order.number, "done", values))
 
     def _keep_take(self, take: Take, prompt: Prompt, sample_rate_hz: int) -> None:
         """For another attempt; a take on the tape is heard from the loop's next pass on."""
@@ -569,7 +571,8 @@ class Player:
         if job.span is None:
             return
         self._tell(self._tape_work.edited)
-        take.heard_at = self._tape.refresh_loop(self._now_sample())
+        heard_at = self._tape.refresh_loop(self._now_sample())
+        take.heard_at = heard_at if self._clock() else None
         if take.heard_at is not None and job.line and take.heard_at > job.line.first_sample:
             self._tell(Moved(job.number, take.heard_at))
 

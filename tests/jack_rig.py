@@ -121,6 +121,14 @@ class Capture:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
 
+    def position(self) -> int:
+        """How many samples are recorded by now."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
     def stop(self) -> NDArray[np.float32]:
         """All that was recorded: float32[N] at RATE_HZ."""
         self._process.communicate(timeout=_DEADLINE_SECONDS)
@@ -130,11 +138,13 @@ class Capture:
 
 
 @contextmanager
-def generator() -> Iterator[None]:
-    """Counted samples arrive at PortAudio's inputs."""
+def generator(sound: Path | None = None) -> Iterator[None]:
+    """Counted samples arrive at PortAudio's inputs, or a sound file of RATE_HZ over and over."""
     script = Path(__file__).with_name("jack_generator.py")
     process = subprocess.Popen(
-        [sys.executable, str(script), PORTAUDIO_INPUT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, str(script), PORTAUDIO_INPUT, *([str(sound)] if sound else [])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

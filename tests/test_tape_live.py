@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import resource
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from bars import bar_of, record_bars, start_loop, wait_for_bar
 from jack_rig import Capture, generator, jack_server
 from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 from numpy.typing import NDArray
@@ -57,34 +57,6 @@ def player(daemon: Daemon) -> Iterator[Player]:
         player.send("transport/locate", 1)
         player.wait_for("done", "transport/locate")
         yield player
-
-
-def bar_of(player: Player) -> int:
-    return int(str(player.ask("transport")["bar"]))
-
-
-def wait_for_bar(player: Player, bar: int) -> None:
-    deadline = time.monotonic() + 30.0
-    while bar_of(player) < bar:
-        assert time.monotonic() < deadline
-
-
-def record_bars(player: Player, count: int) -> int:
-    """Listen to counted samples for so many whole bars; returns the first of them."""
-    player.send("listen/start")
-    player.wait_for("done", "listen/start")
-    with generator():
-        first = bar_of(player) + 2
-        wait_for_bar(player, first + count + 1)
-    player.send("listen/stop")
-    player.wait_for("done", "listen/stop")
-    return first
-
-
-def start_loop(player: Player, first: int, last: int) -> None:
-    player.send("loop/start", first, last)
-    told = pairs(player.wait_for("done", "loop/start"))
-    wait_for_bar(player, int(str(told["bar"])) + 1)
 
 
 def passes(captured: NDArray[np.float32], length: int) -> list[NDArray[np.float32]]:
@@ -296,6 +268,11 @@ def test_bars_of_the_tape_are_exported_with_their_frames(
 
     player.send("generate", 5, "bars", 2, "quantise", "bar")
     bar = int(str(pairs(player.wait_for("started", "generate", 5))["bar"]))
+    player.wait_until(
+        lambda message: message.address == "/melnet/progress" and float(str(pairs(message.values)["played"])) > 0.1,
+        "progress with sound",
+        20.0,
+    )
     for velocity in (90, 0):
         player.send("note", 60, velocity)
     generated = pairs(player.wait_for("finished", "generate", 5))
@@ -319,6 +296,29 @@ def test_bars_of_the_tape_are_exported_with_their_frames(
     resource.prlimit(writer, resource.RLIMIT_FSIZE, before)
     player.send("tape/export", repainted, repainted, "more.wav")
     player.wait_for("done", "tape/export")
+
+
+def test_no_bar_is_promised_while_the_sound_device_is_gone(tmp_path: Path) -> None:
+    with (
+        jack_server(synchronous=False) as doomed,
+        live_daemon(tmp_path, output=DEVICE, audio_input=DEVICE) as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("set", "tempo", TEMPO)
+        player.wait_for("done", "set")
+        first = record_bars(player, 2)
+        start_loop(player, first, first + 1)
+        finished = player.run_job("inpaint", 1, "from_bar", first, "to_bar", first)
+        assert "bar" in finished
+        player.send("subscribe")
+        player.wait_for("done", "subscribe")
+        doomed.kill()
+        player.wait_for("event", "sound", "gone")
+        player.send("take/undo")
+        assert pairs(player.wait_for("done", "take/undo")) == {"edits": 0}
+        player.send("take/reroll", 2)
+        assert "bar" not in pairs(player.wait_for("finished", "take/reroll", 2))
 
 
 @pytest.mark.parametrize(
