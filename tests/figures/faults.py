@@ -257,6 +257,7 @@ def _server_gone(folder: Path, way: signal.Signals, reference: Reference) -> dic
             capture.wait_until_ready()
             _start(player, reference.seconds)
             again = pairs(player.wait_for("finished", "continue", 1, seconds=PATIENCE_SECONDS))
+            captured = capture.stop()
             return {
                 "warned_after_seconds": warned_after,
                 "sound_again_after_its_return_seconds": heard_again_after,
@@ -265,7 +266,7 @@ def _server_gone(folder: Path, way: signal.Signals, reference: Reference) -> dic
                 and finished["seconds"] == reference.seconds,
                 "next_take": {key: again[key] for key in ("sounded", "gaps")},
                 # one that waits for nobody loses samples of its own on a busy machine
-                "next_take_to_the_bit": way == signal.SIGSTOP or len(places_of(reference.sound, capture.stop())) == 1,
+                "next_take_to_the_bit": len(places_of(reference.sound, captured)) == 1 or way == signal.SIGSTOP,
                 **daemon.logged,
             }
 
