@@ -418,8 +418,8 @@ _TABLE = (
         "`done` once one is moved",
         fixed=(_NAME,),
         keys=(
-            Argument("low", "float", "value with the control all the way down", low=-1000, high=INT32_MAX),
-            Argument("high", "float", "value with the control all the way up", low=-1000, high=INT32_MAX),
+            Argument("low", "float", "value with the control all the way down", low=-1024, high=65536),
+            Argument("high", "float", "value with the control all the way up", low=-1024, high=65536),
             Argument(
                 "curve", "text", "equal differences, equal ratios, or another end with every press", choices=CURVES
             ),

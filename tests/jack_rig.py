@@ -76,7 +76,7 @@ def jack_server(*, synchronous: bool = True, rate_hz: int = RATE_HZ) -> Iterator
         _clear_up(name)
         os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
         server = subprocess.Popen(
-            ["jackd", "-n", name, "-r", *flags, "-t", "2000" if synchronous else "20000", *driver],
+            ["jackd", "-n", name, "-r", *flags, "-t", "2000", *driver],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,

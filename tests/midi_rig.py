@@ -15,7 +15,7 @@ from typing import TypeVar
 from bridge.midi import MidiReport, MidiSettings
 from bridge.midi_process import MidiProcess
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
 Kind = TypeVar("Kind")
