@@ -2,8 +2,8 @@
 
 Three parties, and every control word has exactly one that writes it:
 
-- the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``), cuts a
-  take short, and shows that it lives (``beat``);
+- the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``), takes back
+  what is far from being read, cuts a take short, and shows that it lives (``beat``);
 - the speaker's callback fills every block (``play``): samples while they may sound, silence otherwise,
   counting what it had to leave silent inside a take, and tells how many samples the device has asked for (``clock``);
 - the stage sets the level, and can hush everything without waiting for a busy or dead player.
@@ -24,6 +24,8 @@ from bridge.shared_samples import Samples
 
 FADE_SAMPLES = 480
 """10 ms at 48 kHz, 11 ms at 44.1 kHz: too short to hear as a fade, too long to hear as a click."""
+TAKE_BACK_GUARD_SAMPLES = 8192
+"""What is to sound sooner is not taken back: more than a device asks for at once."""
 _LEVEL_RAMP_SAMPLES = 1024
 _WITHOUT_END = 1 << 62
 
@@ -83,6 +85,17 @@ class PlayoutRing(Ring):
     def finish(self) -> None:
         """Player only: the take ends with the last sample written; silence after it is no underrun."""
         self._words[_ALLOWED] = self.written
+
+    def take_back(self, count: int) -> bool:
+        """Player only: forget what is written from a count on, to write it anew; False: it is too late for that."""
+        written = self.written
+        if not self.read + TAKE_BACK_GUARD_SAMPLES <= count <= written:
+            return False
+        self._words[_WRITTEN] = count
+        if self.read <= count:
+            return True
+        self._words[_WRITTEN] = written  # this process was held up in between; nothing is overwritten yet
+        return False
 
     def cut(self) -> None:
         """Player only: fade out what sounds and drop all that is written."""
@@ -183,7 +196,7 @@ class PlayoutRing(Ring):
         out[:silent] = 0.0
         out = out[silent:]
         wanted = min(len(out), max(0, words[_ALLOWED] - words[_READ]))
-        count = min(wanted, words[_WRITTEN] - words[_READ])
+        count = max(0, min(wanted, words[_WRITTEN] - words[_READ]))  # what is taken back may be read already
         if count and not self._sounding:
             words[_BEGAN_COUNT] = words[_READ]
             words[_BEGAN] = self._clock.count + silent
@@ -198,6 +211,7 @@ class PlayoutRing(Ring):
     def _fade(self, out: Samples, until: int) -> None:
         """Play the rest of the fade, then drop everything up to the count ``until``."""
         words = self._words
+        until = max(until, words[_READ])
         count = 0
         if self._sounding:
             left = min(FADE_SAMPLES - self._faded_samples, until - words[_READ])
