@@ -119,9 +119,11 @@ class Successor(Take):
         return np.concatenate([old + weights * (samples[:count] - old), samples[count:]])
 
     def is_ready(self, ring: PlayoutRing) -> bool:
-        """Whether it would sound without a gap. All of it is not made before that."""
-        whole = len(self.audio) >= round(self.expected_seconds * self.sample_rate_hz)
-        return whole or self.spare_seconds(ring) >= pacing.MARGIN_SECONDS
+        """Whether it would sound without a gap, as far as its first new sound shows. All of it is not made before."""
+        made = len(self.audio)
+        if made >= round(self.expected_seconds * self.sample_rate_hz):
+            return True
+        return made > self._join.lead_samples and self.spare_seconds(ring) >= pacing.MARGIN_SECONDS
 
     def take_over(self, ring: PlayoutRing, old: Take) -> bool:
         """Put its sound into the ring instead of the old take's; False: it is too late for its line."""
