@@ -57,6 +57,7 @@ class Handover:
         self._told: Line | None = None
         """The line that was promised."""
         self._retimed = False
+        self._hearing: _Hearing | None = None
         self.active = False
         """Whether a take is being handed over: no other is begun."""
         self.making = False
@@ -82,7 +83,7 @@ class Handover:
 
     # --- the line ---------------------------------------------------------------------------------------
 
-    def line_met(self, old: Take, clock: DeviceClock, primed_seconds: float = 0.0) -> Line | None:
+    def _line_met(self, old: Take, clock: DeviceClock, primed_seconds: float) -> Line | None:
         """The first line for which the new take can be ready; None: the old one is over before.
 
         Args:
@@ -141,9 +142,11 @@ class Handover:
             OrderError: it was to be dropped if it is late.
             ValueError: the new instrument cannot continue this.
         """
-        hearing, self.active = _Hearing(self._instrument, old), True
+        if self._hearing is None or self._hearing.old is not old:
+            self._hearing = _Hearing(self._instrument, old)
+        self.active = True
         try:
-            while (now := clock()) and (yield from self._try(old, now, hearing)):
+            while (now := clock()) and (yield from self._try(old, now, self._hearing)):
                 pass
         finally:
             self.active = False
@@ -153,7 +156,7 @@ class Handover:
         sounded, new_hz = self._ring.read - old.origin_count, self._instrument.sample_rate_hz
         yield from hearing.up_to(sounded * new_hz // clock.rate_hz)
         self._retimed = False
-        line = self.line_met(old, clock, sounded / clock.rate_hz)
+        line = self._line_met(old, clock, sounded / clock.rate_hz)
         if line is None:
             return False
         self._promise(line, clock)
@@ -242,23 +245,23 @@ class _Hearing:
     """An instrument beside the new one that hears the old take as it is made."""
 
     def __init__(self, instrument: Instrument, old: Take) -> None:
-        self._instrument, self._old = instrument, old
+        self._instrument, self.old = instrument, old
         self._begin()
 
     def _begin(self) -> None:
         self.beside = self._instrument.beside(np.zeros(0, np.float32))
-        self._unheard = self._at_new_rate(self._old.heard)
+        self._unheard = self._at_new_rate(self.old.heard)
         self._heard_samples = 0
 
     def _at_new_rate(self, audio: Samples) -> Samples:
-        old_hz, new_hz = self._old.sample_rate_hz, self._instrument.sample_rate_hz
+        old_hz, new_hz = self.old.sample_rate_hz, self._instrument.sample_rate_hz
         return audio if old_hz == new_hz else resample(audio, old_hz, new_hz)
 
     def up_to(self, sample: int) -> Generator[bool, None, None]:
         """Hear the old take up to a sample at the new rate, and what it went on from before."""
         if sample < self._heard_samples:  # the line was moved forward
             self._begin()
-        made = self._at_new_rate(self._old.audio)[self._heard_samples : sample]
+        made = self._at_new_rate(self.old.audio)[self._heard_samples : sample]
         self._heard_samples += len(made)
         audio = np.concatenate([self._unheard, made])
         self._unheard = audio[:0]

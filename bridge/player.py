@@ -96,6 +96,8 @@ _MOST_SKIPPED_SECONDS = 20.0
 """A continuation whose line is farther from what was heard does not enter in time with it."""
 _BETWEEN_SECONDS = 0.3
 """A job goes before one that waits for its line only if it is over so much earlier."""
+_RESERVE_SECONDS = 2.0
+"""With so much more ready than is needed, a sounding take is not made further while what goes on from it is."""
 _PROGRESS_EVERY_SECONDS = 0.5
 _NICENESS = 5  # the speaker's callback must get the processor first
 _PRIME_FILE_BYTES = 1 << 30
@@ -642,9 +644,6 @@ class Player:
 
     def _hand_over(self, old: Take, handover: Handover, instrument: Instrument) -> Generator[None, None, bool]:
         """Have the loaded instrument go on with the take; False: it was over before."""
-        clock = self._clock()
-        if clock is None or handover.line_met(old, clock) is None:
-            return False
         with closing(handover.steps(old, self._clock)) as steps:
             for rests in steps:
                 if rests:
@@ -728,10 +727,10 @@ class Player:
         self._unheard_samples -= dropped
         return dropped
 
-    def _can_spare_time(self) -> bool:
-        """Whether hearing now cannot make a sounding take run dry."""
+    def _can_spare_time(self, reserve_seconds: float = pacing.MARGIN_SECONDS) -> bool:
+        """Whether other work now cannot make a sounding take run dry."""
         sounding = next((take for take in self._takes if take.opened and not take.complete), None)
-        return sounding is None or sounding.spare_seconds(self._output) > pacing.MARGIN_SECONDS
+        return sounding is None or sounding.spare_seconds(self._output) > reserve_seconds
 
     def _hear(self, most_seconds: float) -> None:
         assert self._instrument is not None
@@ -762,11 +761,10 @@ class Player:
         return self._may_step() or bool(self._load_steps and not self._load_rests and self._can_spare_time())
 
     def _may_step(self) -> bool:
-        if (
-            self._handover
-            and self._handover.active
-            and (self._steps is None or (self._handover.making and self._can_spare_time()))
-        ):
+        hurried_load = (self._loading and self._loading.measures) or (self._handover and self._handover.making)
+        if hurried_load and self._takes and self._can_spare_time(_RESERVE_SECONDS):
+            return False
+        if self._handover and self._handover.active and self._steps is None:
             return False
         if self._steps is None:
             return self._next_place() is not None

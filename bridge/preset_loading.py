@@ -22,12 +22,14 @@ long."""
 
 
 class PresetLoading:
-    """An instrument on its way. ``make`` runs in the thread; all else belongs to the player's."""
+    """An instrument on its way. Only the making and measuring are the thread's; all methods are the player's."""
 
     def __init__(self, preset: str, make: Callable[[], Instrument]) -> None:
         self._preset, self._make = preset, make
         self._loaded: tuple[Instrument, TakeSpeed] | None = None
         self._error: Exception | None = None
+        self.measures = False
+        """Whether it is being measured how fast the instrument is: beside an engine that makes a take it seems slow."""
         self._deadline_seconds = time.monotonic() + MOST_SECONDS
         self._thread = threading.Thread(target=self._load, name="loading", daemon=True)  # stopping waits for no disk
         self._thread.start()
@@ -35,6 +37,7 @@ class PresetLoading:
     def _load(self) -> None:
         try:
             instrument = self._make()
+            self.measures = True
             self._loaded = instrument, instrument.measure_speed()
         except Exception as error:
             self._error = error
@@ -45,7 +48,7 @@ class PresetLoading:
         return self._thread.is_alive() and time.monotonic() < self._deadline_seconds
 
     def result(self) -> tuple[Instrument, TakeSpeed]:
-        """The instrument, and how fast it makes takes beside whatever else ran while that was measured.
+        """The instrument, and how fast it makes takes.
 
         Raises:
             OrderError: there is no such preset, a file of it is wrong, or it took too long.

@@ -169,10 +169,10 @@ def test_panic_silences_what_was_handed_over(player: Player) -> None:
 
 def test_a_change_of_tempo_moves_the_line(player: Player) -> None:
     begun = bar_of(start(player))
-    player.send("load", NEW, "at_bar", begun + 4)
+    player.send("load", NEW, "at_bar", begun + 3)
     player.wait_for("done", "load")
     player.send("set", "tempo", TEMPO / 2)
-    assert bar_of(pairs(player.wait_for("started", "load"))) == begun + 4
+    assert bar_of(pairs(player.wait_for("started", "load"))) == begun + 3
 
 
 def test_while_nothing_sounds_it_waits_for_no_far_line(player: Player) -> None:
