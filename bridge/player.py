@@ -940,8 +940,9 @@ class Player:
                     continue
                 take.feed(self._output, clock)
                 if not take.told_started and take.sounds(self._output):
-                    if isinstance(take, Successor):
+                    if isinstance(take, Successor) and take.before:
                         self._tape.lay_made(*take.before)
+                        take.before = None
                     self._tell_started(take)
             if not take.over(self._output):
                 break

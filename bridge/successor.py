@@ -95,8 +95,8 @@ class Successor(Take):
         self._unsounded = join.first_count - join.origin_count
         self.entry = entry
         """What is told when it begins to sound."""
-        self.before: tuple[int, Samples] = 0, self._old_sound[:0]
-        """What sounds of the old take, and its device time: known when this one takes over."""
+        self.before: tuple[int, Samples] | None = None
+        """What sounds of the old take, and its device time: known from when this one takes over until it sounds."""
 
     @property
     def origin_count(self) -> int:

@@ -176,7 +176,7 @@ def test_a_change_of_tempo_moves_the_line(player: Player) -> None:
 
 
 def test_while_nothing_sounds_it_waits_for_no_far_line(player: Player) -> None:
-    bar = int(str(player.ask("transport")["bar"])) + 10
+    bar = int(str(player.ask("transport")["bar"])) + 5
     player.send("generate", 1, "seconds", 0.25, "at_bar", bar)
     player.wait_for("done", "generate", 1)
     player.send("load", NEW, "quantise", "bar")
@@ -196,3 +196,22 @@ def test_everybody_is_answered_when_the_player_dies_meanwhile(player: Player, da
         assert player.wait_for("fail", command, number)[2] == "player_died"
     wait_ready(player)
     assert player.ask("status")["preset"] == OLD
+
+
+def test_a_sound_server_that_dies_meanwhile_leaves_nobody_waiting(tmp_path: Path) -> None:
+    with (
+        jack_server(synchronous=False) as doomed,
+        live_daemon(tmp_path, preset=OLD, output=DEVICE) as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("generate", 1, "seconds", TAKE_SECONDS)
+        player.wait_for("started", "generate", 1)
+        bar = int(str(player.ask("transport")["bar"])) + 3
+        player.send("load", NEW, "at_bar", bar)
+        player.wait_for("done", "load")
+        doomed.kill()
+        finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
+        assert (finished["seconds"], "follows" in finished) == (TAKE_SECONDS, False)
+        player.wait_for("started", "load")
+        assert player.ask("status")["preset"] == NEW
