@@ -256,7 +256,8 @@ class Player:
     def _obey_orders(self) -> bool:
         """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
         resting_seconds = 0.01 if self._takes or self._listening or self._load_order else 0.2
-        patience_seconds = 0.0 if self._is_busy() else min(resting_seconds, self._ripe_in_seconds())
+        ripe_in_seconds = self._ripe_in_seconds()  # before it is asked whether one is ripe: it may become so in between
+        patience_seconds = 0.0 if self._is_busy() else min(resting_seconds, ripe_in_seconds)
         self._beat()  # what took long is over
         while self._connection.poll(patience_seconds):
             order = self._connection.recv()
@@ -785,9 +786,9 @@ class Player:
         return None
 
     def _ripe_in_seconds(self) -> float:
-        """How long until a job's turn comes by itself."""
-        turns = [self._turn_in_seconds(order) for order in self._waiting if isinstance(order, Job)]
-        return max(0.0, min(turns, default=math.inf))
+        """How long until the next job's turn comes by itself; one whose turn has come waits for something else."""
+        turns = (self._turn_in_seconds(order) for order in self._waiting if isinstance(order, Job))
+        return min((turn for turn in turns if turn > 0.0), default=math.inf)
 
     def _step(self) -> None:
         """One step of the order whose turn it is."""
