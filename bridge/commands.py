@@ -26,6 +26,8 @@ _SHOWN_CHARACTERS = 60
 Value = int | float | bool | str
 Late = Literal["play", "next", "drop"]
 LATE_CHOICES: tuple[Late, ...] = get_args(Late)
+Follow = Literal["off", "free", "rest"]
+FOLLOW_CHOICES: tuple[Follow, ...] = get_args(Follow)
 Kind = Literal["float", "int", "bool", "text", "value"]
 FailCode = Literal[
     "malformed",
@@ -163,6 +165,8 @@ class Argument:
     def range_text(self) -> str:
         if self.kind == "text":
             return ", ".join(f"`{choice}`" for choice in self.choices) or "text"
+        if self.kind == "bool":
+            return "0 or 1"
         bounds = f"{self.low:g} to {self.high:g}" if self.high < INT32_MAX else f"{self.low:g} or more"
         return f"{bounds} {self.unit}".rstrip()
 
@@ -249,6 +253,32 @@ LATE = Argument(
     choices=LATE_CHOICES,
     default="next",
 )
+INPUT_OFFSET = Argument(
+    "input_offset",
+    "float",
+    "so much later than the devices report the input is laid on the tape; less than 0: earlier",
+    unit="ms",
+    low=-500,
+    high=500,
+    default=0.0,
+)
+FOLLOW = Argument(
+    "follow",
+    "text",
+    "what a take does with the notes that are played meanwhile: `off` nothing; `free` plays them, and what it likes "
+    "while none sounds; `rest` plays them and nothing else",
+    choices=FOLLOW_CHOICES,
+    default="off",
+)
+AHEAD = Argument(
+    "ahead",
+    "float",
+    "how far ahead of what sounds a take is made that follows notes; more where the engine is slow",
+    unit="s",
+    low=0,
+    high=30,
+    default=0.25,
+)
 AT_BAR = Argument("at_bar", "int", "begin on the line of this bar; the first is 1", low=1, high=1_000_000)
 BARS = Argument("bars", "int", "length of the new audio in bars, instead of `seconds`", low=1, high=64)
 START = Argument("start", "float", "begin, from the start of what was heard", unit="s", low=0, high=86400)
@@ -261,7 +291,8 @@ AT_BEAT = Argument("at_beat", "float", "with `at_bar`: on this beat of the bar; 
 PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
-        LEVEL, TEMPO, METER, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL
+        LEVEL, TEMPO, METER, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD,
+        INPUT_OFFSET,
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""
@@ -269,6 +300,7 @@ PROPERTIES: Mapping[str, Argument] = {
 _ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX)
 _NAME = Argument("name", "text", "a property", longest=64)
 _HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
+_NOTES = (FOLLOW, AHEAD)
 _WHEN = (QUANTISE, AT_BAR, AT_BEAT, LATE)
 _SETTERS = tuple(
     Command(
@@ -300,14 +332,14 @@ _TABLE = (
         "Continue what was heard.",
         _JOB_ANSWER,
         fixed=(_ID,),
-        keys=(SECONDS, BARS, *_HOW, LEAD, *_WHEN),
+        keys=(SECONDS, BARS, *_HOW, LEAD, *_NOTES, *_WHEN),
     ),
     Command(
         "generate",
         "Play something from nothing.",
         _JOB_ANSWER,
         fixed=(_ID,),
-        keys=(SECONDS, BARS, *_HOW, *_WHEN),
+        keys=(SECONDS, BARS, *_HOW, *_NOTES, *_WHEN),
     ),
     Command(
         "inpaint",
@@ -325,6 +357,14 @@ _TABLE = (
         keys=(QUANTISE,),
     ),
     Command("loop/stop", "End the loop on the next line.", "`done`", keys=(QUANTISE,)),
+    Command(
+        "tape/export",
+        "Write bars of the tape into an allowed folder, as the loop would play them: a WAV file, a JSON file with "
+        "bars, tempo, meter and takes, log-mel frames (`.npz`), and a MIDI file of what notes are known. Waits for the "
+        "jobs before it.",
+        "`done`",
+        fixed=(FROM_BAR, TO_BAR, Argument("path", "text", "a WAV file to be")),
+    ),
     Command("take/list", "The last takes of this session, one `take/list.reply` each.", "`take/list.reply`, `done`"),
     Command("take/undo", "Take back the last change of the tape.", "`done`"),
     Command("take/redo", "Make it again.", "`done`"),
@@ -338,9 +378,36 @@ _TABLE = (
     ),
     Command(
         "take/export",
-        "Copy a take's WAV file, and what `render` needs to make it again, into an allowed folder.",
+        "Copy a take's WAV file, what `render` needs to make it again, and a MIDI file of the notes that it was given, "
+        "into an allowed folder.",
         "`done`",
         fixed=(TAKE, Argument("path", "text", "a WAV file to be")),
+    ),
+    Command(
+        "note",
+        "A key is struck, or let go with velocity 0: for a take that follows, or for a phrase.",
+        "`done`",
+        fixed=(
+            Argument("key", "int", "MIDI note number; 60 is middle C", low=0, high=127),
+            Argument("velocity", "int", "0: let go", low=0, high=127),
+        ),
+    ),
+    Command(
+        "pedal",
+        "The sustain pedal: what sounds goes on until it is up.",
+        "`done`",
+        fixed=(Argument("down", "bool", ""),),
+    ),
+    Command(
+        "notes/prompt/start",
+        "Play a phrase for the model: it begins with its first note. `continue` ends it too, and goes on from it.",
+        "`done`",
+    ),
+    Command(
+        "notes/prompt/stop",
+        "The phrase is over: the model plays it to itself, and has heard it. Waits for the jobs before it.",
+        "`done`",
+        keys=(SEED,),
     ),
     Command("cancel", "Drop your job; if it sounds, fade it out.", "`done`; the job's own `fail`", fixed=(_ID,)),
     Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),
@@ -368,9 +435,11 @@ _TABLE = (
     ),
     Command(
         "reply",
-        "Have your answers sent to another port of your machine; 0: to the one that you send from.",
+        "Have your answers sent to another port of your machine, or of a `host` that `serve --reply-host` names; 0: to "
+        "the one that you send from.",
         "`done`",
         fixed=(Argument("port", "int", "a UDP port", low=0, high=65535),),
+        keys=(Argument("host", "text", "a host that was named", longest=255),),
     ),
     Command("get", "Value of a property.", "`get.reply`", fixed=(_NAME,)),
     Command(

@@ -17,7 +17,7 @@ import numpy as np
 from bridge import pacing
 from bridge.commands import INT32_MAX
 from bridge.device_clock import DeviceClock, Line
-from bridge.orders import AT_SAMPLE, Load, Moved, OrderError, PlayerEvent, Report
+from bridge.orders import AT_SAMPLE, GivenNote, Job, Load, Moved, OrderError, PlayerEvent, Report
 from bridge.playout import TAKE_BACK_GUARD_SAMPLES, PlayoutRing
 from bridge.shared_samples import Samples
 from bridge.successor import Join, Successor, join_of, least_seconds
@@ -33,6 +33,8 @@ _LEAST_LEFT_SECONDS = 0.25
 _SEAM_SECONDS = 0.03
 """About so long before its line the new sound begins."""
 _EASE_SECONDS = 0.1
+_FOLLOWED_AHEAD_SECONDS = 1.5
+"""So long before the line a take that follows notes is made up to it, all at once."""
 
 Steps: TypeAlias = Generator[None, None, None]
 Make: TypeAlias = "Callable[[Instrument, Successor], Steps]"
@@ -60,6 +62,8 @@ class Handover:
         self._hearing: _Hearing | None = None
         self.active = False
         """Whether a take is being handed over: no other is begun."""
+        self.wants_sound = False
+        """Whether a take that follows notes is to be made ahead, up to the line."""
         self.making = False
         """Whether the new take is in the making, and must hurry."""
         self.taken_over: tuple[Successor, Steps, Join] | None = None
@@ -165,7 +169,7 @@ class Handover:
         try:
             yield from self._make_for(join, old, hearing)
         finally:
-            self.making = False
+            self.making = self.wants_sound = False
         return self.taken_over is None
 
     def _make_for(self, join: Join, old: Take, hearing: _Hearing) -> Generator[bool, None, None]:
@@ -175,8 +179,9 @@ class Handover:
         ):
             if self._is_late(join):
                 return
+            self.wants_sound = join.first_count - self._ring.read < _FOLLOWED_AHEAD_SECONDS * (old.output_hz or 1)
             yield True
-        self.making = True
+        self.making, self.wants_sound = True, False
         yield from hearing.up_to(join.line_sample)
         successor = self._successor(old, join, hearing.beside)
         making = self._make(hearing.beside, successor)
@@ -210,6 +215,9 @@ class Handover:
             seconds=left_samples / rate_hz,
             lead_seconds=join.lead_samples / rate_hz,
             skip_seconds=0.0,
+            notes=_notes_after(old.job, join.line_sample / rate_hz),
+            ends_phrase=False,
+            phrase=None,
             chunk_frames=None,
             line=None,
             again=None,
@@ -239,6 +247,15 @@ class Handover:
         elif abs(line.sample - self._told.sample) >= 1.0:
             self._tell(Moved(self._order.number, line.first_sample))
         self._told = line
+
+
+def _notes_after(job: Job, seconds: float) -> tuple[GivenNote, ...] | None:
+    """The notes that a take was given, as its successor is given them, which begins so long after the take's sound."""
+    if job.notes is None:
+        return None
+    passed = seconds - job.lead_seconds + job.skip_seconds
+    left = ((onset_s - passed, end_s - passed, key, velocity) for onset_s, end_s, key, velocity in job.notes)
+    return tuple((max(0.0, onset_s), end_s, key, velocity) for onset_s, end_s, key, velocity in left if end_s > 0.0)
 
 
 class _Hearing:

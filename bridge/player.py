@@ -32,15 +32,18 @@ from bridge.handover import Handover
 from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
 from bridge.loop_lane import LoopLane
+from bridge.note_tape import TapedNote
 from bridge.orders import (
     AT_SAMPLE,
     STOP,
+    BeginPhrase,
     Cancel,
-    Edited,
+    ExportTape,
     HandedOver,
     Heard,
     InTurn,
     Job,
+    Key,
     Listen,
     ListPresets,
     Load,
@@ -49,6 +52,8 @@ from bridge.orders import (
     Order,
     OrderError,
     Panic,
+    Pedal,
+    Phrase,
     PlayerEvent,
     PrimeClear,
     PrimeFile,
@@ -61,8 +66,10 @@ from bridge.orders import (
     StopLoop,
     Undo,
     UseSound,
+    VoicePhrase,
     Warn,
 )
+from bridge.played_notes import PlayedNotes
 from bridge.playout import PlayoutRing
 from bridge.preset_loading import MOST_SECONDS, PresetLoading
 from bridge.session_tape import PASS_GUARD_SECONDS, SessionTape
@@ -70,14 +77,16 @@ from bridge.shared_samples import Samples
 from bridge.successor import Successor
 from bridge.take import LINE_GUARD_SECONDS, Take
 from bridge.take_folder import Origin, discard_take, save_take, shorten_take
-from bridge.take_making import blocks_of, prompt_of, request_of
+from bridge.take_making import blocks_of, notes_of, prompt_of, request_of
 from bridge.tape_memory import TapeMemory
 from bridge.tape_work import TapeOrder, TapeWork
 from melnet_music.audio_file import read_audio
 from melnet_music.resample import StreamResampler
+from melnet_music.voicing import voiced
 
 if TYPE_CHECKING:
     from melnet_music.instrument import Instrument, Prompt, TakeRequest, TakeSpeed
+    from melnet_music.notes import Note
 
 _LOG = logging.getLogger(__name__)
 
@@ -196,6 +205,7 @@ class Player:
         self._accepted_at: dict[int, float] = {}
         self._takes: deque[Take] = deque()
         """Takes in the making or not played out yet, oldest first; only the first one feeds the ring."""
+        self._played = PlayedNotes()
         self._listening = False
         self._input_resampler: StreamResampler | None = None
         self._input_block = np.empty(1 << 16, np.float32)
@@ -240,7 +250,7 @@ class Player:
     def _longer_seconds(self) -> float:
         """How much longer than usual the next beat may take for honest reasons."""
         order = self._current or (self._waiting[0] if self._waiting else None)
-        if self._loading or isinstance(order, Load | PrimeFile):
+        if self._loading or isinstance(order, Load | PrimeFile | ExportTape):
             return _LOADING_SECONDS
         at_once_seconds = _HEARD_AT_ONCE_SECONDS
         if isinstance(order, Job) and order.kind == "inpaint":
@@ -277,20 +287,26 @@ class Player:
                 self._listen(order)
             case UseSound():
                 self._use_sound(order)
+            case Key() | Pedal():
+                self._lay_played(self._played.take(order))
+            case BeginPhrase():
+                self._played.begin_phrase()
+                self._tell(Report(order.number, "done"))
             case StartLoop() | StopLoop() | Undo() | Recall():
                 self._change_tape(order)
             case RestoreTape():
                 self._tape_work.restore(order)
+                self._tell(self._tape_work.edited)
             case ListPresets():
                 self._list_presets(order)
-            case Job():
+            case Job() | VoicePhrase():
                 try:
                     self._accept(order)
                 except OrderError as error:
                     self._tell(Refusal(order.number, error.code, str(error)))
             case Retime():
                 self._retime(order)
-            case Load() | PrimeFile() | PrimeClear():
+            case Load() | PrimeFile() | PrimeClear() | ExportTape():
                 self._waiting.append(order)
 
     def _clock(self) -> DeviceClock | None:
@@ -313,11 +329,15 @@ class Player:
         due_in = clock.monotonic_at(job.line.sample) - time.monotonic()
         raise OrderError("too_late", f"it would be ready in {ready_in:.2f} s, but its line is {due_in:.2f} s from now")
 
-    def _accept(self, job: Job) -> None:
+    def _accept(self, order: Job | VoicePhrase) -> None:
+        if isinstance(order, VoicePhrase):
+            self._waiting.append(replace(order, phrase=self._played.end_phrase(time.monotonic())))
+            return
+        job = replace(order, phrase=self._played.end_phrase(time.monotonic())) if order.ends_phrase else order
         if job.span:
             self._accept_on_tape(job)
             return
-        job = self._fitted(job)
+        job = self._fitted(job, job.phrase.seconds if job.phrase else 0.0)
         values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", _length_seconds(job))]
         clock = self._clock()
         if clock is None:
@@ -327,6 +347,9 @@ class Player:
             start_in = ready_in
             if job.line:
                 line = self._line_met(job, clock, ready_in)
+                if line and job.phrase:  # what is made up to the line takes time as well
+                    ready_in += self._after_phrase_seconds(job.phrase, line) / (self._rate * pacing.CAUTION)
+                    line = self._line_met(job, clock, ready_in)
                 job = replace(job, line=line)
                 if line:
                     start_in = clock.monotonic_at(line.sample) - time.monotonic()
@@ -359,11 +382,11 @@ class Player:
     def _making_seconds_of(self, job: Job) -> float:
         return job.seconds / (self._rate * pacing.CAUTION)
 
-    def _fitted(self, job: Job) -> Job:
-        """The job with no more lead and tail than there is on the tape, as far as it is heard by now."""
+    def _fitted(self, job: Job, to_come_seconds: float = 0.0) -> Job:
+        """The job with no more lead and tail than there is on the tape, as far as it is heard by now, or will be."""
         if self._instrument is None or job.again:
             return job  # what a dead player had heard is still to be heard again
-        heard = self._instrument.heard_seconds
+        heard = self._instrument.heard_seconds + to_come_seconds
         if job.kind == "inpaint":
             lead, tail = min(job.lead_seconds, job.start_seconds), min(job.tail_seconds, heard - job.stop_seconds)
             return replace(job, lead_seconds=lead, tail_seconds=max(0.0, tail))
@@ -401,7 +424,7 @@ class Player:
             return 0.0
         line_in = clock.monotonic_at(job.line.sample) - time.monotonic()
         if not self._joins(job):
-            return line_in - self._wait_seconds(job) - _EASE_SECONDS
+            return line_in - self._wait_seconds(job) - (_JOIN_SECONDS if job.is_live else _EASE_SECONDS)
         # what is made while it is made has to be made as well
         return line_in - (self._wait_seconds(job) + _JOIN_SECONDS) / (1 - 1 / (self._rate * pacing.CAUTION))
 
@@ -414,8 +437,18 @@ class Player:
         listens = self._listening and self._tape.input_begin is not None
         return job.kind == "continue" and alone and listens and self._rate * pacing.CAUTION >= _JOINING_RATE
 
+    def _after_phrase_seconds(self, phrase: Phrase, line: Line) -> float:
+        """How long after a phrase's end a line is."""
+        clock = self._clock()
+        if clock is None:
+            return 0.0
+        after = (line.first_sample - self._sample_at(phrase.ended_at_seconds)) / clock.rate_hz
+        return after if 0.0 < after < _MOST_SKIPPED_SECONDS else 0.0
+
     def _joined(self, job: Job, sample_rate_hz: int) -> Job:
         """The job with what it has to skip to be on its line; it is heard up to now."""
+        if job.phrase and job.line and not job.lead_seconds:
+            return replace(job, skip_seconds=self._after_phrase_seconds(job.phrase, job.line))
         begin = self._tape.input_begin
         if not (job.line and self._joins(job)) or begin is None:
             return job
@@ -438,14 +471,19 @@ class Player:
     def _wait_seconds(self, job: Job) -> float:
         block = self._instrument.chunk_seconds if self._instrument else 0.0
         rate = self._rate * pacing.CAUTION
-        return pacing.start_wait_seconds(job.lead_seconds, job.seconds, rate, block, self._first_sound_seconds)
+        voicing = job.phrase.seconds / rate if job.phrase else 0.0
+        return voicing + pacing.start_wait_seconds(
+            job.lead_seconds, job.seconds, rate, block, self._first_sound_seconds
+        )
 
     def _panic(self, order: Panic) -> None:
         jobs = [take.job.number for take in self._takes]
-        jobs += [each.number for each in self._waiting if isinstance(each, Job)]
-        for number in jobs:
+        jobs += [each.number for each in (self._current, *self._waiting) if isinstance(each, Job)]
+        for number in dict.fromkeys(jobs):
             self._drop(number)
             self._tell(Refusal(number, "cancelled", "panic dropped all jobs"))
+        self._lay_played(self._played.let_go(time.monotonic()))
+        self._played = PlayedNotes()
         self._output.answer_hush()
         self._tape.stop_loop()
         self._tell(Report(order.number, "done"))
@@ -463,6 +501,8 @@ class Player:
         if self._current and self._steps and self._current.number == number:
             self._steps.close()
             self._current = self._steps = None
+            if self._accepted_at.pop(number, None) is not None:
+                return True  # its phrase was being voiced
         for take in self._takes:
             if take.job.number == number:
                 if take is self._takes[0] and take.has_sound:
@@ -482,6 +522,7 @@ class Player:
         if order.listening and self._sound.input_hz is None:
             self._tell(Refusal(order.number, "no_input", "there is no audio input; start with --audio-in"))
             return
+        self._take_input()  # what came before counts, however busy this process was
         self._listening = order.listening
         self._input_resampler = None
         self._begin_input()
@@ -497,8 +538,16 @@ class Player:
         self._sound = order
         self._listening = self._listening and order.input_hz is not None
         self._input_resampler = None
-        self._tape.use_device(order.output_hz)
+        if self._tape.use_device(order.output_hz):
+            self._refuse_jobs_on_tape()
         self._begin_input()
+
+    def _refuse_jobs_on_tape(self) -> None:
+        jobs = [take.job for take in self._takes] + [order for order in self._waiting if isinstance(order, Job)]
+        for job in jobs:
+            if job.span:
+                self._drop(job.number)
+                self._tell(Refusal(job.number, "refused", "the sound device has another rate, and the tape is blank"))
 
     def _list_presets(self, order: ListPresets) -> None:
         self._output.beat(_LOADING_SECONDS)
@@ -516,8 +565,8 @@ class Player:
     @property
     def _late_samples(self) -> int:
         """How long after what is played with it the input comes, in device time."""
-        seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
-        return round(seconds * (self._sound.output_hz or 0))
+        latency_seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
+        return round((latency_seconds - self._sound.input_offset_seconds) * (self._sound.output_hz or 0))
 
     def _begin_input(self) -> None:
         if self._listening and self._sound.input_hz:
@@ -535,18 +584,21 @@ class Player:
             code = error.code if isinstance(error, OrderError) else "refused"
             self._tell(Refusal(order.number, code, str(error)))
             return
-        self._tell(Edited(self._tape.takes))
+        self._tell(self._tape_work.edited)
         values: tuple[tuple[str, Value], ...] = (("edits", len(self._tape.takes)),)
-        self._tell(Report(order.number, "done", values if at is None else (*values, (AT_SAMPLE, at))))
+        if at is not None and self._clock():  # while the device is gone nobody knows when
+            values += ((AT_SAMPLE, at),)
+        self._tell(Report(order.number, "done", values))
 
     def _keep_take(self, take: Take, prompt: Prompt, sample_rate_hz: int) -> None:
         """For another attempt; a take on the tape is heard from the loop's next pass on."""
         job = take.job
-        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz)
+        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz, take.file)
         if job.span is None:
             return
-        self._tell(Edited(self._tape.takes))
-        take.heard_at = self._tape.refresh_loop(self._now_sample())
+        self._tell(self._tape_work.edited)
+        heard_at = self._tape.refresh_loop(self._now_sample())
+        take.heard_at = heard_at if self._clock() else None
         if take.heard_at is not None and job.line and take.heard_at > job.line.first_sample:
             self._tell(Moved(job.number, take.heard_at))
 
@@ -702,6 +754,42 @@ class Player:
             _LOG.warning("%s", error)
             self._tell(Warn(take.job.number, str(error)))
 
+    # --- notes ------------------------------------------------------------------------------------------
+
+    def _sample_at(self, monotonic_seconds: float) -> float:
+        """Device time of what a player heard when he played something."""
+        clock = self._clock()
+        return clock.sample_at(monotonic_seconds - self._sound.output_latency_seconds) if clock else 0.0
+
+    def _lay_played(self, notes: list[Note]) -> None:
+        if self._clock():
+            places = [(self._sample_at(note.onset_s), self._sample_at(note.end_s), note) for note in notes]
+            laid = [TapedNote(round(start), round(stop), n.pitch, n.velocity) for start, stop, n in places]
+            self._tape.notes.add("played", laid)
+
+    def _voice(self, phrase: Phrase, request: TakeRequest) -> Steps:
+        """Have the instrument play a phrase to itself."""
+        instrument = self._loaded_instrument()
+        request = replace(request, seconds=phrase.seconds, lead_seconds=0.0, notes=notes_of(phrase.notes), rests=True)
+        made = []
+        with closing(voiced(instrument, request)) as blocks:
+            for block in blocks:
+                made.append(block)
+                yield
+        at_once = round(_HEARD_AT_ONCE_SECONDS * instrument.sample_rate_hz)
+        audio = np.concatenate(made)
+        for first in range(0, len(audio), at_once):
+            self._take_in(instrument, audio[first : first + at_once])
+            yield
+
+    def _voice_phrase(self, order: VoicePhrase) -> Steps:
+        assert order.phrase is not None
+        request = request_of(Job(order.number, "generate", order.seed, order.phrase.seconds), self._request_type)
+        self._hear(_UNHEARD_SECONDS_HELD)
+        yield from self._voice(order.phrase, request)
+        values = (("notes", len(order.phrase.notes)), ("seconds", order.phrase.seconds))
+        self._tell(Report(order.number, "done", values))
+
     # --- hearing ----------------------------------------------------------------------------------------
 
     def _take_input(self) -> None:
@@ -772,6 +860,13 @@ class Player:
         if not isinstance(self._current, Job) or not self._takes:
             return True
         take = self._takes[-1]
+        if take.job.number != self._current.number:
+            return True  # a phrase is being voiced for it
+        if take.job.is_live:
+            if self._handover and self._handover.wants_sound:
+                return True
+            clock, others = self._clock(), list(self._takes)[:-1]
+            return take.is_short(self._output, sum(each.left_seconds(self._output, clock) for each in others))
         hurried = take is self._takes[0] and not take.opened
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
 
@@ -823,12 +918,16 @@ class Player:
         self._tell(Refusal(number, code, message))
         return False
 
-    def _begin(self, order: Job | PrimeFile | PrimeClear) -> Steps:
+    def _begin(self, order: Job | PrimeFile | PrimeClear | VoicePhrase | ExportTape) -> Steps:
         match order:
             case PrimeFile():
                 return self._prime_file(order)
             case PrimeClear():
                 return self._prime_clear(order)
+            case ExportTape():
+                return self._export_tape(order)
+            case VoicePhrase():
+                return self._voice_phrase(order)
             case Job():
                 return self._make_take(order)
 
@@ -863,6 +962,11 @@ class Player:
         self._tell(Report(order.number, "done"))
         yield from ()
 
+    def _export_tape(self, order: ExportTape) -> Steps:
+        yield from self._tape_work.export(order, self._loaded_instrument())
+        seconds = (order.span[1] - order.span[0]) / self._tape.rate_hz
+        self._tell(Report(order.number, "done", (("seconds", seconds), ("file", order.path))))
+
     def _forget_unheard(self) -> None:
         self._unheard.clear()
         self._unheard_samples = 0
@@ -870,6 +974,8 @@ class Player:
     def _make_take(self, job: Job) -> Steps:
         instrument = self._loaded_instrument()
         self._hear(_UNHEARD_SECONDS_HELD)
+        if job.phrase:
+            yield from self._voice(job.phrase, request_of(job, self._request_type))
         instrument, job = self._tape_work.scene(instrument, self._joined(self._fitted(job), instrument.sample_rate_hz))
         take = Take(
             job,
@@ -886,7 +992,8 @@ class Player:
         """All of a take, block by block, and its files."""
         job = take.job
         began, sounded = time.monotonic(), False
-        request = request_of(job, self._request_type)
+        live = self._played.follow() if job.is_live else None
+        request = request_of(job, self._request_type, live)
         prompt = prompt_of(instrument, request, job)
         if job.kind == "continue":
             lead = round(job.lead_seconds * instrument.sample_rate_hz)
@@ -899,7 +1006,9 @@ class Player:
                 take.add(block, time.monotonic() - self._round_began)
                 if not sounded and take.generated_seconds > job.lead_seconds:
                     sounded = True
-                    if job.kind != "inpaint" and not job.skip_seconds:  # these have no sound before much is made
+                    if (
+                        job.kind != "inpaint" and not job.skip_seconds and not live
+                    ):  # these have none before much is made
                         self._first_sound_seconds = time.monotonic() - began
                 try:
                     yield
@@ -909,6 +1018,8 @@ class Player:
         if cut_short and not take.generated_seconds:
             return
         take.finish_generation()
+        if live:
+            job = take.job = replace(job, notes=live.given)
         self._rate = take.estimate.rate
         origin = Origin(
             instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz
@@ -949,7 +1060,8 @@ class Player:
                 break
             self._takes.popleft()
             if sounded := take.sounded(self._output):
-                self._tape.lay_made(*sounded)
+                self._tape.lay_made(*sounded, take.job.number, take.file)
+                self._tape.lay_notes(sounded[0], take.job)
             self._tell_finished(take)
         now = time.monotonic()
         for take in self._takes:
