@@ -122,6 +122,7 @@ LAYERS = [
     {"model"},
     {"preset", "vocoders", "seam", "tape", "resample"},
     {"sampling", "audio_file", "headroom"},
+    {"level_hold"},
     {"instrument"},
     {"voicing"},
     {"offline", "bench", "composing"},
