@@ -22,6 +22,7 @@ from bridge.oscquery import OscQuery
 from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
 from bridge.playout import PlayoutRing
 from bridge.property_board import PropertyBoard
+from bridge.reply_addresses import resolve_hosts
 from bridge.stage import Stage
 from bridge.tape_memory import TapeMemory
 from bridge.watch import LOOK_EVERY_SECONDS, Watch
@@ -65,6 +66,8 @@ class DaemonSettings:
     """So long without a sign of life, and the player is replaced; more where it said that it has long work to do. It
     gives several signs a second, but a busy machine or a full memory can hold it up for seconds, and to lose its
     takes is worse than to wait: the ring plays on for up to 20 s."""
+    reply_hosts: tuple[str, ...] = ()
+    """To which clients may have their answers sent, besides their own machines."""
 
 
 class Daemon:
@@ -74,10 +77,11 @@ class Daemon:
         """Bind the OSC port.
 
         Raises:
-            ValueError: it is in use, or there is no room for the tape.
+            ValueError: it is in use, there is no room for the tape, or a host is not known.
         """
         tape_samples = 2 * round(60 * settings.tape_minutes * _TAPE_HZ)
         _check_room(4 * tape_samples, settings.tape_minutes)
+        reply_hosts = resolve_hosts(settings.reply_hosts)
         self._endpoint = OscEndpoint(settings.osc_host, settings.osc_port)
         self.address: Address = self._endpoint.address
         self._wake_receiver, self._wake_sender = socket.socketpair()
@@ -121,6 +125,7 @@ class Daemon:
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
             publish=self._properties.put,
+            reply_hosts=reply_hosts,
         )
         self._oscquery = _open_oscquery(settings, self.address, self._properties)
         self.oscquery_address: Address | None = self._oscquery.address if self._oscquery else None
@@ -177,6 +182,8 @@ class Daemon:
             if datagram is None:
                 break
             self._stage.receive(datagram.sender, datagram.data)
+        for sender, count in self._endpoint.tell_busy():
+            self._stage.dropped(sender, count)
         self._stage.run_due()
 
     def _patience_seconds(self, pause_seconds: float | None) -> float | None:

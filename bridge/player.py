@@ -35,7 +35,7 @@ from bridge.orders import (
     STOP,
     BeginPhrase,
     Cancel,
-    Edited,
+    ExportTape,
     Heard,
     InTurn,
     Job,
@@ -234,7 +234,7 @@ class Player:
     def _longer_seconds(self) -> float:
         """How much longer than usual the next beat may take for honest reasons."""
         order = self._current or (self._waiting[0] if self._waiting else None)
-        if isinstance(order, Load | PrimeFile):
+        if isinstance(order, Load | PrimeFile | ExportTape):
             return _LOADING_SECONDS
         at_once_seconds = _HEARD_AT_ONCE_SECONDS
         if isinstance(order, Job) and order.kind == "inpaint":
@@ -279,6 +279,7 @@ class Player:
                 self._change_tape(order)
             case RestoreTape():
                 self._tape_work.restore(order)
+                self._tell(self._tape_work.edited)
             case ListPresets():
                 self._list_presets(order)
             case Job() | VoicePhrase():
@@ -288,7 +289,7 @@ class Player:
                     self._tell(Refusal(order.number, error.code, str(error)))
             case Retime():
                 self._retime(order)
-            case Load() | PrimeFile() | PrimeClear():
+            case Load() | PrimeFile() | PrimeClear() | ExportTape():
                 self._waiting.append(order)
 
     def _clock(self) -> DeviceClock | None:
@@ -497,6 +498,7 @@ class Player:
         if order.listening and self._sound.input_hz is None:
             self._tell(Refusal(order.number, "no_input", "there is no audio input; start with --audio-in"))
             return
+        self._take_input()  # what came before counts, however busy this process was
         self._listening = order.listening
         self._input_resampler = None
         self._begin_input()
@@ -510,8 +512,16 @@ class Player:
         self._sound = order
         self._listening = self._listening and order.input_hz is not None
         self._input_resampler = None
-        self._tape.use_device(order.output_hz)
+        if self._tape.use_device(order.output_hz):
+            self._refuse_jobs_on_tape()
         self._begin_input()
+
+    def _refuse_jobs_on_tape(self) -> None:
+        jobs = [take.job for take in self._takes] + [order for order in self._waiting if isinstance(order, Job)]
+        for job in jobs:
+            if job.span:
+                self._drop(job.number)
+                self._tell(Refusal(job.number, "refused", "the sound device has another rate, and the tape is blank"))
 
     def _list_presets(self, order: ListPresets) -> None:
         self._output.beat(_LOADING_SECONDS)
@@ -529,8 +539,8 @@ class Player:
     @property
     def _late_samples(self) -> int:
         """How long after what is played with it the input comes, in device time."""
-        seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
-        return round(seconds * (self._sound.output_hz or 0))
+        latency_seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
+        return round((latency_seconds - self._sound.input_offset_seconds) * (self._sound.output_hz or 0))
 
     def _begin_input(self) -> None:
         if self._listening and self._sound.input_hz:
@@ -548,18 +558,21 @@ class Player:
             code = error.code if isinstance(error, OrderError) else "refused"
             self._tell(Refusal(order.number, code, str(error)))
             return
-        self._tell(Edited(self._tape.takes))
+        self._tell(self._tape_work.edited)
         values: tuple[tuple[str, Value], ...] = (("edits", len(self._tape.takes)),)
-        self._tell(Report(order.number, "done", values if at is None else (*values, (AT_SAMPLE, at))))
+        if at is not None and self._clock():  # while the device is gone nobody knows when
+            values += ((AT_SAMPLE, at),)
+        self._tell(Report(order.number, "done", values))
 
     def _keep_take(self, take: Take, prompt: Prompt, sample_rate_hz: int) -> None:
         """For another attempt; a take on the tape is heard from the loop's next pass on."""
         job = take.job
-        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz)
+        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz, take.file)
         if job.span is None:
             return
-        self._tell(Edited(self._tape.takes))
-        take.heard_at = self._tape.refresh_loop(self._now_sample())
+        self._tell(self._tape_work.edited)
+        heard_at = self._tape.refresh_loop(self._now_sample())
+        take.heard_at = heard_at if self._clock() else None
         if take.heard_at is not None and job.line and take.heard_at > job.line.first_sample:
             self._tell(Moved(job.number, take.heard_at))
 
@@ -721,6 +734,8 @@ class Player:
                 return self._prime_file(order)
             case PrimeClear():
                 return self._prime_clear(order)
+            case ExportTape():
+                return self._export_tape(order)
             case VoicePhrase():
                 return self._voice_phrase(order)
             case Job():
@@ -792,6 +807,11 @@ class Player:
         self._forget_unheard()
         self._tell(Report(order.number, "done"))
         yield from ()
+
+    def _export_tape(self, order: ExportTape) -> Steps:
+        yield from self._tape_work.export(order, self._loaded_instrument())
+        seconds = (order.span[1] - order.span[0]) / self._tape.rate_hz
+        self._tell(Report(order.number, "done", (("seconds", seconds), ("file", order.path))))
 
     def _forget_unheard(self) -> None:
         self._unheard.clear()
@@ -876,7 +896,7 @@ class Player:
                 break
             self._takes.popleft()
             if sounded := take.sounded(self._output):
-                self._tape.lay_made(*sounded)
+                self._tape.lay_made(*sounded, take.job.number, take.file)
                 self._tape.lay_notes(sounded[0], take.job)
             self._tell_finished(take)
         now = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.orders import Job, PlacedTake
@@ -41,6 +41,10 @@ class TakeBook:
         self._takes[take.number] = take
         while len(self._takes) > _REMEMBERED:
             del self._takes[next(iter(self._takes))]
+
+    def lift(self) -> None:
+        """The tape is blank: no take lies anywhere on it, nor can be laid there again."""
+        self._takes = {number: replace(take, job=replace(take.job, span=None)) for number, take in self._takes.items()}
 
     def last(self, count: int) -> list[BookedTake]:
         """The latest, oldest first."""

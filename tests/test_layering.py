@@ -112,6 +112,7 @@ LAYERS = [
     {"model"},
     {"preset", "vocoders", "seam", "tape", "resample"},
     {"sampling", "audio_file", "headroom"},
+    {"level_hold"},
     {"instrument"},
     {"voicing"},
     {"offline", "bench", "composing"},
