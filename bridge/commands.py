@@ -413,9 +413,10 @@ _TABLE = (
     Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),
     Command(
         "load",
-        "Load a preset; it hears the last minute again. Waits for the jobs before it.",
-        "`done`",
+        "Load a preset; it hears the last minute again. A take that sounds goes on with it from a line on.",
+        "`done`, `started`",
         fixed=(Argument("preset", "text", "name or folder of a preset", longest=512),),
+        keys=_WHEN,
     ),
     Command("presets", "Which presets there are.", "`presets.reply`"),
     Command(

@@ -25,6 +25,11 @@ class HeardMemory(Ring):
         self._words[_CLEARED] = self._words[_WRITTEN]
         self._words[_RATE] = sample_rate_hz
 
+    @property
+    def sample_rate_hz(self) -> int:
+        """Of what it holds; 0: nothing was heard yet."""
+        return self._words[_RATE]
+
     def remember(self, samples: Samples) -> None:
         """Add what was heard."""
         for first in range(0, len(samples), self.capacity_samples // 2):

@@ -2,7 +2,8 @@
 
 Every order but ``UseSound``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has a number and is closed by exactly
 one report with that number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose
-``done`` says that it was accepted).
+``done`` says that it was accepted). A ``Load`` that hands a take over on a line says ``done`` when the line is known,
+and is closed by ``started``.
 """
 
 from __future__ import annotations
@@ -98,8 +99,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Load:
+    """Load a preset, and hand over to it the take that sounds, if one does."""
+
     number: int
     preset: str
+    take: int
+    """The number of the take that goes on from there."""
+    line: Line | None = None
+    """Where it is handed over; None: as soon as the preset is loaded."""
+    late: Late = "next"
+    """What to do if the preset is not ready for the line."""
 
 
 @dataclass(frozen=True)
@@ -328,6 +337,18 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class HandedOver:
+    """A job's take ends, and another one with another preset goes on with it for the same job.
+
+    The values are of the take that ends."""
+
+    number: int
+    job: Job
+    """The one that goes on; its number is the job's own from now on."""
+    values: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True)
 class Loaded:
     """Which instrument plays now."""
 
@@ -346,4 +367,4 @@ class Heard:
     missed_seconds: float
 
 
-PlayerEvent: TypeAlias = Report | Refusal | Warn | Moved | Loaded | Heard | Edited
+PlayerEvent: TypeAlias = Report | Refusal | Warn | Moved | HandedOver | Loaded | Heard | Edited

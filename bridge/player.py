@@ -2,7 +2,8 @@
 
 One thread, one loop: obey what is to be done at once, hear, let the order in turn make one step (of a job:
 one engine block), feed the ring. An order in turn is a generator that yields between its steps, so that to
-cancel it is to close it, and nothing else waits longer than a step.
+cancel it is to close it, and nothing else waits longer than a step. A load goes beside them in the same way, so that
+takes are made while it waits for its preset, and for its line; only what was ordered after it waits for it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections import deque
 from collections.abc import Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from multiprocessing.connection import Connection
 from operator import attrgetter
 from pathlib import Path
@@ -26,6 +28,7 @@ import numpy as np
 from bridge import pacing
 from bridge.commands import Value
 from bridge.device_clock import DeviceClock, Line, read_device_clock
+from bridge.handover import Handover
 from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
 from bridge.loop_lane import LoopLane
@@ -36,6 +39,7 @@ from bridge.orders import (
     BeginPhrase,
     Cancel,
     ExportTape,
+    HandedOver,
     Heard,
     InTurn,
     Job,
@@ -67,10 +71,12 @@ from bridge.orders import (
 )
 from bridge.played_notes import PlayedNotes
 from bridge.playout import PlayoutRing
+from bridge.preset_loading import MOST_SECONDS, PresetLoading
 from bridge.session_tape import PASS_GUARD_SECONDS, SessionTape
 from bridge.shared_samples import Samples
+from bridge.successor import Successor
 from bridge.take import LINE_GUARD_SECONDS, Take
-from bridge.take_folder import Origin, save_take
+from bridge.take_folder import Origin, discard_take, save_take, shorten_take
 from bridge.take_making import blocks_of, notes_of, prompt_of, request_of
 from bridge.tape_memory import TapeMemory
 from bridge.tape_work import TapeOrder, TapeWork
@@ -79,7 +85,7 @@ from melnet_music.resample import StreamResampler
 from melnet_music.voicing import voiced
 
 if TYPE_CHECKING:
-    from melnet_music.instrument import Instrument, Prompt, TakeRequest
+    from melnet_music.instrument import Instrument, Prompt, TakeRequest, TakeSpeed
     from melnet_music.notes import Note
 
 _LOG = logging.getLogger(__name__)
@@ -99,13 +105,14 @@ _MOST_SKIPPED_SECONDS = 20.0
 """A continuation whose line is farther from what was heard does not enter in time with it."""
 _BETWEEN_SECONDS = 0.3
 """A job goes before one that waits for its line only if it is over so much earlier."""
+_RESERVE_SECONDS = 2.0
+"""With so much more ready than is needed, a sounding take is not made further while what goes on from it is."""
 _PROGRESS_EVERY_SECONDS = 0.5
 _NICENESS = 5  # the speaker's callback must get the processor first
 _PRIME_FILE_BYTES = 1 << 30
 _SILENT_PEAK = 1e-5
-_LOADING_SECONDS = 110.0
-"""How much longer than usual a step may take that waits for compiler or disk: a first load compiles for ten seconds
-on two idle cores of a server, and reading a gigabyte from a slow disk takes as long."""
+_LOADING_SECONDS = MOST_SECONDS
+"""How much longer than usual a step may take that waits for compiler or disk."""
 _STEP_PATIENCE = 2.0
 """A step of an engine may take so many times as long as expected, and the usual patience besides."""
 _REPAINT_CONTEXT_SECONDS = 20.0
@@ -186,6 +193,14 @@ class Player:
         self._waiting: deque[InTurn] = deque()
         self._current: InTurn | None = None
         self._steps: Steps | None = None
+        self._load_order: Load | None = None
+        self._load_steps: Steps | None = None
+        self._load_rests = False
+        """Whether it has nothing to do just now."""
+        self._loading: PresetLoading | None = None
+        self._handover: Handover | None = None
+        self._heard_again: int | None = None
+        """Up to which sample the instrument that is being loaded has heard what was heard; None: nothing."""
         self._round_began = 0.0
         self._accepted_at: dict[int, float] = {}
         self._takes: deque[Take] = deque()
@@ -213,6 +228,7 @@ class Player:
             self._take_input()
             if self._unheard and self._can_spare_time():
                 self._hear(_HEARD_AT_ONCE_SECONDS)
+            self._step_load()
             if self._may_step():
                 self._step()
             self._serve_takes()
@@ -234,7 +250,7 @@ class Player:
     def _longer_seconds(self) -> float:
         """How much longer than usual the next beat may take for honest reasons."""
         order = self._current or (self._waiting[0] if self._waiting else None)
-        if isinstance(order, Load | PrimeFile | ExportTape):
+        if self._loading or isinstance(order, Load | PrimeFile | ExportTape):
             return _LOADING_SECONDS
         at_once_seconds = _HEARD_AT_ONCE_SECONDS
         if isinstance(order, Job) and order.kind == "inpaint":
@@ -249,8 +265,9 @@ class Player:
 
     def _obey_orders(self) -> bool:
         """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
-        resting_seconds = 0.01 if self._takes or self._listening else 0.2
-        patience_seconds = 0.0 if self._may_step() else min(resting_seconds, self._ripe_in_seconds())
+        resting_seconds = 0.01 if self._takes or self._listening or self._load_order else 0.2
+        ripe_in_seconds = self._ripe_in_seconds()  # before it is asked whether one is ripe: it may become so in between
+        patience_seconds = 0.0 if self._is_busy() else min(resting_seconds, ripe_in_seconds)
         self._beat()  # what took long is over
         while self._connection.poll(patience_seconds):
             order = self._connection.recv()
@@ -440,11 +457,15 @@ class Player:
         return replace(job, skip_seconds=skip_seconds) if 0.0 < skip_seconds < _MOST_SKIPPED_SECONDS else job
 
     def _retime(self, order: Retime) -> None:
+        if self._load_order and self._load_order.number == order.job_number:
+            self._load_order = replace(self._load_order, line=order.line)
+            if self._handover:
+                self._handover.retime(order.line)
         for take in self._takes:
             if take.job.number == order.job_number and take.line:
                 take.move_to(order.line, self._output)
         for place, waiting in enumerate(self._waiting):
-            if isinstance(waiting, Job) and waiting.number == order.job_number and waiting.line:
+            if isinstance(waiting, Job | Load) and waiting.number == order.job_number and waiting.line:
                 self._waiting[place] = replace(waiting, line=order.line)
 
     def _wait_seconds(self, job: Job) -> float:
@@ -468,8 +489,9 @@ class Player:
         self._tell(Report(order.number, "done"))
 
     def _cancel(self, order: Cancel) -> None:
-        if self._drop(order.job_number):
-            self._tell(Refusal(order.job_number, "cancelled", "it was cancelled"))
+        number = next((take.job.number for take in self._takes if take.follows == order.job_number), order.job_number)
+        if self._drop(number):
+            self._tell(Refusal(number, "cancelled", "it was cancelled"))
             self._tell(Report(order.number, "done"))
         else:
             self._tell(Refusal(order.number, "unknown_id", "that job is over"))
@@ -486,11 +508,13 @@ class Player:
                 if take is self._takes[0] and take.has_sound:
                     self._output.cut()
                 self._takes.remove(take)
+                if isinstance(take, Successor) and not take.told_started:
+                    self._tell_started(take)
                 return True
         for order in self._waiting:
             if order.number == number:
                 self._waiting.remove(order)
-                del self._accepted_at[number]
+                self._accepted_at.pop(number, None)
                 return True
         return False
 
@@ -509,6 +533,8 @@ class Player:
             self._output.cut()
             for take in self._takes:
                 take.drop_sound()
+                if isinstance(take, Successor) and not take.told_started:
+                    self._tell_started(take)
         self._sound = order
         self._listening = self._listening and order.input_hz is not None
         self._input_resampler = None
@@ -576,6 +602,158 @@ class Player:
         if take.heard_at is not None and job.line and take.heard_at > job.line.first_sample:
             self._tell(Moved(job.number, take.heard_at))
 
+    # --- loading ----------------------------------------------------------------------------------------
+
+    def _step_load(self) -> None:
+        """One step of the first load that was ordered, if the sounding take can spare the time."""
+        if self._load_steps is None:
+            self._load_order = next((each for each in self._waiting if isinstance(each, Load)), None)
+            if self._load_order is None:
+                return
+            self._load_steps = self._load(self._load_order)
+        assert self._load_order is not None
+        if self._can_spare_time() and not self._advance(self._load_steps, self._load_order.number):
+            self._load_order = self._load_steps = self._loading = self._handover = None
+            self._load_rests = False
+
+    def _load(self, order: Load) -> Steps:
+        make, engine, threads = self._make_instrument, self._settings.engine, self._settings.threads
+        self._loading = PresetLoading(order.preset, lambda: make(order.preset, engine=engine, threads=threads))
+        while self._loading.goes_on:
+            yield from self._rest()
+        instrument, speed = self._loading.result()
+        self._loading, self._heard_again = None, None
+        yield from self._hear_again(instrument)
+        assert self._load_order is not None  # with its line as it is now
+        self._handover = Handover(
+            self._load_order, instrument, speed, ring=self._output, make=self._made, tell=self._tell
+        )
+        while (old := self._to_be_handed_over()) or self._goes_before(order):
+            if old and (yield from self._hand_over(old, self._handover, instrument)):
+                self._use_instrument(order, instrument, speed)
+                return
+            yield from self._rest()
+        yield from self._hear_again(instrument)
+        self._use_instrument(order, instrument, speed)
+        values = (("preset", instrument.preset_name), ("real_time_factor", self._rate))
+        self._tell(Report(order.number, "started" if self._handover.promised else "done", values))
+
+    def _rest(self) -> Steps:
+        """Wait for what others do."""
+        self._load_rests = True
+        yield
+        self._load_rests = False
+
+    def _hear_again(self, instrument: Instrument) -> Steps:
+        """What an earlier preset or a dead player had heard and the instrument has not yet, as far as it is kept."""
+        at_once = round(_HEARD_AT_ONCE_SECONDS * instrument.sample_rate_hz)
+        while True:
+            first, audio = self._memory.recall(instrument.sample_rate_hz)
+            if self._heard_again is None or not first <= self._heard_again <= first + len(audio):
+                self._heard_again = instrument.begin_at(first)
+            unheard = audio[self._heard_again - first :]
+            if not len(unheard):
+                return
+            for place in range(0, len(unheard), at_once):
+                instrument.hear(unheard[place : place + at_once])
+                self._heard_again += len(unheard[place : place + at_once])
+                yield
+
+    def _use_instrument(self, order: Load, instrument: Instrument, speed: TakeSpeed) -> None:
+        """From here on: what waits is made by it."""
+        previous, self._instrument = self._instrument, instrument
+        self._rate, self._first_sound_seconds = speed.real_time_factor, speed.first_sound_seconds
+        if self._memory.sample_rate_hz != instrument.sample_rate_hz:
+            self._memory.forget(instrument.sample_rate_hz)
+        if previous and previous.sample_rate_hz != instrument.sample_rate_hz:
+            self._forget_unheard()
+            self._input_resampler = None
+            self._begin_input()
+        self._waiting = deque(each for each in self._waiting if each.number != order.number)
+        self._tell(
+            Loaded(
+                instrument.preset_name,
+                instrument.preset_digest,
+                instrument.engine_name,
+                self._rate,
+                instrument.chunk_seconds,
+            )
+        )
+
+    def _goes_before(self, order: Load) -> bool:
+        """Whether a load waits: for takes, or for an earlier order that waits for nothing but its turn."""
+        before = takewhile(lambda each: each.number != order.number, self._waiting)
+        turns = (self._turn_in_seconds(each) if isinstance(each, Job) else 0.0 for each in before)
+        return bool(self._takes or self._current) or any(turn <= 0.0 for turn in turns)
+
+    def _to_be_handed_over(self) -> Take | None:
+        """The take that sounds, if it can go on with another preset: what is repainted is played to its end."""
+        if not self._takes or not (self._current is None or isinstance(self._current, Job)):
+            return None
+        take = self._takes[0]
+        on_tape = isinstance(self._current, Job) and self._current.span
+        sounds = take.has_sound and take.told_started and self._output.read > take.sound_from
+        return take if sounds and take.job.kind != "inpaint" and not on_tape else None
+
+    def _hand_over(self, old: Take, handover: Handover, instrument: Instrument) -> Generator[None, None, bool]:
+        """Have the loaded instrument go on with the take; False: it was over before."""
+        with closing(handover.steps(old, self._clock)) as steps:
+            for rests in steps:
+                if rests:
+                    yield from self._hear_again(instrument)
+                self._load_rests = rests
+                yield
+                self._load_rests = False
+                if old not in self._takes or not old.has_sound:
+                    return False
+        if handover.taken_over is None:
+            return False
+        self._go_on(old, handover)
+        for _ in self._hear_again(instrument):
+            self._beat()
+        return True
+
+    def _go_on(self, old: Take, handover: Handover) -> None:
+        """The new take is in the ring: end the old one on the line, and have what comes behind made anew."""
+        assert handover.taken_over is not None
+        successor, steps, join = handover.taken_over
+        old.keep_first(join.old_samples)
+        if self._steps and self._current and self._current.number == old.job.number:
+            with suppress(StopIteration):
+                self._steps.throw(CutShortError)
+        else:
+            if self._steps:
+                self._steps.close()
+            self._shorten_file(old)
+        for take in [take for take in reversed(self._takes) if take is not old]:
+            if take.file:
+                discard_take(Path(take.file))
+            self._accepted_at[take.job.number] = take.accepted_at
+            self._waiting.appendleft(take.job)
+        self._takes = deque([successor])
+        self._current, self._steps = successor.job, steps
+        gaps, missing_samples = old.gaps(self._output)
+        values = (
+            ("take", old.job.number),
+            ("seconds", old.generated_seconds),
+            ("seed", old.job.seed),
+            ("gaps", gaps),
+            ("missing_samples", missing_samples),
+            ("file", old.file),
+            ("goes_on_as", successor.job.number),
+            (AT_SAMPLE, handover.line_sample),
+        )
+        self._tell(HandedOver(old.job.number, successor.job, values))
+
+    def _shorten_file(self, take: Take) -> None:
+        if not take.file:
+            return
+        try:
+            shorten_take(Path(take.file), round(take.generated_seconds * take.sample_rate_hz))
+        except ValueError as error:
+            _LOG.warning("%s", error)
+            self._tell(Warn(take.job.number, str(error)))
+
     # --- notes ------------------------------------------------------------------------------------------
 
     def _sample_at(self, monotonic_seconds: float) -> float:
@@ -638,10 +816,10 @@ class Player:
         self._unheard_samples -= dropped
         return dropped
 
-    def _can_spare_time(self) -> bool:
-        """Whether hearing now cannot make a sounding take run dry."""
+    def _can_spare_time(self, reserve_seconds: float = pacing.MARGIN_SECONDS) -> bool:
+        """Whether other work now cannot make a sounding take run dry."""
         sounding = next((take for take in self._takes if take.opened and not take.complete), None)
-        return sounding is None or sounding.spare_seconds(self._output) > pacing.MARGIN_SECONDS
+        return sounding is None or sounding.spare_seconds(self._output) > reserve_seconds
 
     def _hear(self, most_seconds: float) -> None:
         assert self._instrument is not None
@@ -667,7 +845,16 @@ class Player:
 
     # --- orders in turn ---------------------------------------------------------------------------------
 
+    def _is_busy(self) -> bool:
+        """Whether there is anything to do at once."""
+        return self._may_step() or bool(self._load_steps and not self._load_rests and self._can_spare_time())
+
     def _may_step(self) -> bool:
+        hurried_load = (self._loading and self._loading.measures) or (self._handover and self._handover.making)
+        if hurried_load and self._takes and self._can_spare_time(_RESERVE_SECONDS):
+            return False
+        if self._handover and self._handover.active and self._steps is None:
+            return False
         if self._steps is None:
             return self._next_place() is not None
         if not isinstance(self._current, Job) or not self._takes:
@@ -676,6 +863,8 @@ class Player:
         if take.job.number != self._current.number:
             return True  # a phrase is being voiced for it
         if take.job.is_live:
+            if self._handover and self._handover.wants_sound:
+                return True
             clock, others = self._clock(), list(self._takes)[:-1]
             return take.is_short(self._output, sum(each.left_seconds(self._output, clock) for each in others))
         hurried = take is self._takes[0] and not take.opened
@@ -685,34 +874,37 @@ class Player:
         """Which of the waiting orders is to be begun: the first, but jobs may go before one that waits for its line."""
         for place, order in enumerate(self._waiting):
             if not isinstance(order, Job):
-                # Loading takes longer than the ring lasts.
-                return place if place == 0 and not (isinstance(order, Load) and self._takes) else None
+                return place if place == 0 and not isinstance(order, Load) else None
             before = [each for each in self._waiting if isinstance(each, Job)][:place]
             if self._turn_in_seconds(order) <= 0.0 and all(self._fits_before(order, far, 0.0) for far in before):
                 return place
         return None
 
     def _ripe_in_seconds(self) -> float:
-        """How long until a job's turn comes by itself."""
-        turns = [self._turn_in_seconds(order) for order in self._waiting if isinstance(order, Job)]
-        return max(0.0, min(turns, default=math.inf))
+        """How long until the next job's turn comes by itself; one whose turn has come waits for something else."""
+        turns = (self._turn_in_seconds(order) for order in self._waiting if isinstance(order, Job))
+        return min((turn for turn in turns if turn > 0.0), default=math.inf)
 
     def _step(self) -> None:
         """One step of the order whose turn it is."""
         if self._steps is None:
             place = self._next_place()
             assert place is not None, "asked for by `_may_step`"
-            self._current = self._waiting[place]
+            order = self._waiting[place]
+            assert not isinstance(order, Load), "it goes beside"
             del self._waiting[place]
-            self._steps = self._begin(self._current)
+            self._current, self._steps = order, self._begin(order)
         assert self._current is not None
-        number = self._current.number
-        try:
-            next(self._steps)
-            return
-        except StopIteration:
+        if not self._advance(self._steps, self._current.number):
             self._current = self._steps = None
-            return
+
+    def _advance(self, steps: Generator[object, None, None], number: int) -> bool:
+        """One step of an order; False: it is over, and if it failed, that is told."""
+        try:
+            next(steps)
+            return True
+        except StopIteration:
+            return False
         except OrderError as error:
             code, message = error.code, str(error)
         except ValueError as error:
@@ -723,13 +915,11 @@ class Player:
             _LOG.exception("order %d failed", number)
             code, message = "failed", f"{type(error).__name__}: {error}"
         self._drop(number)
-        self._current = self._steps = None
         self._tell(Refusal(number, code, message))
+        return False
 
-    def _begin(self, order: InTurn) -> Steps:
+    def _begin(self, order: Job | PrimeFile | PrimeClear | VoicePhrase | ExportTape) -> Steps:
         match order:
-            case Load():
-                return self._load(order)
             case PrimeFile():
                 return self._prime_file(order)
             case PrimeClear():
@@ -740,43 +930,6 @@ class Player:
                 return self._voice_phrase(order)
             case Job():
                 return self._make_take(order)
-
-    def _load(self, order: Load) -> Steps:
-        try:
-            instrument: Instrument = self._make_instrument(
-                order.preset, engine=self._settings.engine, threads=self._settings.threads
-            )
-        except ValueError as error:
-            raise OrderError("unknown_preset", str(error)) from error
-        yield
-        speed = instrument.measure_speed()
-        self._rate, self._first_sound_seconds = speed.real_time_factor, speed.first_sound_seconds
-        yield from self._hear_again(instrument)
-        self._instrument = instrument
-        self._tell(
-            Loaded(
-                instrument.preset_name,
-                instrument.preset_digest,
-                instrument.engine_name,
-                self._rate,
-                instrument.chunk_seconds,
-            )
-        )
-        values = (("preset", instrument.preset_name), ("real_time_factor", self._rate))
-        self._tell(Report(order.number, "done", values))
-
-    def _hear_again(self, instrument: Instrument) -> Steps:
-        """What an earlier preset or a dead player had heard, as far as it is kept."""
-        first, audio = self._memory.recall(instrument.sample_rate_hz)
-        if not len(audio):
-            self._memory.forget(instrument.sample_rate_hz)
-            self._forget_unheard()
-            return
-        audio = audio[instrument.begin_at(first) - first :]
-        at_once = round(_HEARD_AT_ONCE_SECONDS * instrument.sample_rate_hz)
-        for place in range(0, len(audio), at_once):
-            instrument.hear(audio[place : place + at_once])
-            yield
 
     def _prime_file(self, order: PrimeFile) -> Steps:
         instrument = self._loaded_instrument()
@@ -804,6 +957,7 @@ class Player:
         instrument = self._loaded_instrument()
         instrument.clear()
         self._memory.forget(instrument.sample_rate_hz)
+        self._heard_again = None
         self._forget_unheard()
         self._tell(Report(order.number, "done"))
         yield from ()
@@ -832,10 +986,18 @@ class Player:
             block_seconds=instrument.chunk_seconds,
         )
         self._takes.append(take)
+        yield from self._made(instrument, take)
+
+    def _made(self, instrument: Instrument, take: Take) -> Steps:
+        """All of a take, block by block, and its files."""
+        job = take.job
         began, sounded = time.monotonic(), False
         live = self._played.follow() if job.is_live else None
         request = request_of(job, self._request_type, live)
         prompt = prompt_of(instrument, request, job)
+        if job.kind == "continue":
+            lead = round(job.lead_seconds * instrument.sample_rate_hz)
+            take.heard = prompt["audio"][: len(prompt["audio"]) - lead]
         cut_short = False
         with closing(blocks_of(instrument, request, job)) as blocks:
             for block in blocks:
@@ -890,7 +1052,9 @@ class Player:
                     continue
                 take.feed(self._output, clock)
                 if not take.told_started and take.sounds(self._output):
-                    take.told_started = True
+                    if isinstance(take, Successor) and take.before:
+                        self._tape.lay_made(*take.before)
+                        take.before = None
                     self._tell_started(take)
             if not take.over(self._output):
                 break
@@ -924,6 +1088,10 @@ class Player:
         return True
 
     def _tell_started(self, take: Take) -> None:
+        take.told_started = True
+        if isinstance(take, Successor):
+            self._tell(take.entry)
+            return
         values: list[tuple[str, Value]] = [
             ("waited", time.monotonic() - take.accepted_at),
             ("latency", self._sound.output_latency_seconds),
@@ -951,6 +1119,8 @@ class Player:
             ("missing_samples", missing_samples),
             ("file", take.file),
         ]
+        if take.follows is not None:
+            values.append(("follows", take.follows))
         if take.heard_at is not None:
             values.append((AT_SAMPLE, take.heard_at))
         self._tell(Report(take.job.number, "finished", tuple(values)))

@@ -2,8 +2,8 @@
 
 Three parties, and every control word has exactly one that writes it:
 
-- the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``), cuts a
-  take short, and shows that it lives (``beat``);
+- the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``), takes back
+  what is far from being read, cuts a take short, and shows that it lives (``beat``);
 - the speaker's callback fills every block (``play``): samples while they may sound, silence otherwise,
   counting what it had to leave silent inside a take, where it fades out and in again, and tells how many samples the
   device has asked for (``clock``);
@@ -26,6 +26,8 @@ from bridge.shared_samples import Samples
 
 FADE_SAMPLES = 480
 """10 ms at 48 kHz, 11 ms at 44.1 kHz: too short to hear as a fade, too long to hear as a click."""
+TAKE_BACK_GUARD_SAMPLES = 8192
+"""What is to sound sooner is not taken back: more than a device asks for at once."""
 _LEVEL_RAMP_SAMPLES = 1024
 _WITHOUT_END = 1 << 62
 
@@ -92,6 +94,17 @@ class PlayoutRing(Ring):
     def finish(self) -> None:
         """Player only: the take ends with the last sample written; silence after it is no underrun."""
         self._words[_ALLOWED] = self.written
+
+    def take_back(self, count: int) -> bool:
+        """Player only: forget what is written from a count on, to write it anew; False: it is too late for that."""
+        written = self.written
+        if not self.read + TAKE_BACK_GUARD_SAMPLES <= count <= written:
+            return False
+        self._words[_WRITTEN] = count
+        if self.read <= count:
+            return True
+        self._words[_WRITTEN] = written  # this process was held up in between; nothing is overwritten yet
+        return False
 
     def cut(self) -> None:
         """Player only: fade out what sounds and drop all that is written."""
@@ -209,7 +222,7 @@ class PlayoutRing(Ring):
         out[:silent] = 0.0
         sound = out[silent:]
         wanted = min(len(sound), max(0, words[_ALLOWED] - words[_READ]))
-        count = min(wanted, words[_WRITTEN] - words[_READ])
+        count = max(0, min(wanted, words[_WRITTEN] - words[_READ]))  # what is taken back may be read already
         if not wanted:
             self._risen_samples = FADE_SAMPLES  # what ran dry is over, and the next take begins as it is
         if count and not self._sounding:
@@ -255,6 +268,7 @@ class PlayoutRing(Ring):
     def _fade(self, out: Samples, until: int) -> None:
         """Play the rest of the fade, then drop everything up to the count ``until``."""
         words = self._words
+        until = max(until, words[_READ])
         count = 0
         if self._sounding:
             if not self._faded_samples:  # from as loud as it is

@@ -62,6 +62,7 @@ from bridge.orders import (
     Cancel,
     Edited,
     ExportTape,
+    HandedOver,
     Heard,
     Job,
     JobKind,
@@ -206,7 +207,7 @@ class Stage:
         self._player.start()
         self._loaded = None
         self._order_sound()
-        self._player.send(Load(self._next_number(), self._preset))
+        self._player.send(Load(self._next_number(), self._preset, self._next_number()))
         self._restore_tape()
         if self._listening:
             self._player.send(Listen(self._next_number(), True))
@@ -344,7 +345,7 @@ class Stage:
             case "panic":
                 self._panic(asked)
             case "load":
-                self._order(asked, Load(self._next_number(), str(arguments["preset"])))
+                self._load(asked)
             case "presets":
                 self._order(asked, ListPresets(self._next_number()))
             case "listen/start":
@@ -697,6 +698,20 @@ class Stage:
         else:
             self._answer(asked, "done", [])
 
+    def _load(self, asked: Asked) -> None:
+        arguments = asked.invocation.arguments
+        line = self._line(arguments)
+        order = Load(
+            self._next_number(),
+            str(arguments["preset"]),
+            self._next_number(),
+            self._conductor.in_device_time(line) if line else None,
+            cast(Late, arguments.get(LATE.name, self._properties[LATE.name])),
+        )
+        self._order(asked, order)
+        if line:
+            self._lines[order.number] = line
+
     def _prime_file(self, invocation: Invocation) -> PrimeFile:
         arguments = invocation.arguments
         given = {key.name: arguments.get(key.name, key.default) for key in invocation.command.keys}
@@ -775,6 +790,8 @@ class Stage:
                 self._tell_subscribers("tape", [each for take in event.takes for each in ("take", take)])
             case Moved():
                 self._job_moved(event)
+            case HandedOver():
+                self._handed_over(event)
             case Warn():
                 asked = self._asked.get(event.number)
                 if asked:
@@ -796,13 +813,14 @@ class Stage:
         asked = self._asked.get(report.number)
         if asked is None:
             return
-        if report.answer == ("finished" if asked.is_job else "done"):
+        if _closes(asked, report):
             del self._asked[report.number]
+            self._lines.pop(report.number, None)
         if report.answer == "finished":
             self._book_take(report)
-        if report.answer in ("started", "finished"):
+        if report.answer == "started":
             self._lines.pop(report.number, None)
-        values = [each for name, value in report.values for each in self._told(report, name, value)]
+        values = self._told_values(report)
         command = asked.invocation.command.name
         if command == "presets":
             self._reply(asked, values)
@@ -820,14 +838,27 @@ class Stage:
             for other in others:
                 self._answer(other, "done", [])
 
-    def _told(self, report: Report, name: str, value: Value) -> list[Value]:
-        """What clients are told of a reported value: device time as bar and beat."""
+    def _told_values(self, report: Report) -> list[Value]:
+        """What clients are told of reported values: device time as bar and beat."""
+        if report.answer == "done":
+            for name, value in report.values:
+                if name == AT_SAMPLE:
+                    self._move_line(report.number, float(value))
+        return [each for name, value in report.values for each in self._told(name, value)]
+
+    def _told(self, name: str, value: Value) -> list[Value]:
         if name != AT_SAMPLE:
             return [name, value]
-        if report.answer == "done":
-            self._move_line(report.number, float(value))
         place = self._conductor.place_of(float(value))
         return ["bar", place.bar + 1, "beat", place.beat + 1.0]
+
+    def _handed_over(self, event: HandedOver) -> None:
+        """The job goes on under the number of its next take."""
+        told, job = dict(event.values), self._jobs.pop(event.number)
+        self._book.add(BookedTake(event.number, job, float(told["seconds"]), str(told["file"])))
+        asked = self._asked.pop(event.number)
+        self._asked[event.job.number], self._jobs[event.job.number] = asked, event.job
+        self._answer(asked, "handed", [each for name, value in event.values for each in self._told(name, value)])
 
     def _book_take(self, report: Report) -> None:
         told, job = dict(report.values), self._jobs.pop(report.number)
@@ -967,6 +998,14 @@ class Stage:
         if len(message) > _MESSAGE_CHARACTERS:
             message = f"{message[:_MESSAGE_CHARACTERS]}..."
         self._to(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
+
+
+def _closes(asked: Asked, report: Report) -> bool:
+    """Whether nothing is to come after a report."""
+    if asked.is_job:
+        return report.answer == "finished"
+    promised = any(name == AT_SAMPLE for name, _ in report.values)  # a take is handed over there
+    return report.answer == "started" or not (asked.invocation.command.name == "load" and promised)
 
 
 def _meter(text: str) -> Meter:

@@ -44,6 +44,10 @@ class Take:
         self.opened = False
         """Whether it may sound, if only from its line on."""
         self.told_started = False
+        self.heard: Samples = np.zeros(0, np.float32)
+        """What it goes on from, up to its first new sample; none: nothing, or this is not of its kind."""
+        self.follows: int | None = None
+        """The take that was handed over to it."""
         self.file = ""
         self.heard_at: int | None = None
         """Of a take on the tape: the device time from which the loop plays it."""
@@ -52,16 +56,16 @@ class Take:
         self._began_at = self.told_progress_at = time.monotonic()
         self.estimate = pacing.RateEstimate(rate)
         self._block_seconds = block_seconds
-        self._sample_rate_hz = sample_rate_hz
+        self.sample_rate_hz = sample_rate_hz
         self._generated: list[Samples] = []
         self._generated_samples = 0
-        self._output_hz = output_hz
+        self.output_hz = output_hz
         self._resampler = StreamResampler(sample_rate_hz, output_hz) if output_hz else None
         self._backlog: deque[Samples] = deque()
         self._backlog_samples = 0
         self._sound: list[Samples] = []
         self._first_count: int | None = None
-        """The ring's count of its first sample."""
+        """The ring's count of the first sample that it puts there."""
         self._ended = False
         self._underruns_before = 0
         self._missing_before = 0
@@ -92,14 +96,39 @@ class Take:
 
     @property
     def generated_seconds(self) -> float:
-        return self._generated_samples / self._sample_rate_hz
+        return self._generated_samples / self.sample_rate_hz
 
     @property
     def audio(self) -> Samples:
         """All that was generated: float32[N] at the instrument's rate."""
         return np.concatenate([np.zeros(0, np.float32), *self._generated])
 
+    def keep_first(self, samples: int) -> None:
+        """It ends there: the rest is another take's."""
+        self._generated = [self.audio[:samples]]
+        self._generated_samples = len(self._generated[0])
+
     # --- sound ------------------------------------------------------------------------------------------
+
+    @property
+    def origin_count(self) -> int:
+        """The ring's count of its audio's first sample, which may be from before it sounds. Of a take that sounds."""
+        return self.sound_from
+
+    @property
+    def sound_from(self) -> int:
+        """The ring's count of the first sample that it put there. Of a take that sounds."""
+        assert self._first_count is not None
+        return self._first_count
+
+    @property
+    def sound_until(self) -> int:
+        """The ring's count up to which its sound is made. Of a take that sounds."""
+        return self.sound_from + sum(map(len, self._sound))
+
+    def sound_between(self, first_count: int, stop_count: int) -> Samples:
+        """Its sound at the device's rate between two of the ring's counts. Of a take that sounds."""
+        return np.concatenate(self._sound)[first_count - self.sound_from : stop_count - self.sound_from]
 
     @property
     def has_sound(self) -> bool:
@@ -121,7 +150,7 @@ class Take:
 
     @property
     def backlog_seconds(self) -> float:
-        return self._backlog_samples / self._output_hz if self._output_hz else 0.0
+        return self._backlog_samples / self.output_hz if self.output_hz else 0.0
 
     def feed(self, ring: PlayoutRing, clock: DeviceClock | None) -> None:
         """Move into the ring what fits, and let it sound once that is safe."""
@@ -135,12 +164,15 @@ class Take:
                 break
             self._backlog.popleft()
         if not self.opened and self._may_open(ring, clock):
-            self.opened = True
-            self._underruns_before, self._missing_before = ring.underruns, ring.missing_samples
-            ring.open(self.line.first_sample if self.line else 0)
+            self.begin_sounding(ring)
         if self.complete and not self._backlog and not self._ended:
             self._ended = True
             ring.finish()
+
+    def begin_sounding(self, ring: PlayoutRing) -> None:
+        self.opened = True
+        self._underruns_before, self._missing_before = ring.underruns, ring.missing_samples
+        ring.open(self.line.first_sample if self.line else 0)
 
     def _may_open(self, ring: PlayoutRing, clock: DeviceClock | None) -> bool:
         if self.complete:
@@ -173,12 +205,16 @@ class Take:
 
     def spare_seconds(self, ring: PlayoutRing) -> float:
         """Ready audio beyond what is needed for the rest to come in time; negative when it does not."""
-        if not self._output_hz:
+        if not self.output_hz:
             return 0.0
-        ready = ring.available_samples / self._output_hz + self.backlog_seconds
+        ready = self._ahead_samples(ring) / self.output_hz + self.backlog_seconds
         remaining = 0.0 if self.complete else max(0.0, self.expected_seconds - self.generated_seconds)
         rate = pacing.CAUTION * self.estimate.rate
         return ready - pacing.ready_seconds_needed(remaining, rate, self._block_seconds)
+
+    def _ahead_samples(self, ring: PlayoutRing) -> int:
+        """What will sound before its backlog."""
+        return ring.available_samples
 
     def is_short(self, ring: PlayoutRing, before_seconds: float) -> bool:
         """Whether a take that follows notes is to be made further: as little ahead as it may be.
@@ -186,18 +222,18 @@ class Take:
         Args:
             before_seconds: how long other takes will sound before it.
         """
-        if self._output_hz is None or not self.has_sound:  # it keeps time as if it sounded
+        if self.output_hz is None or not self.has_sound:  # it keeps time as if it sounded
             return self.generated_seconds - (time.monotonic() - self._began_at) < self.job.ahead_seconds
         ready = before_seconds + self.backlog_seconds
         if before_seconds:
             return ready < self.job.ahead_seconds
-        ready += ring.available_samples / self._output_hz
+        ready += ring.available_samples / self.output_hz
         return ready < self.job.ahead_seconds or self.spare_seconds(ring) < pacing.MARGIN_SECONDS
 
     def played_seconds(self, ring: PlayoutRing) -> float:
-        if not self._output_hz or not self.opened or self._first_count is None:
+        if not self.output_hz or not self.opened or self._first_count is None:
             return 0.0
-        return (ring.read - self._first_count) / self._output_hz
+        return max(0, ring.read - self._first_count) / self.output_hz
 
     def left_seconds(self, ring: PlayoutRing, clock: DeviceClock | None) -> float:
         """How long until it is over, as far as can be told."""

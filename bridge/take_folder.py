@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,13 +19,15 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from bridge.orders import Job
-from melnet_music.audio_file import AudioClip, write_audio
+from melnet_music.audio_file import AudioClip, read_audio, write_audio
 
 if TYPE_CHECKING:
     from melnet_music.instrument import Prompt
 
 _NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase")
 """Of a job: they say only who asked, and when it sounded; a phrase is in the prompt."""
+CUT_SHORT = "cut_short_after_seconds"
+"""In the JSON file of a take that was to be longer."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def save_take(
     path = folder / f"{now:%Y-%m-%dT%H-%M-%S}-{now.microsecond // 1000:03d}Z_{job.kind}_seed{job.seed}.wav"
     how = {key: value for key, value in asdict(job).items() if key not in _NOT_HOW_IT_IS_MADE}
     if cut_short:
-        how["cut_short_after_seconds"] = len(audio) / origin.sample_rate_hz
+        how[CUT_SHORT] = len(audio) / origin.sample_rate_hz
     try:
         folder.mkdir(parents=True, exist_ok=True)
         name = _save_prompt(folder, prompt) if prompt else None
@@ -83,6 +86,30 @@ def save_take(
             "again, to the sample"
         ) from error
     return path
+
+
+def shorten_take(path: Path, samples: int) -> None:
+    """Keep only so much of a take that is written as ``path``, a WAV file: the rest did not sound.
+
+    Raises:
+        ValueError: it cannot be written; what was there is left.
+    """
+    clip = read_audio(path)
+    described = path.with_suffix(".json")
+    try:
+        how = json.loads(described.read_text(encoding="utf-8"))
+        how[CUT_SHORT] = samples / clip.sample_rate_hz
+        _write(described, json.dumps(how, indent=2).encode() + b"\n")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot shorten {path} ({error}): it holds what did not sound too") from error
+    write_audio(path, AudioClip(clip.samples[:samples], clip.sample_rate_hz, subtype="FLOAT"))
+
+
+def discard_take(path: Path) -> None:
+    """Remove a take that did not sound and is made anew; its prompt may be others' too."""
+    for file in (path, path.with_suffix(".json")):
+        with suppress(OSError):
+            file.unlink(missing_ok=True)
 
 
 def read_take(path: Path) -> SavedTake:

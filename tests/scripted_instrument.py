@@ -57,6 +57,7 @@ class TakeSpeed:
 class ScriptedInstrument:
     engine_name = "scripted"
     preset_digest = "0000"
+    seam_samples = 0
 
     def __init__(self, preset: str) -> None:
         script = dict(word.split("=") for word in preset.split())

@@ -52,7 +52,7 @@ def test_osc_examples_are_understood(line: str) -> None:
 
 def test_addresses_named_are_commands_or_answers() -> None:
     named = set(re.findall(r"/melnet/([a-z]+(?:/[a-z_]+)*)\b(?!\.)", README))
-    answers = {"done", "started", "progress", "finished", "warning", "fail", "pong", "event", "synced"}
+    answers = {"done", "started", "progress", "handed", "finished", "warning", "fail", "pong", "event", "synced"}
     assert named == {*COMMANDS, *answers}
 
 

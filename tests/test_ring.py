@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bridge.heard_memory import HeardMemory
-from bridge.playout import _CLOCK, FADE_SAMPLES, PlayoutRing
+from bridge.playout import _CLOCK, FADE_SAMPLES, TAKE_BACK_GUARD_SAMPLES, PlayoutRing
 from bridge.ring import Ring
 
 CAPACITY = 64
@@ -205,6 +205,28 @@ def test_hush_needs_no_player(playout: PlayoutRing) -> None:
     playout.write(numbered(0, 256))
     playout.open()
     np.testing.assert_array_equal(played(playout, 256), numbered(0, 256))
+
+
+def test_what_is_far_from_being_read_is_taken_back_and_written_anew() -> None:
+    ring = PlayoutRing.create(1 << 15)
+    ring.write(numbered(0, 20_000))
+    ring.open()
+    ring.finish()
+    out = [played(ring, 1000)]
+    count = 1000 + TAKE_BACK_GUARD_SAMPLES
+    for too_near_or_too_far in (count - 1, 20_001):
+        assert not ring.take_back(too_near_or_too_far)
+    assert ring.take_back(count)
+    ring.open()
+    ring.write(-numbered(0, 5000))
+    ring.finish()
+    out += [played(ring, 1000) for _ in range(14)]
+    sound = np.concatenate(out)
+    np.testing.assert_array_equal(sound[:count], numbered(0, count))
+    np.testing.assert_array_equal(sound[count : count + 5000], -numbered(0, 5000))
+    assert not sound[count + 5000 :].any()
+    assert ring.missing_samples == 0
+    ring.close()
 
 
 def test_level_is_reached_without_a_step(playout: PlayoutRing) -> None:
