@@ -24,7 +24,9 @@ class Follower:
         self._now = now
         self._keyboard = Keyboard()
         self._waiting: list[Key | Pedal] = [Pedal(held.pedal_is_down, -math.inf)]
-        self._waiting += [Key(note.pitch, note.velocity, -math.inf) for note in held.sounding(math.inf)]
+        sounding = held.sounding(math.inf)
+        self._waiting += [Key(note.pitch, note.velocity, -math.inf) for note in sounding]
+        self._waiting += [Key(note.pitch, 0, -math.inf) for note in sounding if note.pitch not in held.keys_down]
         self._last_s = -math.inf
         """Where the last of them lies in the take."""
         self._until_s = 0.0

@@ -45,9 +45,9 @@ class Keyboard:
             self._end(pitch, time_s)
 
     @property
-    def sounds(self) -> bool:
-        """Whether any note does."""
-        return bool(self._struck)
+    def keys_down(self) -> set[int]:
+        """The pitches of the keys that are held, whatever the pedal does."""
+        return set(self._keys_down)
 
     @property
     def pedal_is_down(self) -> bool:

@@ -17,14 +17,15 @@ _BEYOND_SECONDS = 0.05
 
 
 def voiced(instrument: Instrument, request: TakeRequest) -> Generator[npt.NDArray[np.float32], None, None]:
-    """``request.seconds`` that play ``request.notes``: after what was heard, or out of nothing; not heard by this.
+    """``request.seconds`` that play ``request.notes``, out of nothing.
+
+    After other sound half as many of the notes are heard.
 
     Raises:
         ValueError: a value is out of range, or the preset follows no notes.
     """
     longer = replace(request, seconds=request.seconds + _BEYOND_SECONDS)
-    blocks = instrument.continuation(longer) if instrument.heard_seconds else instrument.generation(longer)
     left = round(request.seconds * instrument.sample_rate_hz)
-    for block in blocks:
+    for block in instrument.generation(longer):
         yield block[:left]
         left -= min(left, len(block))

@@ -2,10 +2,11 @@
 
     python -m tests.figures.voice_phrase [--takes 8] [--temperature 0.9]
 
-The phrase is at 120 bpm: a bass, chords and a melody. Voiced out of nothing and after the preset's phrase, with so many
-seeds: notes by pitch and onset (70 ms) and moments of onset that are heard, as `evaluate` counts them; the control is
-the same phrase transposed by a tritone and turned round in time. Then by the whole daemon on a JACK server without
-hardware: the keys are played in time with its bars, and `continue ... quantise bar` is sent as the last ones go up.
+The phrase is at 120 bpm: a bass, chords and a melody. Voiced out of nothing, as it is, and as a continuation of the
+preset's phrase would be, with so many seeds: notes by pitch and onset (70 ms) and moments of onset that are heard, as
+`evaluate` counts them; the control is the same phrase transposed by a tritone and turned round in time. Then by the
+whole daemon on a JACK server without hardware: the keys are played in time with its bars, and `continue ... quantise
+bar` is sent as the last ones go up.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def main() -> None:
             if after:
                 instrument.hear(heard)
             request = TakeRequest(PHRASE_SECONDS, seed, chosen.temperature, notes=notes)
-            audio = np.concatenate(list(voiced(instrument, request)))
+            audio = np.concatenate(list(instrument.continuation(request) if after else voiced(instrument, request)))
             described: Description = describe(audio)
             given.append(note_hits(described.notes, notes, PHRASE_SECONDS))
             control.append(note_hits(described.notes, shuffled(notes), PHRASE_SECONDS))
