@@ -66,15 +66,15 @@ class Child(Generic[Settings]):
         if self._unsent.qsize() < _MOST_UNSENT:
             self._unsent.put(order)
 
-    def receive(self) -> list[Any]:
-        """All that the child has sent.
+    def receive(self, most: int | None = None) -> list[Any]:
+        """What the child has sent, at most so much.
 
         Raises:
             EOFError: the child is dead, and nothing it sent is left.
         """
         events: list[Any] = []
         try:
-            while self.connection.poll():
+            while (most is None or len(events) < most) and self.connection.poll():
                 events.append(self.connection.recv())
         except (EOFError, OSError):
             if not events:

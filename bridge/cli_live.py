@@ -16,6 +16,7 @@ from typing import Any
 from bridge.audio import DEFAULT_DEVICE, list_devices
 from bridge.commands import NAMESPACE, SECONDS, SEED, Argument, CommandError, Value
 from bridge.daemon import Daemon, DaemonSettings
+from bridge.midi import MIDI_SYSTEMS, VIRTUAL, MidiSettings, list_midi_ports
 from bridge.osc import Message, OscClient
 from bridge.subcommand import Subcommand, add_engine_arguments
 
@@ -56,6 +57,16 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help=f"input device, by a part of its name, or `{DEFAULT_DEVICE}`; without this there is none",
     )
+    for direction, whose in (("in", "its messages are obeyed"), ("out", "it is shown the values of mapped controls")):
+        parser.add_argument(
+            f"--midi-{direction}",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help=f"MIDI {direction}put, by a part of its name, or `{VIRTUAL}` for one of our own: {whose}; may come "
+            "several times",
+        )
+    _add_midi_system(parser)
     parser.add_argument(
         "--allow-folder",
         type=Path,
@@ -69,6 +80,12 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         help="how long what was heard and made can be looped and repainted by bar (%(default)g)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="say where it listens as one line of JSON")
+
+
+def _add_midi_system(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--midi-system", choices=MIDI_SYSTEMS, default=MIDI_SYSTEMS[0], help="what reaches MIDI ports (%(default)s)"
+    )
 
 
 def serve(arguments: Namespace) -> int:
@@ -85,6 +102,7 @@ def serve(arguments: Namespace) -> int:
             input_device=None if arguments.no_audio else arguments.audio_in,
             takes_folder=arguments.takes.absolute(),
             allowed_folders=tuple(arguments.allow_folder),
+            midi=MidiSettings(tuple(arguments.midi_in), tuple(arguments.midi_out), arguments.midi_system),
             tape_minutes=arguments.tape_minutes,
         )
     )
@@ -236,14 +254,15 @@ def _check(argument: Argument, value: Value) -> None:
 
 
 def add_devices_arguments(parser: ArgumentParser) -> None:
+    _add_midi_system(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
 
 
 def devices(arguments: Namespace) -> int:
-    """List the sound devices; ``*`` marks the system's choice."""
-    found = list_devices()
+    """List the sound devices, ``*`` marks the system's choice; then the MIDI ports."""
+    found, midi = list_devices(), list_midi_ports(arguments.midi_system)
     if arguments.json:
-        _write_json([asdict(device) for device in found])
+        _write_json({"audio": [asdict(device) for device in found], "midi": asdict(midi)})
         return 0
     for device in found:
         default = "*" if device.is_default_output or device.is_default_input else " "
@@ -253,6 +272,11 @@ def devices(arguments: Namespace) -> int:
         )
     if not found:
         _write("there are no sound devices; takes go to files")
+    for direction, names in (("in", midi.inputs), ("out", midi.outputs)):
+        for name in names:
+            _write(f"  MIDI {direction}: {name}")
+    if midi.problem:
+        _write(midi.problem)
     return 0
 
 
@@ -285,6 +309,6 @@ def _write_json(value: object) -> None:
 SUBCOMMANDS = (
     Subcommand("serve", "Run the daemon until it is interrupted", add_serve_arguments, serve),
     Subcommand("play", "Hear it: continue the preset's phrase, then exit", add_play_arguments, play),
-    Subcommand("devices", "List the sound devices", add_devices_arguments, devices),
+    Subcommand("devices", "List the sound devices and MIDI ports", add_devices_arguments, devices),
     Subcommand("presets", "List the presets", add_presets_arguments, presets),
 )

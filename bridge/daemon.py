@@ -16,6 +16,8 @@ from bridge.child import Child
 from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
 from bridge.loop_lane import LoopLane
+from bridge.midi import NO_MIDI, MidiSettings
+from bridge.midi_process import MidiProcess
 from bridge.orders import STOP
 from bridge.osc import Address, OscEndpoint
 from bridge.oscquery import OscQuery
@@ -59,6 +61,7 @@ class DaemonSettings:
     allowed_folders: tuple[Path, ...]
     instrument_factory: str = INSTRUMENT_FACTORY
     tape_minutes: float = 5.0
+    midi: MidiSettings = NO_MIDI
     oscquery_port: int | None = None
     """0: any that is free; None: no OSCQuery."""
     player_hung_seconds: float = 10.0
@@ -74,10 +77,11 @@ class Daemon:
         """Bind the OSC port.
 
         Raises:
-            ValueError: it is in use, or there is no room for the tape.
+            ValueError: it is in use, there is no room for the tape, or MIDI is wanted and not installed.
         """
         tape_samples = 2 * round(60 * settings.tape_minutes * _TAPE_HZ)
         _check_room(4 * tape_samples, settings.tape_minutes)
+        self._midi = MidiProcess(settings.midi)
         self._endpoint = OscEndpoint(settings.osc_host, settings.osc_port)
         self.address: Address = self._endpoint.address
         self._wake_receiver, self._wake_sender = socket.socketpair()
@@ -163,10 +167,12 @@ class Daemon:
         wires: list[socket.socket | Connection] = [self._wake_receiver]
         if not pause_seconds:  # else every datagram of a flood would wake this thread
             wires.append(self._endpoint.socket)
-        wires += [child.connection for child in (self._player, self._speaker) if child.running]
+        wires += [child.connection for child in (self._player, self._speaker) if child.running] + self._midi.wires
         wait(wires, self._patience_seconds(pause_seconds))
         self._hear_player()
         self._hear_speaker()
+        for report in self._midi.reports():
+            self._stage.midi_event(report)
         self._kill_what_is_hung()
         if self._speaker_starts_at is not None and time.monotonic() >= self._speaker_starts_at:
             self._speaker_starts_at = None
@@ -181,7 +187,7 @@ class Daemon:
 
     def _patience_seconds(self, pause_seconds: float | None) -> float | None:
         now = time.monotonic()
-        due = (self._stage.next_due_seconds, self._speaker_starts_at)
+        due = (self._stage.next_due_seconds, self._speaker_starts_at, self._midi.next_due_seconds)
         look_seconds = LOOK_EVERY_SECONDS if self._player.running or self._speaker.running else None
         waits = [pause_seconds, look_seconds, *(None if at is None else max(0.0, at - now) for at in due)]
         return min((seconds for seconds in waits if seconds is not None), default=None)
@@ -239,6 +245,7 @@ class Daemon:
         deadline = time.monotonic() + _STOP_DEADLINE_SECONDS
         for child in (self._player, self._speaker):
             child.stop(max(0.0, deadline - time.monotonic()))
+        self._midi.stop(max(0.0, deadline - time.monotonic()))
         self._endpoint.close()
         self._playout.close()
         self._input.close()

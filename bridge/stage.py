@@ -57,6 +57,7 @@ from bridge.conductor import Conductor, LineBeat
 from bridge.due_queue import DueQueue
 from bridge.leases import Leases
 from bridge.loop_lane import LoopLane
+from bridge.midi import MidiEvent, MidiLost, MidiPorts, MidiReport
 from bridge.orders import (
     AT_SAMPLE,
     Again,
@@ -198,6 +199,7 @@ class Stage:
         self._heard = Heard(0.0, 0.0)
         self._sound: SpeakerOpened | None = None
         self._listening = False
+        self._midi_ports = MidiPorts((), ())
         self._deaths: list[float] = []
         self.startup_error: str | None = None
         """Why the first preset could not be loaded."""
@@ -732,6 +734,8 @@ class Stage:
             "real_time_factor": loaded.real_time_factor if loaded else 0.0,
             "output": _device_text(sound.output, _no_output_text(sound)) if sound else "starting",
             "input": _device_text(sound.input, "none") if sound else "starting",
+            "midi_in": ", ".join(self._midi_ports.inputs) or self._midi_ports.problem or "none",
+            "midi_out": ", ".join(self._midi_ports.outputs) or self._midi_ports.problem or "none",
             "listening": self._listening,
             "heard": self._heard.seconds,
             "missed_input": self._heard.missed_seconds,
@@ -882,6 +886,23 @@ class Stage:
             return
         _LOG.warning("the player died; starting another one")
         self.start()
+
+    # --- MIDI -------------------------------------------------------------------------------------------
+
+    def midi_event(self, event: MidiReport) -> None:
+        """Take what came in by MIDI, and which ports it may come by."""
+        match event:
+            case MidiEvent():
+                _LOG.debug("%s: %s", event.port, event.data.hex(" "))
+            case MidiPorts():
+                self._midi_ports = event
+                if event.problem:
+                    _LOG.warning("%s", event.problem)
+                _LOG.info(
+                    "MIDI: from %s, to %s", *(", ".join(names) or "none" for names in (event.inputs, event.outputs))
+                )
+            case MidiLost():
+                _LOG.warning("%d MIDI messages came too fast, and are lost", event.count)
 
     # --- sound ------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from bridge.commands import NAMESPACE, Value
 from bridge.daemon import Daemon, DaemonSettings
+from bridge.midi import NO_MIDI, MidiSettings
 from bridge.osc import Address, Message, OscClient
 
 SCRIPTED = "scripted_instrument:load"
@@ -79,6 +80,7 @@ def live_daemon(
     allowed: tuple[Path, ...] = (),
     factory: str = SCRIPTED,
     oscquery_port: int | None = None,
+    midi: MidiSettings = NO_MIDI,
     player_hung_seconds: float = 10.0,
 ) -> Iterator[Daemon]:
     """A daemon in a thread of this process, its player and speaker in theirs."""
@@ -95,6 +97,7 @@ def live_daemon(
             allowed_folders=allowed,
             instrument_factory=factory,
             oscquery_port=oscquery_port,
+            midi=midi,
             player_hung_seconds=player_hung_seconds,
         )
     )

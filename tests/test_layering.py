@@ -16,7 +16,8 @@ ONLY_IMPORTER = {
     "sounddevice": {"bridge/audio.py"},
     "pythonosc": {"bridge/osc.py"},
     "websockets": {"bridge/oscquery_server.py"},
-    "mido": {"bridge/midi.py", "melnet_music/composing/make_data.py", "melnet_music/midi_file.py"},
+    "rtmidi": {"bridge/midi.py"},
+    "mido": {"melnet_music/composing/make_data.py", "melnet_music/midi_file.py"},
     "multiprocessing.shared_memory": {
         "bridge/shared_samples.py",
         "bridge/playout.py",
