@@ -16,7 +16,7 @@ from bridge.child import Child
 from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
 from bridge.loop_lane import LoopLane
-from bridge.midi import NO_MIDI, MidiSettings
+from bridge.midi import NO_MIDI, LeadClock, MidiSettings
 from bridge.midi_process import MidiProcess
 from bridge.orders import STOP
 from bridge.osc import Address, OscEndpoint
@@ -125,6 +125,7 @@ class Daemon:
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
             publish=self._properties.put,
+            lead_clock=(lambda plan: self._midi.send(LeadClock(plan))) if settings.midi.clocks else None,
         )
         self._oscquery = _open_oscquery(settings, self.address, self._properties)
         self.oscquery_address: Address | None = self._oscquery.address if self._oscquery else None

@@ -58,6 +58,7 @@ from bridge.due_queue import DueQueue
 from bridge.leases import Leases
 from bridge.loop_lane import LoopLane
 from bridge.midi import MidiEvent, MidiLost, MidiPorts, MidiReport
+from bridge.midi_clock import CLOCK_MESSAGES
 from bridge.orders import (
     AT_SAMPLE,
     Again,
@@ -736,6 +737,7 @@ class Stage:
             "input": _device_text(sound.input, "none") if sound else "starting",
             "midi_in": ", ".join(self._midi_ports.inputs) or self._midi_ports.problem or "none",
             "midi_out": ", ".join(self._midi_ports.outputs) or self._midi_ports.problem or "none",
+            "clock_out": ", ".join(self._midi_ports.clocks) or self._midi_ports.problem or "none",
             "listening": self._listening,
             "heard": self._heard.seconds,
             "missed_input": self._heard.missed_seconds,
@@ -892,6 +894,8 @@ class Stage:
     def midi_event(self, event: MidiReport) -> None:
         """Take what came in by MIDI, and which ports it may come by."""
         match event:
+            case MidiEvent() if event.data[0] in CLOCK_MESSAGES:
+                self._clocks.midi.hear(event.port, event.at_seconds, event.data)
             case MidiEvent():
                 _LOG.debug("%s: %s", event.port, event.data.hex(" "))
             case MidiPorts():
