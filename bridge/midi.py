@@ -128,7 +128,10 @@ def list_midi_ports(system: MidiSystem = "auto") -> MidiPorts:
         scout = _Scout(system)
     except ValueError as error:
         return MidiPorts((), (), str(error))
-    return MidiPorts(tuple(scout.ports("input")), tuple(scout.ports("output")))
+    try:
+        return MidiPorts(tuple(scout.ports("input")), tuple(scout.ports("output")))
+    finally:
+        scout.close()
 
 
 def serve_midi(connection: Connection, settings: MidiSettings) -> None:
@@ -242,6 +245,10 @@ class _Scout:
             self._listers["output"].send_message([_ACTIVE_SENSING])
         return self._unheard <= _MOST_UNHEARD
 
+    def close(self) -> None:
+        for lister in self._listers.values():
+            _close(lister)
+
 
 class _Ports:
     """Those that are open, of those that are wanted."""
@@ -277,7 +284,7 @@ class _Ports:
             for name in [name for name in opened if name not in there and name != CLIENT_NAME]:
                 with self._clock_lock:
                     port = opened.pop(name)
-                port.close_port()
+                _close(port)
             for part in parts:
                 matching = [name for name in there if part.lower() in name.lower()]
                 if not matching and part != VIRTUAL:
@@ -344,7 +351,14 @@ class _Ports:
         for channel in range(_CHANNELS):
             self.send(SendMidi(bytes([_CONTROL_CHANGE | channel, _ALL_NOTES_OFF, 0])))
         for port in (port for opened in self._open.values() for port in opened.values()):
-            port.close_port()
+            _close(port)
+        self._scout.close()
+
+
+def _close(port: Any) -> None:
+    """And delete it: a JACK server waits seconds for a client that ends without a word."""
+    port.close_port()
+    port.delete()
 
 
 def _direction(use: Use) -> Direction:

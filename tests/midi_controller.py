@@ -32,8 +32,9 @@ def main() -> None:
     say("ready")
     for line in sys.stdin:
         out.send_message(bytes.fromhex(line))
-    out.close_port()
-    shown.close_port()
+    for port in (out, shown):
+        port.close_port()
+        port.delete()
 
 
 if __name__ == "__main__":
