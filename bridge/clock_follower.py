@@ -37,7 +37,9 @@ _NOISE_SECONDS, _LEAST_NOISE_SECONDS = 0.007, 0.0008
 _NOISE_MEMORY_SECONDS = 12.0
 _TELLS_TICKS = 6.0
 """A tick's length must be so many times the noise for lost and doubled ones to be told from noise."""
-_ANY_TEMPO, _SLIGHTLY_OTHER_TEMPO, _ANY_PHASE = 0.5, 0.01, 0.5  # parts of a tick
+_DOUBLED_WITHIN = 8
+"""A second tick within such a part of a tick's length is no tick."""
+_ANY_TEMPO, _SLIGHTLY_OTHER_TEMPO, _ANY_PHASE, _SAME_PHASE = 0.5, 0.01, 0.5, 0.1  # parts of a tick
 _SIMPLER_BY = 2.0
 """An explanation with less freedom is believed if its squares are no more than so many times the other's."""
 _GAP_SECONDS = 0.3
@@ -101,6 +103,8 @@ class ClockFollower:
 
     def _hear_tick(self, seconds: float) -> None:
         silent_seconds = seconds - self._last_seconds
+        if self._is_double(silent_seconds):
+            return
         self._last_seconds = seconds
         self._ticks += 1
         if self._line is None:
@@ -124,6 +128,12 @@ class ClockFollower:
         if len(errors) == _NEWEST and abs(statistics.median(errors)) > _LEAVES_AT * self._noise_seconds:
             self._line = self._explain()
             self._newest.clear()
+
+    def _is_double(self, silent_seconds: float) -> bool:
+        """Whether a tick comes so soon after another one, on a clock that was steady, that it is the same."""
+        if self._line is None or len(self._newest) < _NEWEST or not self._can_count:
+            return False
+        return silent_seconds < self._line.period_seconds / _DOUBLED_WITHIN
 
     def _go_on_after(self, line: SteadyCount, silent_seconds: float, seconds: float) -> None:
         """The ticks come again: the music went on without them."""
@@ -165,9 +175,11 @@ class ClockFollower:
 
         is_shifted = fits_as_well(shifted[0], other_tempo[0])
         squares, line = shifted if is_shifted else other_tempo
-        if self._noise_seconds * _TELLS_TICKS < tick_seconds:
+        if self._can_count:
             missing = {round(tick.error_seconds / tick_seconds) for tick in self._newest} - {0}
-            counted = [self._best(missing=each) for each in missing]
+            counted = [
+                self._best(missing=each, phase=_SAME_PHASE, period=_SLIGHTLY_OTHER_TEMPO) for each in missing
+            ]
             best = min(counted, key=lambda each: each[0], default=None)
             if best and fits_as_well(best[0], min(squares, shifted[0], other_tempo[0])):
                 return best[1]
@@ -212,6 +224,11 @@ class ClockFollower:
         if self._line is None or self._ticks < _SURE_AFTER or not self._running or self._pending is not None:
             return None
         return (self._line.count_at(seconds) - self._song_begins) / TICKS_A_BEAT
+
+    @property
+    def _can_count(self) -> bool:
+        """Whether lost and doubled ticks can be told from noise."""
+        return self._line is not None and self._noise_seconds * _TELLS_TICKS < self._line.period_seconds
 
     @property
     def _next_tick(self) -> int:
