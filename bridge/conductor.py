@@ -121,7 +121,7 @@ class Conductor:
         self._source = source
         self._place_followed = -1
         if source:
-            self._timeline = self._timeline.in_one_meter(self.meter)
+            self._timeline = self._timeline.in_one_meter(self._timeline.meters[-1].meter)
 
     def keep_up(self) -> Followed:
         """Do as the master does; to be called several times a second. ``jumped``: the music is somewhere else now.
