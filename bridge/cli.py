@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from bridge import cli_bench, cli_evaluate, cli_live, cli_make_data, cli_offline, cli_render, cli_training
+from bridge import cli_bench, cli_evaluate, cli_live, cli_make_data, cli_midi, cli_offline, cli_render, cli_training
 from bridge.child import configure_logging
 from bridge.subcommand import Subcommand
 
 SUBCOMMANDS: tuple[Subcommand, ...] = (
     *cli_live.SUBCOMMANDS,
+    *cli_midi.SUBCOMMANDS,
     *cli_offline.SUBCOMMANDS,
     *cli_render.SUBCOMMANDS,
     *cli_bench.SUBCOMMANDS,

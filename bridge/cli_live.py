@@ -13,14 +13,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_config_path
+
 from bridge.audio import DEFAULT_DEVICE, list_devices
 from bridge.commands import NAMESPACE, SECONDS, SEED, Argument, CommandError, Value
 from bridge.daemon import Daemon, DaemonSettings
 from bridge.midi import MIDI_SYSTEMS, VIRTUAL, MidiSettings, list_midi_ports
+from bridge.midi_map_file import FILE_NAME
 from bridge.osc import Message, OscClient
-from bridge.subcommand import Subcommand, add_engine_arguments
+from bridge.subcommand import DEFAULT_OSC_PORT, Subcommand, add_engine_arguments
 
-DEFAULT_OSC_PORT = 9100
 DEFAULT_OSCQUERY_PORT = 9101
 _JOB_ID = 1
 _SILENT_SECONDS = 120.0
@@ -72,6 +74,10 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
     )  # fmt: skip
     _add_midi_system(parser)
     parser.add_argument(
+        "--midi-map", type=Path, default=user_config_path("melnet-music") / FILE_NAME, metavar="FILE",
+        help="what the controls do, and where learned ones are written to (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
         "--allow-folder",
         type=Path,
         action="append",
@@ -112,6 +118,7 @@ def serve(arguments: Namespace) -> int:
                 arguments.midi_system,
                 tuple(arguments.midi_clock_out),
             ),
+            midi_map=arguments.midi_map if arguments.midi_in or arguments.midi_out else None,
             tape_minutes=arguments.tape_minutes,
         )
     )

@@ -177,9 +177,7 @@ class ClockFollower:
         squares, line = shifted if is_shifted else other_tempo
         if self._can_count:
             missing = {round(tick.error_seconds / tick_seconds) for tick in self._newest} - {0}
-            counted = [
-                self._best(missing=each, phase=_SAME_PHASE, period=_SLIGHTLY_OTHER_TEMPO) for each in missing
-            ]
+            counted = [self._best(missing=each, phase=_SAME_PHASE, period=_SLIGHTLY_OTHER_TEMPO) for each in missing]
             best = min(counted, key=lambda each: each[0], default=None)
             if best and fits_as_well(best[0], min(squares, shifted[0], other_tempo[0])):
                 return best[1]

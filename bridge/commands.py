@@ -28,6 +28,11 @@ Late = Literal["play", "next", "drop"]
 Clock = Literal["internal", "midi", "link"]
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
 LATE_CHOICES: tuple[Late, ...] = get_args(Late)
+CurveKind = Literal["linear", "log", "toggle"]
+CURVES: tuple[CurveKind, ...] = get_args(CurveKind)
+"""Of a MIDI control, from all the way down to all the way up."""
+Follow = Literal["off", "free", "rest"]
+FOLLOW_CHOICES: tuple[Follow, ...] = get_args(Follow)
 Kind = Literal["float", "int", "bool", "text", "value"]
 FailCode = Literal[
     "malformed",
@@ -154,7 +159,7 @@ class Argument:
         if not value.isprintable():
             raise CommandError("wrong_type", f"{self.name} holds unprintable characters: {shown(value)}")
         if self.choices and value not in self.choices:
-            raise CommandError("out_of_range", f"{self.name} is {shown(value)}{_nearest(value, self.choices)}")
+            raise CommandError("out_of_range", f"{self.name} is {shown(value)}{nearest(value, self.choices)}")
         return value
 
     def _wrong_type(self, value: object) -> CommandError:
@@ -165,6 +170,8 @@ class Argument:
     def range_text(self) -> str:
         if self.kind == "text":
             return ", ".join(f"`{choice}`" for choice in self.choices) or "text"
+        if self.kind == "bool":
+            return "0 or 1"
         bounds = f"{self.low:g} to {self.high:g}" if self.high < INT32_MAX else f"{self.low:g} or more"
         return f"{bounds} {self.unit}".rstrip()
 
@@ -268,6 +275,23 @@ LATE = Argument(
     choices=LATE_CHOICES,
     default="next",
 )
+FOLLOW = Argument(
+    "follow",
+    "text",
+    "what a take does with the notes that are played meanwhile: `off` nothing; `free` plays them, and what it likes "
+    "while none sounds; `rest` plays them and nothing else",
+    choices=FOLLOW_CHOICES,
+    default="off",
+)
+AHEAD = Argument(
+    "ahead",
+    "float",
+    "how far ahead of what sounds a take is made that follows notes; more where the engine is slow",
+    unit="s",
+    low=0,
+    high=30,
+    default=0.25,
+)
 AT_BAR = Argument("at_bar", "int", "begin on the line of this bar; the first is 1", low=1, high=1_000_000)
 BARS = Argument("bars", "int", "length of the new audio in bars, instead of `seconds`", low=1, high=64)
 START = Argument("start", "float", "begin, from the start of what was heard", unit="s", low=0, high=86400)
@@ -281,7 +305,7 @@ PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
         LEVEL, TEMPO, METER, CLOCK, CLOCK_OFFSET, CLOCK_OUT, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS,
-        CHUNK_FRAMES, LEAD, TAIL,
+        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD,
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""
@@ -289,6 +313,7 @@ PROPERTIES: Mapping[str, Argument] = {
 _ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX)
 _NAME = Argument("name", "text", "a property", longest=64)
 _HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
+_NOTES = (FOLLOW, AHEAD)
 _WHEN = (QUANTISE, AT_BAR, AT_BEAT, LATE)
 _SETTERS = tuple(
     Command(
@@ -324,14 +349,14 @@ _TABLE = (
         "Continue what was heard.",
         _JOB_ANSWER,
         fixed=(_ID,),
-        keys=(SECONDS, BARS, *_HOW, LEAD, *_WHEN),
+        keys=(SECONDS, BARS, *_HOW, LEAD, *_NOTES, *_WHEN),
     ),
     Command(
         "generate",
         "Play something from nothing.",
         _JOB_ANSWER,
         fixed=(_ID,),
-        keys=(SECONDS, BARS, *_HOW, *_WHEN),
+        keys=(SECONDS, BARS, *_HOW, *_NOTES, *_WHEN),
     ),
     Command(
         "inpaint",
@@ -366,6 +391,47 @@ _TABLE = (
         "`done`",
         fixed=(TAKE, Argument("path", "text", "a WAV file to be")),
     ),
+    Command(
+        "note",
+        "A key is struck, or let go with velocity 0: for a take that follows, or for a phrase.",
+        "`done`",
+        fixed=(
+            Argument("key", "int", "MIDI note number; 60 is middle C", low=0, high=127),
+            Argument("velocity", "int", "0: let go", low=0, high=127),
+        ),
+    ),
+    Command(
+        "pedal",
+        "The sustain pedal: what sounds goes on until it is up.",
+        "`done`",
+        fixed=(Argument("down", "bool", ""),),
+    ),
+    Command(
+        "notes/prompt/start",
+        "Play a phrase for the model: it begins with its first note. `continue` ends it too, and goes on from it.",
+        "`done`",
+    ),
+    Command(
+        "notes/prompt/stop",
+        "The phrase is over: the model plays it to itself, and has heard it. Waits for the jobs before it.",
+        "`done`",
+        keys=(SEED,),
+    ),
+    Command(
+        "midi/learn",
+        "Give a property the MIDI control that is moved next; it keeps it after a restart.",
+        "`done` once one is moved",
+        fixed=(_NAME,),
+        keys=(
+            Argument("low", "float", "value with the control all the way down", low=-1000, high=INT32_MAX),
+            Argument("high", "float", "value with the control all the way up", low=-1000, high=INT32_MAX),
+            Argument(
+                "curve", "text", "equal differences, equal ratios, or another end with every press", choices=CURVES
+            ),
+        ),
+    ),
+    Command("midi/forget", "Take its learned controls from a property.", "`done`", fixed=(_NAME,)),
+    Command("midi/map", "What the MIDI controls do, one `midi/map.reply` each.", "`midi/map.reply`, `done`"),
     Command("cancel", "Drop your job; if it sounds, fade it out.", "`done`; the job's own `fail`", fixed=(_ID,)),
     Command("panic", "Silence at once; drop everybody's jobs and everything held back.", "`done`"),
     Command(
@@ -436,7 +502,7 @@ def parse(address: str, values: Sequence[object]) -> Invocation:
         known = [each.address for each in _TABLE]
         raise CommandError(
             "unknown_command",
-            f"unknown address {shown(address)}{_nearest(address, known)}",
+            f"unknown address {shown(address)}{nearest(address, known)}",
             command=name[:64],
         )
     if len(values) == 1 and values[0] is None and not command.fixed:
@@ -472,7 +538,7 @@ def find_property(name: str) -> Argument:
         CommandError: there is none; the message names the near match and all of them.
     """
     if name not in PROPERTIES:
-        raise CommandError("unknown_property", f"unknown property {shown(name)}{_nearest(name, PROPERTIES)}")
+        raise CommandError("unknown_property", f"unknown property {shown(name)}{nearest(name, PROPERTIES)}")
     return PROPERTIES[name]
 
 
@@ -530,9 +596,9 @@ def _pairs(command: Command, values: Sequence[object]) -> Iterator[tuple[Argumen
     for index in range(0, len(values), 2):
         name = values[index]
         if not isinstance(name, str):
-            raise CommandError("wrong_type", f"want the name of a key, got {shown(name)}{_nearest('', keys)}")
+            raise CommandError("wrong_type", f"want the name of a key, got {shown(name)}{nearest('', keys)}")
         if name not in keys:
-            raise CommandError("unknown_key", f"unknown key {shown(name)}{_nearest(name, keys)}")
+            raise CommandError("unknown_key", f"unknown key {shown(name)}{nearest(name, keys)}")
         if index + 1 == len(values):
             raise CommandError("missing_argument", f"key {name!r} has no value")
         yield keys[name], values[index + 1]
@@ -548,7 +614,7 @@ def _job_id(command: Command, values: Sequence[object]) -> int:
         return NO_ID
 
 
-def _nearest(name: str, known: Iterator[str] | Sequence[str] | Mapping[str, object]) -> str:
+def nearest(name: str, known: Iterator[str] | Sequence[str] | Mapping[str, object]) -> str:
     choices = list(known)
     if not choices:
         return "; there are none"

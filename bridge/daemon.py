@@ -17,6 +17,8 @@ from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
 from bridge.loop_lane import LoopLane
 from bridge.midi import NO_MIDI, LeadClock, MidiSettings
+from bridge.midi_desk import MidiDesk
+from bridge.midi_map_file import MidiMapFile
 from bridge.midi_process import MidiProcess
 from bridge.orders import STOP
 from bridge.osc import Address, OscEndpoint
@@ -24,7 +26,7 @@ from bridge.oscquery import OscQuery
 from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
 from bridge.playout import PlayoutRing
 from bridge.property_board import PropertyBoard
-from bridge.stage import Stage
+from bridge.stage import Asked, Stage
 from bridge.tape_memory import TapeMemory
 from bridge.watch import LOOK_EVERY_SECONDS, Watch
 
@@ -62,6 +64,8 @@ class DaemonSettings:
     instrument_factory: str = INSTRUMENT_FACTORY
     tape_minutes: float = 5.0
     midi: MidiSettings = NO_MIDI
+    midi_map: Path | None = None
+    """The player's own mapping file; None: no control can be learned."""
     oscquery_port: int | None = None
     """0: any that is free; None: no OSCQuery."""
     player_hung_seconds: float = 10.0
@@ -77,11 +81,13 @@ class Daemon:
         """Bind the OSC port.
 
         Raises:
-            ValueError: it is in use, there is no room for the tape, or MIDI is wanted and not installed.
+            ValueError: it is in use, there is no room for the tape, MIDI is wanted and not installed, or
+                something in the mapping file is wrong.
         """
         tape_samples = 2 * round(60 * settings.tape_minutes * _TAPE_HZ)
         _check_room(4 * tape_samples, settings.tape_minutes)
         self._midi = MidiProcess(settings.midi)
+        desk: MidiDesk[Asked] = MidiDesk(self._midi.send, MidiMapFile(settings.midi_map) if settings.midi_map else None)
         self._endpoint = OscEndpoint(settings.osc_host, settings.osc_port)
         self.address: Address = self._endpoint.address
         self._wake_receiver, self._wake_sender = socket.socketpair()
@@ -120,11 +126,12 @@ class Daemon:
             playout=self._playout,
             tape=self._tape,
             loop=self._loop,
+            desk=desk,
             preset=settings.preset,
             allowed_folders=settings.allowed_folders,
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
-            publish=self._properties.put,
+            publish=(self._properties.put, desk.property_changed),
             lead_clock=(lambda plan: self._midi.send(LeadClock(plan))) if settings.midi.clocks else None,
         )
         self._oscquery = _open_oscquery(settings, self.address, self._properties)

@@ -1,8 +1,8 @@
 """What the stage orders of the player, and what the player reports back: the pipe between the two.
 
-Every order but ``UseSound``, ``Retime`` and ``RestoreTape`` has a number and is closed by exactly one report with that
-number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose ``done`` says that it was
-accepted).
+Every order but ``UseSound``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has a number and is closed by exactly
+one report with that number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose
+``done`` says that it was accepted).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bridge.commands import FailCode, Late, Value
+from bridge.commands import FailCode, Follow, Late, Value
 from bridge.device_clock import Line
 
 
@@ -29,6 +29,10 @@ Span: TypeAlias = tuple[int, int]
 """Device times on the tape: the first, and the one past the last."""
 
 
+GivenNote: TypeAlias = tuple[float, float, int, int]
+"""Onset and end in seconds from where a take's new sound begins, key and velocity."""
+
+
 @dataclass(frozen=True)
 class Again:
     """A take of this session, whose prompt and place another attempt takes."""
@@ -36,6 +40,18 @@ class Again:
     take: int
     file: str
     """Its WAV file; empty: it could not be written."""
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """What was played, to be voiced by the instrument."""
+
+    notes: tuple[GivenNote, ...]
+    """Onsets and ends in seconds from the first onset."""
+    seconds: float
+    """From the first onset until the last note ended, or the phrase was said to be over."""
+    ended_at_seconds: float
+    """Monotonic time of that end."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,21 @@ class Job:
     """The part of the tape to be repainted; it sounds where the loop plays it. None: nothing on the tape."""
     again: Again | None = None
     """The take that this one is another attempt at."""
+    follow: Follow = "off"
+    """What it does with the notes that are played meanwhile."""
+    ahead_seconds: float = 0.25
+    """Of a take that follows: how far ahead of what sounds it is made."""
+    notes: tuple[GivenNote, ...] | None = None
+    """That it was given; None: none were, or they are still to come."""
+    ends_phrase: bool = False
+    """Whether the phrase that is being played ends here: the take goes on from it."""
+    phrase: Phrase | None = None
+    """That phrase, once it has ended."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is to follow what is played while it is made."""
+        return self.follow != "off" and self.notes is None
 
 
 @dataclass(frozen=True)
@@ -82,6 +113,40 @@ class PrimeFile:
 @dataclass(frozen=True)
 class PrimeClear:
     number: int
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key was struck, or let go (velocity 0), at a monotonic time."""
+
+    key: int
+    velocity: int
+    at_seconds: float
+
+
+@dataclass(frozen=True)
+class Pedal:
+    """The sustain pedal went down or up, at a monotonic time."""
+
+    down: bool
+    at_seconds: float
+
+
+@dataclass(frozen=True)
+class BeginPhrase:
+    """What is played from now on is a phrase."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class VoicePhrase:
+    """The phrase is over: the instrument is to play it to itself."""
+
+    number: int
+    seed: int
+    phrase: Phrase | None = None
+    """Once the player has taken it."""
 
 
 @dataclass(frozen=True)
@@ -175,11 +240,13 @@ class UseSound:
     input_latency_seconds: float = 0.0
 
 
-InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear
+InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear | VoicePhrase
 """Orders that are obeyed one after the other."""
-NumberedOrder: TypeAlias = InTurn | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall
+NumberedOrder: TypeAlias = (
+    InTurn | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall | BeginPhrase
+)
 """Orders that are reported on."""
-Order: TypeAlias = NumberedOrder | UseSound | Retime | RestoreTape
+Order: TypeAlias = NumberedOrder | UseSound | Retime | RestoreTape | Key | Pedal
 
 Stop = Literal["stop"]
 STOP: Stop = "stop"
@@ -228,6 +295,8 @@ class Loaded:
     engine: str
     real_time_factor: float
     chunk_seconds: float
+    midi_map: str = ""
+    """The text of the preset's own, if it brings one."""
 
 
 @dataclass(frozen=True)

@@ -29,14 +29,18 @@ from bridge.device_clock import DeviceClock, Line, read_device_clock
 from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
 from bridge.loop_lane import LoopLane
+from bridge.midi_map_file import read_preset_map
+from bridge.note_tape import TapedNote
 from bridge.orders import (
     AT_SAMPLE,
     STOP,
+    BeginPhrase,
     Cancel,
     Edited,
     Heard,
     InTurn,
     Job,
+    Key,
     Listen,
     ListPresets,
     Load,
@@ -45,6 +49,8 @@ from bridge.orders import (
     Order,
     OrderError,
     Panic,
+    Pedal,
+    Phrase,
     PlayerEvent,
     PrimeClear,
     PrimeFile,
@@ -57,21 +63,25 @@ from bridge.orders import (
     StopLoop,
     Undo,
     UseSound,
+    VoicePhrase,
     Warn,
 )
+from bridge.played_notes import PlayedNotes
 from bridge.playout import PlayoutRing
 from bridge.session_tape import PASS_GUARD_SECONDS, SessionTape
 from bridge.shared_samples import Samples
 from bridge.take import LINE_GUARD_SECONDS, Take
 from bridge.take_folder import Origin, save_take
-from bridge.take_making import blocks_of, prompt_of, request_of
+from bridge.take_making import blocks_of, notes_of, prompt_of, request_of
 from bridge.tape_memory import TapeMemory
 from bridge.tape_work import TapeOrder, TapeWork
 from melnet_music.audio_file import read_audio
 from melnet_music.resample import StreamResampler
+from melnet_music.voicing import voiced
 
 if TYPE_CHECKING:
     from melnet_music.instrument import Instrument, Prompt, TakeRequest
+    from melnet_music.notes import Note
 
 _LOG = logging.getLogger(__name__)
 
@@ -181,6 +191,7 @@ class Player:
         self._accepted_at: dict[int, float] = {}
         self._takes: deque[Take] = deque()
         """Takes in the making or not played out yet, oldest first; only the first one feeds the ring."""
+        self._played = PlayedNotes()
         self._listening = False
         self._input_resampler: StreamResampler | None = None
         self._input_block = np.empty(1 << 16, np.float32)
@@ -260,13 +271,18 @@ class Player:
                 self._listen(order)
             case UseSound():
                 self._use_sound(order)
+            case Key() | Pedal():
+                self._lay_played(self._played.take(order))
+            case BeginPhrase():
+                self._played.begin_phrase()
+                self._tell(Report(order.number, "done"))
             case StartLoop() | StopLoop() | Undo() | Recall():
                 self._change_tape(order)
             case RestoreTape():
                 self._tape_work.restore(order)
             case ListPresets():
                 self._list_presets(order)
-            case Job():
+            case Job() | VoicePhrase():
                 try:
                     self._accept(order)
                 except OrderError as error:
@@ -296,7 +312,11 @@ class Player:
         due_in = clock.monotonic_at(job.line.sample) - time.monotonic()
         raise OrderError("too_late", f"it would be ready in {ready_in:.2f} s, but its line is {due_in:.2f} s from now")
 
-    def _accept(self, job: Job) -> None:
+    def _accept(self, order: Job | VoicePhrase) -> None:
+        if isinstance(order, VoicePhrase):
+            self._waiting.append(replace(order, phrase=self._played.end_phrase(time.monotonic())))
+            return
+        job = replace(order, phrase=self._played.end_phrase(time.monotonic())) if order.ends_phrase else order
         if job.span:
             self._accept_on_tape(job)
             return
@@ -310,6 +330,10 @@ class Player:
             start_in = ready_in
             if job.line:
                 line = self._line_met(job, clock, ready_in)
+                if line and job.phrase:  # what is made up to the line has to be made as well
+                    made = self._after_phrase_seconds(job.phrase, line) / (self._rate * pacing.CAUTION)
+                    ready_in += made
+                    line = self._line_met(job, clock, ready_in)
                 job = replace(job, line=line)
                 if line:
                     start_in = clock.monotonic_at(line.sample) - time.monotonic()
@@ -384,7 +408,7 @@ class Player:
             return 0.0
         line_in = clock.monotonic_at(job.line.sample) - time.monotonic()
         if not self._joins(job):
-            return line_in - self._wait_seconds(job) - _EASE_SECONDS
+            return line_in - self._wait_seconds(job) - (_JOIN_SECONDS if job.is_live else _EASE_SECONDS)
         # what is made while it is made has to be made as well
         return line_in - (self._wait_seconds(job) + _JOIN_SECONDS) / (1 - 1 / (self._rate * pacing.CAUTION))
 
@@ -397,8 +421,18 @@ class Player:
         listens = self._listening and self._tape.input_begin is not None
         return job.kind == "continue" and alone and listens and self._rate * pacing.CAUTION >= _JOINING_RATE
 
+    def _after_phrase_seconds(self, phrase: Phrase, line: Line) -> float:
+        """How long after a phrase's end a line is."""
+        clock = self._clock()
+        after = (
+            line.first_sample / clock.rate_hz - self._sample_at(phrase.ended_at_seconds) / clock.rate_hz if clock else 0
+        )
+        return after if 0.0 < after < _MOST_SKIPPED_SECONDS else 0.0
+
     def _joined(self, job: Job, sample_rate_hz: int) -> Job:
         """The job with what it has to skip to be on its line; it is heard up to now."""
+        if job.phrase and job.line and not job.lead_seconds:
+            return replace(job, skip_seconds=self._after_phrase_seconds(job.phrase, job.line))
         begin = self._tape.input_begin
         if not (job.line and self._joins(job)) or begin is None:
             return job
@@ -417,7 +451,10 @@ class Player:
     def _wait_seconds(self, job: Job) -> float:
         block = self._instrument.chunk_seconds if self._instrument else 0.0
         rate = self._rate * pacing.CAUTION
-        return pacing.start_wait_seconds(job.lead_seconds, job.seconds, rate, block, self._first_sound_seconds)
+        voicing = job.phrase.seconds / rate if job.phrase else 0.0
+        return voicing + pacing.start_wait_seconds(
+            job.lead_seconds, job.seconds, rate, block, self._first_sound_seconds
+        )
 
     def _panic(self, order: Panic) -> None:
         jobs = [take.job.number for take in self._takes]
@@ -425,6 +462,8 @@ class Player:
         for number in jobs:
             self._drop(number)
             self._tell(Refusal(number, "cancelled", "panic dropped all jobs"))
+        self._lay_played(self._played.let_go(time.monotonic()))
+        self._played = PlayedNotes()
         self._output.answer_hush()
         self._tape.stop_loop()
         self._tell(Report(order.number, "done"))
@@ -524,6 +563,42 @@ class Player:
         if take.heard_at is not None and job.line and take.heard_at > job.line.first_sample:
             self._tell(Moved(job.number, take.heard_at))
 
+    # --- notes ------------------------------------------------------------------------------------------
+
+    def _sample_at(self, monotonic_seconds: float) -> float:
+        """Device time of what a player heard when he played something."""
+        clock = self._clock()
+        return clock.sample_at(monotonic_seconds - self._sound.output_latency_seconds) if clock else 0.0
+
+    def _lay_played(self, notes: list[Note]) -> None:
+        if self._clock():
+            places = [(self._sample_at(note.onset_s), self._sample_at(note.end_s), note) for note in notes]
+            laid = [TapedNote(round(start), round(stop), n.pitch, n.velocity) for start, stop, n in places]
+            self._tape.notes.add("played", laid)
+
+    def _voice(self, phrase: Phrase, request: TakeRequest) -> Steps:
+        """Have the instrument play a phrase to itself."""
+        instrument = self._loaded_instrument()
+        request = replace(request, seconds=phrase.seconds, lead_seconds=0.0, notes=notes_of(phrase.notes), rests=True)
+        made = []
+        with closing(voiced(instrument, request)) as blocks:
+            for block in blocks:
+                made.append(block)
+                yield
+        at_once = round(_HEARD_AT_ONCE_SECONDS * instrument.sample_rate_hz)
+        audio = np.concatenate(made)
+        for first in range(0, len(audio), at_once):
+            self._take_in(instrument, audio[first : first + at_once])
+            yield
+
+    def _voice_phrase(self, order: VoicePhrase) -> Steps:
+        assert order.phrase is not None
+        request = request_of(Job(order.number, "generate", order.seed, order.phrase.seconds), self._request_type)
+        self._hear(_UNHEARD_SECONDS_HELD)
+        yield from self._voice(order.phrase, request)
+        values = (("notes", len(order.phrase.notes)), ("seconds", order.phrase.seconds))
+        self._tell(Report(order.number, "done", values))
+
     # --- hearing ----------------------------------------------------------------------------------------
 
     def _take_input(self) -> None:
@@ -585,6 +660,11 @@ class Player:
         if not isinstance(self._current, Job) or not self._takes:
             return True
         take = self._takes[-1]
+        if take.job.number != self._current.number:
+            return True  # a phrase is being voiced for it
+        if take.job.is_live:
+            clock, others = self._clock(), list(self._takes)[:-1]
+            return take.is_short(self._output, sum(each.left_seconds(self._output, clock) for each in others))
         hurried = take is self._takes[0] and not take.opened
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
 
@@ -641,6 +721,8 @@ class Player:
                 return self._prime_file(order)
             case PrimeClear():
                 return self._prime_clear(order)
+            case VoicePhrase():
+                return self._voice_phrase(order)
             case Job():
                 return self._make_take(order)
 
@@ -663,6 +745,7 @@ class Player:
                 instrument.engine_name,
                 self._rate,
                 instrument.chunk_seconds,
+                read_preset_map(instrument.preset_folder),
             )
         )
         values = (("preset", instrument.preset_name), ("real_time_factor", self._rate))
@@ -718,6 +801,8 @@ class Player:
     def _make_take(self, job: Job) -> Steps:
         instrument = self._loaded_instrument()
         self._hear(_UNHEARD_SECONDS_HELD)
+        if job.phrase:
+            yield from self._voice(job.phrase, request_of(job, self._request_type))
         instrument, job = self._tape_work.scene(instrument, self._joined(self._fitted(job), instrument.sample_rate_hz))
         take = Take(
             job,
@@ -729,7 +814,8 @@ class Player:
         )
         self._takes.append(take)
         began, sounded = time.monotonic(), False
-        request = request_of(job, self._request_type)
+        live = self._played.follow() if job.is_live else None
+        request = request_of(job, self._request_type, live)
         prompt = prompt_of(instrument, request, job)
         cut_short = False
         with closing(blocks_of(instrument, request, job)) as blocks:
@@ -739,7 +825,9 @@ class Player:
                 take.add(block, time.monotonic() - self._round_began)
                 if not sounded and take.generated_seconds > job.lead_seconds:
                     sounded = True
-                    if job.kind != "inpaint" and not job.skip_seconds:  # these have no sound before much is made
+                    if job.kind != "inpaint" and not (
+                        job.skip_seconds or live
+                    ):  # these have no sound before much is made
                         self._first_sound_seconds = time.monotonic() - began
                 try:
                     yield
@@ -749,6 +837,8 @@ class Player:
         if cut_short and not take.generated_seconds:
             return
         take.finish_generation()
+        if live:
+            job = take.job = replace(job, notes=live.given(job.skip_seconds + job.seconds))
         self._rate = take.estimate.rate
         origin = Origin(
             instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz
@@ -788,6 +878,7 @@ class Player:
             self._takes.popleft()
             if sounded := take.sounded(self._output):
                 self._tape.lay_made(*sounded)
+                self._tape.lay_notes(sounded[0], take.job)
             self._tell_finished(take)
         now = time.monotonic()
         for take in self._takes:

@@ -14,6 +14,8 @@ from bridge.device_clock import DeviceClock
 from bridge.edits import FADE_SECONDS, Edit, EditHistory, edited
 from bridge.input_place import InputPlace
 from bridge.loop_lane import LoopLane
+from bridge.note_tape import NoteTape, TapedNote
+from bridge.orders import Job
 from bridge.shared_samples import Samples
 from bridge.tape_memory import TapeMemory
 from melnet_music.resample import StreamResampler, resample
@@ -46,6 +48,7 @@ class SessionTape:
 
     def __init__(self, memory: TapeMemory, lane: LoopLane) -> None:
         self._memory, self._lane = memory, lane
+        self.notes = NoteTape()
         self._edits = EditHistory()
         self._loop: Loop | None = None
         self._rate_hz = 0
@@ -63,6 +66,7 @@ class SessionTape:
         if self._memory.rate_hz != rate_hz:
             self._loop = None
             self._edits.clear()
+            self.notes.clear()
             self._lane.stop(0)
         self._memory.begin(rate_hz)
         self._rate_hz = rate_hz
@@ -122,6 +126,16 @@ class SessionTape:
         """Lay a take that sounded, at the device's rate."""
         if self._rate_hz:
             self._memory.lay("made", at, samples)
+
+    def lay_notes(self, at: int, job: Job) -> None:
+        """Lay the notes that a take was given; it sounded from device time ``at`` on."""
+        self.notes.forget(self._memory.span[0])
+        begin = at + (job.lead_seconds - job.skip_seconds) * self._rate_hz
+        taped = [
+            TapedNote(round(begin + onset_s * self._rate_hz), round(begin + end_s * self._rate_hz), key, velocity)
+            for onset_s, end_s, key, velocity in job.notes or ()
+        ]
+        self.notes.add("made", [note for note in taped if note.stop > at])
 
     # --- reading ----------------------------------------------------------------------------------------
 

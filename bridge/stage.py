@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 from bridge.audio import OpenedDevice, SpeakerOpened
 from bridge.child import Child
 from bridge.clock_plan import ClockPlan
 from bridge.clocks import Clocks
 from bridge.commands import (
+    AHEAD,
     AT_BAR,
     AT_BEAT,
     BARS,
     CLOCK,
     CLOCK_OFFSET,
     CLOCK_OUT,
+    COMMANDS,
+    FOLLOW,
     FROM_BAR,
     INT32_MAX,
     LATE,
@@ -44,7 +47,9 @@ from bridge.commands import (
     TO_BAR,
     Clock,
     CommandError,
+    CurveKind,
     FailCode,
+    Follow,
     Invocation,
     Late,
     Value,
@@ -59,14 +64,19 @@ from bridge.leases import Leases
 from bridge.loop_lane import LoopLane
 from bridge.midi import MidiEvent, MidiLost, MidiPorts, MidiReport
 from bridge.midi_clock import CLOCK_MESSAGES
+from bridge.midi_desk import BeginPhrase as BeginMidiPhrase
+from bridge.midi_desk import Deed, Learned, MidiDesk, NotLearned
+from bridge.midi_map_file import FILE_NAME as MIDI_MAP
 from bridge.orders import (
     AT_SAMPLE,
     Again,
+    BeginPhrase,
     Cancel,
     Edited,
     Heard,
     Job,
     JobKind,
+    Key,
     Listen,
     ListPresets,
     Load,
@@ -74,6 +84,7 @@ from bridge.orders import (
     Moved,
     NumberedOrder,
     Panic,
+    Pedal,
     PlayerEvent,
     PrimeClear,
     PrimeFile,
@@ -87,6 +98,7 @@ from bridge.orders import (
     StopLoop,
     Undo,
     UseSound,
+    VoicePhrase,
     Warn,
 )
 from bridge.osc import Address, MalformedDatagram, parse_datagram
@@ -123,6 +135,9 @@ _STEERED_SECONDS = 0.001
 """A line that a master moves by less stays where it is."""
 _TOO_LATE_SECONDS = 0.05
 """A line that is nearer stays where it is: the order has to reach the player, and the player the speaker."""
+MIDI: Address = ("midi", 0)
+"""Stands for the sender of what MIDI controllers do; it gets no answers, and subscribers hear of its failures."""
+_COMPLAIN_EVERY_SECONDS = 1.0
 _LOOP_GUARD_SECONDS = 0.1
 """A loop is not begun sooner: its order has to reach the player, and the player the speaker."""
 
@@ -150,16 +165,17 @@ class Stage:
         playout: PlayoutRing,
         tape: TapeMemory,
         loop: LoopLane,
+        desk: MidiDesk[Asked],
         preset: str,
         allowed_folders: Sequence[Path],
         takes_folder: Path,
         dropped_datagrams: Callable[[], int],
-        publish: Publish,
+        publish: Sequence[Publish],
         lead_clock: Callable[[ClockPlan | None], None] | None = None,
     ) -> None:
         """
         Args:
-            publish: is told every property at once, and then whenever one changes; it must not wait.
+            publish: all are told every property at once, and then whenever one changes; they must not wait.
             lead_clock: is told by which plan to send MIDI clock, None: by none; it must not wait. None: nobody does.
         """
         self._send = send
@@ -167,6 +183,7 @@ class Stage:
         self._playout = playout
         self._tape = tape
         self._loop_lane = loop
+        self._desk = desk
         self._loop: _LoopedBars | None = None
         self._book = TakeBook()
         self._jobs: dict[int, Job] = {}
@@ -180,7 +197,8 @@ class Stage:
         self._publish = publish
         self._properties: dict[str, Value | None] = {name: argument.default for name, argument in PROPERTIES.items()}
         for name, value in self._properties.items():
-            publish(name, value)
+            for tell in publish:
+                tell(name, value)
         self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
         self._clocks = Clocks(self._conductor, lead_clock)
         self._steered: dict[int, float] = {}
@@ -201,6 +219,9 @@ class Stage:
         self._sound: SpeakerOpened | None = None
         self._listening = False
         self._midi_ports = MidiPorts((), ())
+        self._complained_at_seconds = -_COMPLAIN_EVERY_SECONDS
+        self._phrase_is_played = False
+        """Whether what is played is a phrase for the model, by the player's knowledge."""
         self._deaths: list[float] = []
         self.startup_error: str | None = None
         """Why the first preset could not be loaded."""
@@ -246,16 +267,17 @@ class Stage:
     @property
     def next_due_seconds(self) -> float | None:
         """Monotonic time at which ``run_due`` has something to do."""
-        dues = (self._held.next_due_seconds, self._clocks.next_due_seconds)
+        dues = (self._held.next_due_seconds, self._desk.next_due_seconds, self._clocks.next_due_seconds)
         return min((due for due in dues if due is not None), default=None)
 
     def run_due(self) -> None:
-        """Obey the held commands whose time has come, and look at the clock if it is time."""
+        """Obey the held commands whose time has come, look at the clock, and show MIDI controllers what has changed."""
         while (due := self._held.pop_due(time.monotonic())) is not None:
             self._attempt(due, None)
         clock_due = self._clocks.next_due_seconds
         if clock_due is not None and clock_due <= time.monotonic():
             self._look_at_clock()
+        self._do(self._desk.run_due())
 
     def _attempt(self, asked: Asked, due_unix_seconds: float | None) -> None:
         try:
@@ -336,6 +358,29 @@ class Stage:
                 self._recall(asked)
             case "take/export":
                 self._export(asked)
+            case "note":
+                self.note(int(arguments["key"]), int(arguments["velocity"]), time.monotonic())
+                self._answer(asked, "done", _flat(arguments))
+            case "pedal":
+                self.pedal(bool(arguments["down"]), time.monotonic())
+                self._answer(asked, "done", _flat(arguments))
+            case "notes/prompt/start":
+                self._order(asked, BeginPhrase(self._next_number()))
+                self._phrase_is_played = True
+            case "notes/prompt/stop":
+                self._voice_phrase(asked)
+            case "midi/learn":
+                low, high = (None if end is None else float(end) for end in map(arguments.get, ("low", "high")))
+                curve = cast(CurveKind | None, arguments.get("curve"))
+                self._do(self._desk.learn(asked, str(arguments["name"]), low=low, high=high, curve=curve))
+            case "midi/forget":
+                self._do(self._desk.forget(str(arguments["name"])))
+                self._answer(asked, "done", _flat(arguments))
+            case "midi/map":
+                entries = self._desk.listing()
+                for entry in entries:
+                    self._reply(asked, _flat(entry))
+                self._answer(asked, "done", ["entries", len(entries)])
             case "cancel":
                 self._order(asked, Cancel(self._next_number(), self._job_number(asked)))
             case "panic":
@@ -354,6 +399,27 @@ class Stage:
                 self._order(asked, PrimeClear(self._next_number()))
             case unknown:
                 raise AssertionError(f"the table's command {unknown!r} is unknown to the stage")
+
+    def note(self, key: int, velocity: int, at_seconds: float) -> None:
+        """A key was struck, or let go (velocity 0).
+
+        Args:
+            at_seconds: the monotonic time when.
+        """
+        if self._player.running:
+            self._player.send(Key(key, velocity, at_seconds))
+
+    def pedal(self, down: bool, at_seconds: float) -> None:
+        """The sustain pedal went down or up, at a monotonic time."""
+        if self._player.running:
+            self._player.send(Pedal(down, at_seconds))
+
+    def _voice_phrase(self, asked: Asked) -> None:
+        if not self._phrase_is_played:
+            raise CommandError("refused", "no phrase is being played: send /melnet/notes/prompt/start first")
+        seed = int(asked.invocation.arguments.get(SEED.name, self._properties[SEED.name] or 0))
+        self._order(asked, VoicePhrase(self._next_number(), seed))
+        self._phrase_is_played = False
 
     def _set(self, asked: Asked, name: str, given: Value) -> None:
         value = check_property(name, given)
@@ -393,7 +459,8 @@ class Stage:
     def _change_property(self, name: str, value: Value | None) -> None:
         """Let everybody know who shows properties."""
         self._properties[name] = value
-        self._publish(name, value)
+        for tell in self._publish:
+            tell(name, value)
         self._tell_subscribers("property", [name, _shown_property(value)])
 
     def _subscribe(self, asked: Asked) -> None:
@@ -448,6 +515,7 @@ class Stage:
         line = None if on_tape else self._line(arguments)
         job = self._reroll(asked, again, line) if again else self._job(asked, cast(JobKind, kind), line)
         self._order(asked, job)
+        self._phrase_is_played = self._phrase_is_played and not job.ends_phrase
         self._jobs[job.number] = job
         if line:
             self._lines[job.number] = line
@@ -499,6 +567,9 @@ class Stage:
             line=self._conductor.in_device_time(line) if line else None,
             late=cast(Late, chosen(LATE.name)),
             span=span,
+            follow=cast(Follow, chosen(FOLLOW.name) or "off"),
+            ahead_seconds=float(chosen(AHEAD.name) or 0.0),
+            ends_phrase=kind == "continue" and self._phrase_is_played,
         )
 
     def _length_seconds(self, arguments: Mapping[str, Value], seconds: Value | None, line: LineBeat | None) -> float:
@@ -684,7 +755,7 @@ class Stage:
         # The speaker obeys at once, whatever the player is busy with.
         self._playout.hush()
         self._loop_lane.hush()
-        self._loop = None
+        self._loop, self._phrase_is_played = None, False
         told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost
         for held in self._held.clear():
             same = held.sender, held.invocation.command.name, held.invocation.job_id
@@ -735,9 +806,9 @@ class Stage:
             "real_time_factor": loaded.real_time_factor if loaded else 0.0,
             "output": _device_text(sound.output, _no_output_text(sound)) if sound else "starting",
             "input": _device_text(sound.input, "none") if sound else "starting",
-            "midi_in": ", ".join(self._midi_ports.inputs) or self._midi_ports.problem or "none",
-            "midi_out": ", ".join(self._midi_ports.outputs) or self._midi_ports.problem or "none",
-            "clock_out": ", ".join(self._midi_ports.clocks) or self._midi_ports.problem or "none",
+            "midi_in": self._midi_text("inputs"),
+            "midi_out": self._midi_text("outputs"),
+            "clock_out": self._midi_text("clocks"),
             "listening": self._listening,
             "heard": self._heard.seconds,
             "missed_input": self._heard.missed_seconds,
@@ -772,6 +843,7 @@ class Stage:
             case Loaded():
                 self._loaded, self._preset, self._ever_loaded = event, event.preset, True
                 self._tell_subscribers("player", ["ready", event.preset, event.digest])
+                self._use_midi_map(event)
                 _LOG.info(
                     "preset %s, %s engine: %.2f times real time", event.preset, event.engine, event.real_time_factor
                 )
@@ -880,7 +952,7 @@ class Stage:
         self._jobs.clear()
         self._lines.clear()
         self._more_panics.clear()
-        self._heard, self._loaded = Heard(0.0, 0.0), None
+        self._heard, self._loaded, self._phrase_is_played = Heard(0.0, 0.0), None, False
         now = time.monotonic()
         self._deaths = [death for death in self._deaths if now - death < _RESTARTS_WITHIN_SECONDS] + [now]
         if len(self._deaths) > _RESTARTS:
@@ -897,9 +969,11 @@ class Stage:
             case MidiEvent() if event.data[0] in CLOCK_MESSAGES:
                 self._clocks.midi.hear(event.port, event.at_seconds, event.data)
             case MidiEvent():
-                _LOG.debug("%s: %s", event.port, event.data.hex(" "))
+                self._do(self._desk.hear(event))
             case MidiPorts():
                 self._midi_ports = event
+                self._do(self._desk.ports_changed(event))
+                self._tell_subscribers("midi", ["in", self._midi_text("inputs"), "out", self._midi_text("outputs")])
                 if event.problem:
                     _LOG.warning("%s", event.problem)
                 _LOG.info(
@@ -907,6 +981,43 @@ class Stage:
                 )
             case MidiLost():
                 _LOG.warning("%d MIDI messages came too fast, and are lost", event.count)
+                self._do(self._desk.messages_lost())
+
+    def _do(self, deeds: Iterator[Deed[Asked]]) -> None:
+        """What MIDI controllers ask for."""
+        for deed in deeds:
+            match deed:
+                case Invocation():
+                    self._attempt(Asked(MIDI, deed), None)
+                case Key():
+                    self.note(deed.key, deed.velocity, deed.at_seconds)
+                case Pedal():
+                    self.pedal(deed.down, deed.at_seconds)
+                case BeginMidiPhrase() if not self._phrase_is_played:
+                    self._attempt(Asked(MIDI, Invocation(COMMANDS["notes/prompt/start"])), None)
+                case Learned():
+                    self._answer(deed.ticket, "done", ["name", deed.name, "control", deed.control])
+                case NotLearned():
+                    self._fail_asked(deed.ticket, deed.code, deed.reason)
+
+    def _use_midi_map(self, loaded: Loaded) -> None:
+        try:
+            self._desk.use_preset_map(loaded.midi_map, f"{loaded.preset}/{MIDI_MAP}")
+        except ValueError as error:
+            _LOG.warning("%s", error)
+            self._tell_subscribers("midi", ["problem", str(error)[:_MESSAGE_CHARACTERS]])
+
+    def _midi_text(self, direction: Literal["inputs", "outputs", "clocks"]) -> str:
+        names: tuple[str, ...] = getattr(self._midi_ports, direction)
+        return ", ".join(names) or self._midi_ports.problem or "none"
+
+    def _midi_failed(self, asked: Asked, code: FailCode, message: str) -> None:
+        if not asked.is_job:  # of jobs they are told anyway
+            self._tell_subscribers("fail", [*_job_text(asked), code, message[:_MESSAGE_CHARACTERS]])
+        now = time.monotonic()
+        if now - self._complained_at_seconds >= _COMPLAIN_EVERY_SECONDS:
+            self._complained_at_seconds = now
+            _LOG.warning("MIDI: %s: %s", asked.invocation.command.name, message)
 
     # --- sound ------------------------------------------------------------------------------------------
 
@@ -952,7 +1063,8 @@ class Stage:
 
     def _to(self, sender: Address, address: str, values: Iterable[Value]) -> None:
         """Send to whoever sent something, where he wants to be answered."""
-        self._send(self._reply_address(sender), address, values)
+        if sender != MIDI:
+            self._send(self._reply_address(sender), address, values)
 
     def _tell_subscribers(self, what: str, values: Sequence[Value]) -> None:
         for subscriber in self._subscribers.holders(time.monotonic()):
@@ -961,9 +1073,7 @@ class Stage:
     def _tell_of_job(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
         """Subscribers hear of everybody's jobs; ids are their senders', so the sender is named too."""
         if asked.is_job:
-            host, port = asked.sender
-            job: list[Value] = [f"{host}:{port}", asked.invocation.command.name, asked.invocation.job_id]
-            self._tell_subscribers(answer, [*job, *values])
+            self._tell_subscribers(answer, [*_job_text(asked), *values])
 
     def _reply(self, asked: Asked, values: Sequence[Value]) -> None:
         self._to(asked.sender, f"{asked.invocation.command.address}.reply", values)
@@ -976,6 +1086,8 @@ class Stage:
     def _fail_asked(self, asked: Asked, code: FailCode, message: str) -> None:
         self._fail(asked.sender, asked.invocation.command.name, asked.invocation.job_id, code, message)
         self._tell_of_job(asked, "fail", [code, message[:_MESSAGE_CHARACTERS]])
+        if asked.sender == MIDI:
+            self._midi_failed(asked, code, message)
 
     def _fail(self, to: Address, command: str, job_id: int, code: FailCode, message: str) -> None:
         if len(message) > _MESSAGE_CHARACTERS:
@@ -1006,6 +1118,12 @@ def _shown_property(value: Value | None) -> Value:
 def _flat(named: Mapping[str, Value]) -> list[Value]:
     """Key, value, key, value, as it goes over the wire."""
     return [each for pair in named.items() for each in pair]
+
+
+def _job_text(asked: Asked) -> list[Value]:
+    """Who sent it, what it is and its id."""
+    host, port = asked.sender
+    return [f"{host}:{port}", asked.invocation.command.name, asked.invocation.job_id]
 
 
 def _same_job(one: Asked, other: Asked) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 DEFAULT_PRESET = "piano"
 DEFAULT_ENGINE = "cpu"
+DEFAULT_OSC_PORT = 9100
 
 
 def add_engine_arguments(parser: ArgumentParser) -> None:

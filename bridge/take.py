@@ -49,7 +49,7 @@ class Take:
         """Of a take on the tape: the device time from which the loop plays it."""
         self.accepted_at = accepted_at
         """Monotonic time of the trigger."""
-        self.told_progress_at = time.monotonic()
+        self._began_at = self.told_progress_at = time.monotonic()
         self.estimate = pacing.RateEstimate(rate)
         self._block_seconds = block_seconds
         self._sample_rate_hz = sample_rate_hz
@@ -179,6 +179,20 @@ class Take:
         remaining = 0.0 if self.complete else max(0.0, self.expected_seconds - self.generated_seconds)
         rate = pacing.CAUTION * self.estimate.rate
         return ready - pacing.ready_seconds_needed(remaining, rate, self._block_seconds)
+
+    def is_short(self, ring: PlayoutRing, before_seconds: float) -> bool:
+        """Whether a take that follows notes is to be made further: as little ahead as it may be.
+
+        Args:
+            before_seconds: how long other takes will sound before it.
+        """
+        if self._output_hz is None or not self.has_sound:  # it keeps time as if it sounded
+            return self.generated_seconds - (time.monotonic() - self._began_at) < self.job.ahead_seconds
+        ready = before_seconds + self.backlog_seconds
+        if before_seconds:
+            return ready < self.job.ahead_seconds
+        ready += ring.available_samples / self._output_hz
+        return ready < self.job.ahead_seconds or self.spare_seconds(ring) < pacing.MARGIN_SECONDS
 
     def played_seconds(self, ring: PlayoutRing) -> float:
         if not self._output_hz or not self.opened or self._first_count is None:

@@ -23,8 +23,8 @@ from melnet_music.audio_file import AudioClip, write_audio
 if TYPE_CHECKING:
     from melnet_music.instrument import Prompt
 
-_NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again")
-"""Of a job: they say only who asked, and when it sounded."""
+_NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase")
+"""Of a job: they say only who asked, and when it sounded; a phrase is in the prompt."""
 
 
 @dataclass(frozen=True)

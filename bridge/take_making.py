@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bridge.orders import Job
+from bridge.orders import GivenNote, Job
 from bridge.shared_samples import Samples
+from melnet_music.notes import Note
 
 if TYPE_CHECKING:
-    from melnet_music.instrument import Instrument, Prompt, TakeRequest
+    from melnet_music.instrument import Instrument, LiveNotes, Prompt, TakeRequest
 
 ENTRY_FADE_SECONDS = 0.005
 """Of a continuation that enters on a line after what it goes on from."""
 
 
-def request_of(job: Job, request_type: type[TakeRequest]) -> TakeRequest:
-    """What the instrument is asked for. Its module is the caller's to import: it brings numba along."""
+def request_of(job: Job, request_type: type[TakeRequest], live: LiveNotes | None = None) -> TakeRequest:
+    """What the instrument is asked for. Its module is the caller's to import: it brings numba along.
+
+    Args:
+        live: of a job that follows what is played meanwhile.
+    """
     return request_type(
         seconds=job.skip_seconds + job.seconds,
         seed=job.seed,
@@ -27,7 +32,14 @@ def request_of(job: Job, request_type: type[TakeRequest]) -> TakeRequest:
         lead_seconds=job.lead_seconds,
         tail_seconds=job.tail_seconds,
         chunk_frames=job.chunk_frames,
+        notes=live or (None if job.notes is None else notes_of(job.notes)),
+        rests=job.follow != "free",
     )
+
+
+def notes_of(given: Iterable[GivenNote]) -> tuple[Note, ...]:
+    """Notes as the instrument takes them."""
+    return tuple(Note(onset_s, end_s, key, velocity) for onset_s, end_s, key, velocity in given)
 
 
 def prompt_of(instrument: Instrument, request: TakeRequest, job: Job) -> Prompt:

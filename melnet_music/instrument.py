@@ -8,12 +8,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,20 @@ REPAINT_LOOKAHEAD_FRAMES = REPAINT_SWEEPS = 8
 """Of the vocoder, where nobody waits for the sound."""
 
 
+class LiveNotes(Protocol):
+    """Notes that are played while a take is made."""
+
+    def until_now(self, start_s: float, frames: int, frame_s: float) -> Sequence[Note]:
+        """Asked once for every chunk, in order, just before it is drawn: the notes that sound in it.
+
+        Those asked for later must say the same of this chunk.
+
+        Args:
+            start_s: where its first frame lies, in seconds from where the new sound begins.
+            frames, frame_s: how many there are, and how far apart.
+        """
+
+
 @dataclass(frozen=True)
 class TakeRequest:
     """What to make. None stands for the preset's own value."""
@@ -75,8 +89,10 @@ class TakeRequest:
     """How much of what was heard after it comes last (inpainting)."""
     chunk_frames: int | None = None
     """Frames made together: fewer are sooner ready, more see further ahead."""
-    notes: tuple[Note, ...] | None = None
+    notes: tuple[Note, ...] | LiveNotes | None = None
     """What the new sound shall play, in seconds from where it begins. None: what it likes; none in it: nothing."""
+    rests: bool = True
+    """Whether it rests where none of these notes sounds; else it is free there."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +151,10 @@ class Instrument:
     @property
     def preset_name(self) -> str:
         return self.preset.name
+
+    @property
+    def preset_folder(self) -> Path:
+        return self.preset.path
 
     @property
     def preset_digest(self) -> str:
@@ -409,20 +429,32 @@ class Instrument:
         """
         if count <= 0:
             return iter(())
-        made = self._made_frames(state, self._chunks(known, len(known) + count, request, played))
+        chunks = self._chunks(known, len(known) + count, request, played)
+        given = request.notes is None or isinstance(request.notes, tuple)
+        made = self._made_frames(state, chunks) if given else self._made_one_by_one(state, chunks)
         return _limited(_without_first(made, len(known)), count)
 
     def _played_notes(self, request: TakeRequest, join_sample: int, first_frame: int) -> PlayedNotes:
         """The note maps of a take whose new sound begins at a sample, by frames counted from ``first_frame`` on."""
-        if request.notes is None:
+        given = request.notes
+        if given is None:
             return lambda place, frames: None
-        join_s = join_sample / self.sample_rate_hz
+        join_s, frame_s = join_sample / self.sample_rate_hz, 1 / self.sound.frames_per_second
         join_frame = round(join_s * self.sound.frames_per_second)
-        notes = [replace(note, onset_s=join_s + note.onset_s, end_s=join_s + note.end_s) for note in request.notes]
 
         def played(place: int, frames: int) -> Samples:
-            drawn = note_map(notes, first_frame + place, frames, self.sound)
-            drawn[: max(join_frame - first_frame - place, 0)] = 0  # before the join they are not known
+            first = first_frame + place
+            before = min(max(join_frame - first, 0), frames)  # there notes are not known
+            notes: Sequence[Note] = ()
+            if isinstance(given, tuple):
+                notes = given
+            elif before < frames:
+                notes = given.until_now((first + before) * frame_s - join_s, frames - before, frame_s)
+            later = [replace(note, onset_s=join_s + note.onset_s, end_s=join_s + note.end_s) for note in notes]
+            drawn = note_map(later, first, frames, self.sound)
+            drawn[:before] = 0
+            if not request.rests:
+                drawn[~(drawn[..., 0] > 0).any(1)] = 0
             return drawn[None]
 
         return played
@@ -471,6 +503,14 @@ class Instrument:
         with closing(self.engine.sampling(state, chunks)) as making:
             for made in making:
                 yield self._no_frames if made is None else self._log_mel(made.frames)
+
+    def _made_one_by_one(self, state: SamplerState, chunks: Iterable[Chunk]) -> Iterator[Samples]:
+        """The same, to the bit, but no chunk is asked for before the one before it was taken."""
+        for chunk in chunks:
+            with closing(self.engine.sampling(state, [chunk])) as making:
+                for made in making:
+                    state = state if made is None else made.state
+                    yield self._no_frames if made is None else self._log_mel(made.frames)
 
     def _sharpness(self, request: TakeRequest) -> Sharpness:
         return Sharpness.of(self.preset.config.sampling, request.temperature, request.bias)

@@ -1,20 +1,21 @@
-"""Notes of a standard MIDI file: when each sounds, in seconds."""
+"""Notes of standard MIDI files: when each sounds, in seconds; read and written."""
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterable
 from pathlib import Path
 
 import mido
 
+from melnet_music.keyboard import Keyboard
 from melnet_music.notes import Note
-
-log = logging.getLogger(__name__)
 
 DRUM_CHANNEL = 9
 """Counted from 0; people call it 10. Its notes have no pitch."""
 _TEMPO_MICROSECONDS_PER_BEAT = 500_000
 _PEDAL_DOWN_FROM = 64
+_WRITTEN_TICKS_PER_BEAT = 10_000
+"""At the tempo of a file that names none: 20 to a millisecond."""
 _SUSTAIN, _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 64, 120, 121, 123
 
 
@@ -29,66 +30,58 @@ def read_midi_notes(path: Path) -> list[Note]:
         ValueError: there is no such file, or it is no MIDI file, cut short, or has no common time (type 2, SMPTE).
     """
     midi = _open(path)
-    voices: dict[int, _Voice] = {}
+    channels: dict[int, Keyboard] = {}
     tempo, time_s = _TEMPO_MICROSECONDS_PER_BEAT, 0.0
     for message in mido.merge_tracks(midi.tracks):
         time_s += mido.tick2second(message.time, midi.ticks_per_beat, tempo)
         if message.type == "set_tempo":
             tempo = message.tempo
         elif not message.is_meta and getattr(message, "channel", DRUM_CHANNEL) != DRUM_CHANNEL:
-            voices.setdefault(message.channel, _Voice()).take(message, time_s)
-    for voice in voices.values():
-        voice.silence(time_s)
-    notes = [note for voice in voices.values() for note in voice.notes if note.end_s > note.onset_s]
+            _play(channels.setdefault(message.channel, Keyboard()), message, time_s)
+    for keyboard in channels.values():
+        keyboard.silence(time_s)
+    notes = [note for keyboard in channels.values() for note in keyboard.notes if note.end_s > note.onset_s]
     return sorted(notes, key=lambda note: (note.onset_s, note.pitch))
 
 
-class _Voice:
-    """One channel's keys and pedal."""
+def write_midi_notes(path: Path, notes: Iterable[Note]) -> None:
+    """Write notes as a file of type 0, to a twentieth of a millisecond; replaces a file that is there.
 
-    def __init__(self) -> None:
-        self.notes: list[Note] = []
-        self._struck: dict[int, tuple[float, int]] = {}
-        """Onset and velocity of what sounds, by pitch."""
-        self._keys_down: dict[int, int] = {}
-        """Releases still to come, by pitch: two voices may hold one key."""
-        self._pedal_down = False
+    Raises:
+        ValueError: the file cannot be written.
+    """
+    events: list[tuple[int, int, mido.Message]] = []
+    for note in notes:
+        onset, end = (
+            round(mido.second2tick(max(0.0, at_s), _WRITTEN_TICKS_PER_BEAT, _TEMPO_MICROSECONDS_PER_BEAT))
+            for at_s in (note.onset_s, note.end_s)
+        )
+        if end > onset:
+            events.append((onset, 1, mido.Message("note_on", note=note.pitch, velocity=note.velocity)))
+            events.append((end, 0, mido.Message("note_off", note=note.pitch)))
+    midi, last = mido.MidiFile(type=0, ticks_per_beat=_WRITTEN_TICKS_PER_BEAT), 0
+    track = midi.add_track()
+    for tick, _, message in sorted(events, key=lambda event: event[:2]):  # a key is let go before it is struck again
+        track.append(message.copy(time=tick - last))
+        last = tick
+    try:
+        midi.save(path)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror}") from error
 
-    def take(self, message: mido.Message, time_s: float) -> None:
-        match message.type:
-            case "note_on" if message.velocity > 0:
-                self._end(message.note, time_s)
-                self._struck[message.note] = (time_s, message.velocity)
-                self._keys_down[message.note] = self._keys_down.get(message.note, 0) + 1
-            case "note_on" | "note_off":
-                left = max(self._keys_down.pop(message.note, 0) - 1, 0)
-                if left:
-                    self._keys_down[message.note] = left
-                elif not self._pedal_down:
-                    self._end(message.note, time_s)
-            case "control_change" if message.control == _SUSTAIN:
-                self._pedal(message.value >= _PEDAL_DOWN_FROM, time_s)
-            case "control_change" if message.control == _RESET_CONTROLLERS:
-                self._pedal(False, time_s)
-            case "control_change" if message.control in (_ALL_SOUND_OFF, _ALL_NOTES_OFF):
-                self.silence(time_s)
 
-    def silence(self, time_s: float) -> None:
-        """All keys up, whatever the pedal does."""
-        self._keys_down.clear()
-        for pitch in list(self._struck):
-            self._end(pitch, time_s)
-
-    def _pedal(self, down: bool, time_s: float) -> None:
-        self._pedal_down = down
-        if not down:
-            for pitch in self._struck.keys() - self._keys_down.keys():
-                self._end(pitch, time_s)
-
-    def _end(self, pitch: int, time_s: float) -> None:
-        if pitch in self._struck:
-            onset_s, velocity = self._struck.pop(pitch)
-            self.notes.append(Note(onset_s, time_s, pitch, velocity))
+def _play(keyboard: Keyboard, message: mido.Message, time_s: float) -> None:
+    match message.type:
+        case "note_on" if message.velocity > 0:
+            keyboard.strike(message.note, message.velocity, time_s)
+        case "note_on" | "note_off":
+            keyboard.release(message.note, time_s)
+        case "control_change" if message.control == _SUSTAIN:
+            keyboard.pedal(message.value >= _PEDAL_DOWN_FROM, time_s)
+        case "control_change" if message.control == _RESET_CONTROLLERS:
+            keyboard.pedal(False, time_s)
+        case "control_change" if message.control in (_ALL_SOUND_OFF, _ALL_NOTES_OFF):
+            keyboard.silence(time_s)
 
 
 def _open(path: Path) -> mido.MidiFile:

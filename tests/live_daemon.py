@@ -81,6 +81,7 @@ def live_daemon(
     factory: str = SCRIPTED,
     oscquery_port: int | None = None,
     midi: MidiSettings = NO_MIDI,
+    midi_map: Path | None = None,
     player_hung_seconds: float = 10.0,
 ) -> Iterator[Daemon]:
     """A daemon in a thread of this process, its player and speaker in theirs."""
@@ -98,6 +99,7 @@ def live_daemon(
             instrument_factory=factory,
             oscquery_port=oscquery_port,
             midi=midi,
+            midi_map=midi_map,
             player_hung_seconds=player_hung_seconds,
         )
     )

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,8 @@ class TakeRequest:
     lead_seconds: float
     tail_seconds: float
     chunk_frames: int | None
+    notes: object = None
+    rests: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class ScriptedInstrument:
         self.preset_name = preset
         self.real_time_factor = float(script.get("rtf", "8"))
         self._really = float(script.get("really", self.real_time_factor))
+        self.preset_folder = Path(script.get("folder", "."))
         self.sample_rate_hz = int(script.get("hz", "48000"))
         self.chunk_seconds = float(script.get("block", "0.1"))
         self._tape = np.zeros(0, np.float32)

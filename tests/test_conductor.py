@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -116,7 +117,7 @@ def test_a_change_of_the_masters_tempo_is_taken_over_without_a_jump(before: floa
         for _ in range(40):
             keep_up(conductor, now, 0.05)
             beats.append(conductor.beat)
-        assert all(one < other < one + 0.06 * 400 / 60 for one, other in zip(beats, beats[1:], strict=False))
+        assert all(one < other < one + 0.06 * 400 / 60 for one, other in pairwise(beats))
         true = master.beat_at(now.seconds + LATENCY_SECONDS, 4.0)
         assert true is not None
         assert conductor.beat == pytest.approx(true, abs=0.006 * after / 60)

@@ -112,7 +112,7 @@ def test_every_command_is_in_the_tree_with_the_tables_ranges(whole: dict[str, An
     assert node["FULL_PATH"] == command.address
     assert node["ACCESS"] == (3 if command.sets else 2)
     assert ("VALUE" in node) == bool(command.sets)
-    tags = {"float": "f", "int": "i", "text": "s", "value": "f"}
+    tags = {"float": "f", "int": "i", "bool": "T", "text": "s", "value": "f"}
     assert node["TYPE"] == ("".join(tags[each.kind] for each in command.fixed) or "N")
     ranges = [table_range(argument) for argument in command.fixed]
     assert node.get("RANGE", [{}] * len(ranges)) == ranges

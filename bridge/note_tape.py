@@ -1,0 +1,50 @@
+"""Notes beside the tape's sound: what was played on keys, and what takes were given to play."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Lane: TypeAlias = Literal["played", "made"]
+"""Of a key that somebody played; or of a take, where it sounded."""
+
+
+@dataclass(frozen=True, order=True)
+class TapedNote:
+    """One note in device time."""
+
+    start: int
+    stop: int
+    key: int
+    """MIDI note number."""
+    velocity: int
+
+
+class NoteTape:
+    """Notes by when they start. Belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[Lane, list[TapedNote]] = {"played": [], "made": []}
+
+    def add(self, lane: Lane, notes: Iterable[TapedNote]) -> None:
+        for note in notes:
+            insort(self._lanes[lane], note)
+
+    def between(self, lane: Lane, first: int, stop: int) -> list[TapedNote]:
+        """The notes of which something sounds there, whole, by when they start."""
+        return [note for note in self._lanes[lane] if note.start < stop and note.stop > first]
+
+    def remove(self, lane: Lane, first: int, stop: int) -> None:
+        """Forget the notes that start there."""
+        self._lanes[lane] = [note for note in self._lanes[lane] if not first <= note.start < stop]
+
+    def forget(self, before: int) -> None:
+        """Let go of what ended before a device time: the tape's sound is gone too."""
+        for lane, notes in self._lanes.items():
+            self._lanes[lane] = [note for note in notes if note.stop > before]
+
+    def clear(self) -> None:
+        for notes in self._lanes.values():
+            notes.clear()

@@ -1,0 +1,324 @@
+"""What hands do on controllers: read from bytes, taken up softly, learned, and shown back."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.commands import COMMANDS, PROPERTIES, CommandError, Invocation, Value
+from bridge.held_notes import HeldNotes, LetGo
+from bridge.midi import MidiEvent, MidiPorts, SendMidi
+from bridge.midi_desk import BeginPhrase, Deed, Learned, MidiDesk, NotLearned
+from bridge.midi_gestures import GestureReader, messages_for, position_of, value_at
+from bridge.midi_map_file import MidiMapFile
+from bridge.orders import Key, Pedal
+from bridge.pickup import NEAR, Pickup
+
+
+def read(*messages: bytes, port: str = "pad") -> list[tuple[str, int, int, int]]:
+    reader = GestureReader()
+    gestures = [each for data in messages for each in reader.read(MidiEvent(port, 0.0, data))]
+    return [(each.kind, each.channel, each.number, each.value) for each in gestures]
+
+
+def test_messages_are_read_as_what_hands_do() -> None:
+    assert read(b"\x90\x3c\x64", b"\x90\x3c\x00", b"\x8f\x3c\x40") == [
+        ("note", 1, 60, 100), ("note", 1, 60, 0), ("note", 16, 60, 0)
+    ]  # fmt: skip
+    assert read(b"\xc0\x04", b"\xd1\x07", b"\xa0\x3c\x05", b"\xe0\x00\x40") == [
+        ("program", 1, 4, 0), ("pressure", 2, 0, 7), ("key_pressure", 1, 60, 5), ("bend", 1, 0, 8192)
+    ]  # fmt: skip
+    assert read(b"\xf8", b"\xf2\x00\x00", b"", b"\x90", b"\x90\x3c", b"\x3c\x40", b"\x90\x3c\xff") == []
+
+
+@given(st.sampled_from(["cc14", "nrpn", "bend", "cc", "note"]), st.integers(1, 16), st.integers(0, 31), st.data())
+def test_what_is_shown_is_read_back(kind: str, channel: int, number: int, data: st.DataObject) -> None:
+    value = data.draw(st.integers(0, 127 if kind in ("cc", "note") else 16383))
+    number = 0 if kind == "bend" else number or 1
+    number = number if number not in (6, 38) else 7
+    gestures = read(*messages_for(kind, channel, number, value))  # type: ignore[arg-type]
+    assert gestures[-1] == (kind, channel, number, value) or (
+        kind == "cc" and gestures[0] == (kind, channel, number, value)
+    )
+    position = position_of(kind, value)  # type: ignore[arg-type]
+    assert 0.0 <= position <= 1.0
+    assert value_at(kind, position) == value  # type: ignore[arg-type]
+
+
+turns = st.lists(
+    st.one_of(
+        st.tuples(st.just("turn"), st.floats(0, 1)),
+        st.tuples(st.just("set"), st.floats(0, 1)),
+    ),
+    max_size=30,
+)
+
+
+@given(st.floats(0, 1), turns)
+def test_a_property_never_jumps_to_a_knob(present: float, moves: list[tuple[str, float]]) -> None:
+    pickup, knob, is_held = Pickup(), None, False
+    for what, position in moves:
+        if what == "set":
+            is_held = is_held and position == present
+            present = position
+            continue
+        arrives = abs(position - present) <= NEAR or (
+            knob is not None and min(knob, position) <= present <= max(knob, position)
+        )
+        knob = position
+        assert pickup.takes_hold(position, present) == (is_held or arrives)
+        if is_held or arrives:
+            present, is_held = position, True
+            pickup.leave_at(present)
+
+
+players = st.tuples(st.sampled_from(["a", "b"]), st.integers(1, 2))
+touches = st.lists(st.tuples(players, st.sampled_from(["strike", "release", "down", "up", "leave"]), st.integers(0, 3)))
+
+
+@given(touches)
+def test_a_key_is_up_when_nobody_holds_it(moves: list[tuple[tuple[str, int], str, int]]) -> None:
+    held, keys, pedal, holders = HeldNotes(), set[int](), False, set[tuple[tuple[str, int], int]]()
+    pedals = set[tuple[str, int]]()
+    for who, what, key in moves:
+        match what:
+            case "strike":
+                held.strike(who, key)
+                keys.add(key)
+                holders.add((who, key))
+            case "release":
+                keys -= {key} if held.release(who, key) else set()
+                holders.discard((who, key))
+            case "down":
+                pedal = held.press_pedal(who) or pedal
+                pedals.add(who)
+            case "up":
+                pedal = pedal and not held.lift_pedal(who)
+                pedals.discard(who)
+            case _:
+                let_go = held.let_go(lambda each, port=who[0]: each[0] == port)
+                keys -= set(let_go.keys)
+                pedal = pedal and not let_go.pedal
+                holders = {(each, key) for each, key in holders if each[0] != who[0]}
+                pedals = {each for each in pedals if each[0] != who[0]}
+        assert keys == {key for _, key in holders}
+        assert pedal == bool(pedals)
+    assert set(held.let_go(lambda _: True).keys) == keys
+    assert held.let_go(lambda _: True) == LetGo((), False)
+
+
+class Desk:
+    """A desk, the properties that it changes and all that it does and shows."""
+
+    def __init__(self, path: Path, text: str = "") -> None:
+        if text:
+            path.write_text(text)
+        self.shown: list[bytes] = []
+        self.desk: MidiDesk[str] = MidiDesk(lambda order: self.shown.append(order.data), MidiMapFile(path))
+        self.properties: dict[str, Value | None] = {}
+        for name, argument in PROPERTIES.items():
+            self.set(name, argument.default)
+        self.plug("pad", outputs=("pad",))
+        self.now = 0.0
+
+    def set(self, name: str, value: Value | None) -> None:
+        self.properties[name] = value
+        self.desk.property_changed(name, value)
+
+    def plug(self, *inputs: str, outputs: tuple[str, ...] = ()) -> list[Deed[str]]:
+        return list(self.desk.ports_changed(MidiPorts(inputs, outputs)))
+
+    def hear(self, *data: int, port: str = "pad") -> list[Deed[str]]:
+        """What is left to do when the properties are set."""
+        self.now += 1.0
+        left: list[Deed[str]] = []
+        for deed in self.desk.hear(MidiEvent(port, self.now, bytes(data))):
+            if isinstance(deed, Invocation) and deed.command.name == "set":
+                self.set(str(deed.arguments["name"]), deed.arguments["value"])
+            else:
+                left.append(deed)
+        return left
+
+    def show(self) -> list[bytes]:
+        """What the controllers were sent since the last time."""
+        self.desk._show_at_seconds = 0.0
+        list(self.desk.run_due())
+        shown, self.shown[:] = list(self.shown), []
+        return shown
+
+
+LEVEL = '[[map]]\ncc = 7\nset = "level"\n'
+
+
+def test_a_knob_takes_over_softly_and_again_after_somebody_else(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "midi.toml", LEVEL)
+    desk.hear(0xB0, 7, 10)
+    assert desk.properties["level"] == 1.0
+    desk.hear(0xB0, 7, 127)
+    desk.hear(0xB0, 7, 64)
+    assert desk.properties["level"] == 64 / 127
+    desk.set("level", 0.25)
+    desk.hear(0xB0, 7, 70)
+    assert desk.properties["level"] == 0.25
+    desk.hear(0xB0, 7, 20)
+    assert desk.properties["level"] == 20 / 127
+
+
+def test_controllers_are_shown_what_is_but_not_what_they_do(tmp_path: Path) -> None:
+    other = '[[map]]\nbend = true\nchannel = 2\nset = "level"\n[[map]]\nnote = 36\nset = "late"\ncurve = "toggle"\n'
+    desk = Desk(tmp_path / "midi.toml", LEVEL + other)
+    assert desk.show() == [b"\xb0\x07\x7f", b"\xe1\x7f\x7f", b"\x90\x24\x3f"]
+    desk.hear(0xB0, 7, 127)
+    desk.hear(0xB0, 7, 0)
+    assert desk.show() == [b"\xe1\x00\x00"]
+    desk.set("level", 0.5)
+    assert desk.show() == [b"\xb0\x07\x40", b"\xe1\x00\x40"]
+    desk.hear(0xB0, 7, 64)  # a motor fader says where it was sent: no news
+    assert desk.properties["level"] == 0.5
+    assert desk.show() == []
+    desk.hear(0x90, 36, 100)
+    desk.hear(0x90, 36, 0)
+    assert desk.properties["late"] == "drop"
+    assert desk.show() == [b"\x90\x24\x7f"]  # its light does not go on by itself
+    desk.plug("pad")
+    desk.plug("pad", outputs=("pad",))
+    assert len(desk.show()) == 3
+
+
+PADS = """
+[[map]]
+note = 36
+do = "continue"
+velocity = { seconds = [2, 8] }
+[[map]]
+note = 37
+do = "cancel"
+[[map]]
+cc = 80
+do = "panic"
+[[map]]
+program = 2
+do = "load"
+with = { preset = "music" }
+"""
+
+
+def test_pads_buttons_and_programs_are_commands(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "midi.toml", PADS)
+    assert desk.hear(0x90, 36, 127) == [Invocation(COMMANDS["continue"], {"seconds": 8.0, "id": 1})]
+    assert desk.hear(0x90, 36, 0) == []
+    [again] = desk.hear(0x90, 36, 64)
+    assert isinstance(again, Invocation)
+    assert again.job_id == 2
+    assert desk.hear(0x90, 37, 1) == [Invocation(COMMANDS["cancel"], {"id": 2})]
+    assert [len(desk.hear(0xB0, 80, value)) for value in (127, 127, 0, 100)] == [1, 0, 0, 1]
+    assert desk.hear(0xC0, 1) == [Invocation(COMMANDS["load"], {"preset": "music"})]
+
+
+def test_the_players_map_goes_before_the_presets(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "midi.toml", LEVEL)
+    desk.desk.use_preset_map('[[map]]\ncc = 7\nset = "bias"\n[[map]]\ncc = 8\nset = "tail"\n', "preset/midi.toml")
+    desk.show()
+    desk.hear(0xB0, 7, 127)
+    desk.hear(0xB0, 8, 0)
+    desk.hear(0xB0, 8, 127)
+    assert (desk.properties["bias"], desk.properties["tail"]) == (None, 60.0)
+    desk.set("bias", 1.0)
+    assert desk.show() == []
+    with pytest.raises(ValueError, match="preset/midi.toml, line 2"):
+        desk.desk.use_preset_map("[[map]]\ncc = 200\n", "preset/midi.toml")
+    desk.hear(0xB0, 8, 64)
+    assert desk.properties["tail"] == 60.0
+
+
+PLAYED = '[[map]]\nnotes = [48, 72]\nplay = "follow"\n[[map]]\nnotes = [0, 47]\nchannel = 2\nplay = "prompt"\n'
+
+
+def test_notes_are_played_and_a_port_that_vanishes_lets_go(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "midi.toml", PLAYED)
+    desk.plug("pad", "keys")
+    assert desk.hear(0x90, 60, 100) == [Key(60, 100, 1.0)]
+    assert desk.hear(0x91, 36, 90) == [BeginPhrase(), Key(36, 90, 2.0)]
+    assert desk.hear(0x90, 36, 90) == []
+    assert desk.hear(0xB0, 64, 127, port="keys") == [Pedal(True, 4.0)]
+    assert desk.hear(0x90, 60, 80, port="keys") == [Key(60, 80, 5.0)]
+    assert desk.hear(0x80, 60, 80, port="keys") == []  # the pad holds it still
+    assert [(deed.key, deed.velocity) for deed in desk.plug("keys") if isinstance(deed, Key)] == [(36, 0), (60, 0)]
+    [lifted] = desk.plug()
+    assert isinstance(lifted, Pedal)
+    assert not lifted.down
+    desk.plug("keys")
+    desk.hear(0x90, 61, 80, port="keys")
+    assert desk.hear(0xB0, 123, 0, port="keys") == [Key(61, 0, desk.now)]
+    desk.hear(0x90, 62, 80, port="keys")
+    assert [deed.key for deed in desk.desk.messages_lost() if isinstance(deed, Key)] == [62]
+
+
+def test_a_control_is_learned_and_still_there_after_a_restart(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "midi.toml")
+    assert list(desk.desk.learn("first", "level", low=None, high=None, curve=None)) == []
+    assert list(desk.desk.learn("second", "tempo", low=80, high=160, curve="log")) == [
+        NotLearned("first", "cancelled", "another property is being learned")
+    ]
+    desk.hear(0xB2, 21, 5)
+    desk.hear(0xB2, 21, 6)  # it trembles
+    assert desk.hear(0x90, 60, 100) == []
+    assert desk.hear(0xB3, 22, 0) == []
+    assert desk.hear(0xB3, 22, 50) == [Learned("second", "tempo", "cc 22 on channel 4")]
+    assert desk.properties["tempo"] == 120.0  # softly
+
+    again = Desk(tmp_path / "midi.toml")
+    again.hear(0xB3, 22, 127)
+    again.hear(0xB3, 22, 0)
+    assert again.properties["tempo"] == 80.0
+    assert [entry["does"] for entry in again.desk.listing()] == ["set tempo"]
+    assert list(again.desk.forget("tempo")) == []
+    assert again.desk.listing() == []
+    with pytest.raises(CommandError, match="maps nothing to tempo"):
+        list(again.desk.forget("tempo"))
+
+
+def test_wide_controls_are_learned_as_such(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "midi.toml")
+    list(desk.desk.learn("me", "level", low=None, high=None, curve=None))
+    deeds = []
+    for coarse in range(10):
+        for data in ((0xB0, 3, coarse), (0xB0, 35, 64 + coarse)):
+            desk.now -= 0.999  # one right after the other
+            deeds += desk.hear(*data)
+        desk.now += 1.0
+    assert deeds == [Learned("me", "level", "cc14 3 on channel 1")]
+    list(desk.desk.learn("me", "tail", low=None, high=None, curve=None))
+    for data in ((99, 1), (98, 2), (6, 3), (38, 4), (99, 1), (98, 2), (6, 30), (38, 4)):
+        deeds += desk.hear(0xB0, *data)
+    assert deeds[1:] == [Learned("me", "tail", "nrpn 130 on channel 1")]
+
+
+def test_nothing_can_be_learned_without_a_port(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "midi.toml")
+    desk.plug()
+    with pytest.raises(CommandError, match="no MIDI input is open"):
+        list(desk.desk.learn("me", "level", low=None, high=None, curve=None))
+    desk.plug("pad")
+    with pytest.raises(CommandError, match="unknown property 'levle'; did you mean 'level'"):
+        list(desk.desk.learn("me", "levle", low=None, high=None, curve=None))
+
+
+def test_ten_thousand_random_messages_break_nothing(tmp_path: Path) -> None:
+    generator = random.Random(1)
+    desk = Desk(tmp_path / "midi.toml", LEVEL + PADS + PLAYED)
+    down: set[int] = set()
+    for _ in range(10_000):
+        for deed in desk.hear(*generator.randbytes(generator.randrange(5))):
+            if isinstance(deed, Key):
+                down = down | {deed.key} if deed.velocity else down - {deed.key}
+            assert isinstance(deed, Invocation | Key | Pedal | BeginPhrase)
+    for deed in desk.plug():
+        assert isinstance(deed, Key | Pedal)
+        down -= {deed.key} if isinstance(deed, Key) else set()
+    assert not down
+    assert all(SendMidi(message).data for message in desk.show())

@@ -1,0 +1,105 @@
+"""MIDI controllers on JACK play a whole daemon."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from jack_rig import jack_server
+from live_daemon import Player, client, live_daemon, wait_ready
+from midi_rig import controller
+
+from bridge.midi import MidiSettings
+
+MAP = """
+[[map]]
+cc = 7
+set = "level"
+
+[[map]]
+note = 36
+do = "generate"
+with = { seconds = 0.5 }
+velocity = { temperature = [0.5, 1.0] }
+
+[[map]]
+note = 37
+do = "take/recall"
+with = { take = 99 }
+
+[[map]]
+notes = [48, 72]
+play = "follow"
+"""
+
+
+@pytest.fixture
+def jack() -> Iterator[None]:
+    with jack_server(synchronous=False):
+        yield
+
+
+def plugged(player: Player, name: str) -> None:
+    """Wait until the daemon has opened or closed it."""
+    player.wait_until(lambda message: message.values[:3] == ["midi", "in", name], f"{name} in MIDI", 20.0)
+
+
+@pytest.mark.usefixtures("jack")
+def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
+    map_file = tmp_path / "midi.toml"
+    map_file.write_text(MAP)
+    settings = MidiSettings(("pad",), ("pad",), "jack")
+    with live_daemon(tmp_path, midi=settings, midi_map=map_file) as daemon, client(daemon) as player:
+        wait_ready(player)
+        player.send("subscribe")
+        player.wait_for("done", "subscribe")
+        with controller("pad") as pad:
+            plugged(player, "pad:out")
+            assert pad.next_shown() == b"\xb0\x07\x7f"
+            pad.send(0xB0, 7, 127)
+            pad.send(0xB0, 7, 0)
+            assert player.wait_for("event", "property", "level")[2] == 0.0
+            player.send("set/level", 0.5)
+            assert pad.next_shown() == b"\xb0\x07\x40"
+            pad.send(0x99, 36, 127)
+            player.wait_for("event", "finished", "midi:0", "generate", 1)
+            pad.send(0x99, 37, 127)
+            failed = player.wait_for("event", "fail", "midi:0", "take/recall")
+            assert failed[4:] == ["unknown_take", "take 99 is none of this session"] or failed[4] == "unknown_take"
+
+            player.send("midi/learn", "tempo", "low", 80.0, "high", 160.0)
+            player.send("sync", 1)
+            player.wait_for("synced", 1)
+            pad.send(0xB0, 20, 0)
+            pad.send(0xB0, 20, 127)
+            learned = player.wait_for("done", "midi/learn")
+            assert learned[2:] == ["name", "tempo", "control", "cc 20 on channel 1"]
+            assert "range = [80.0, 160.0]" in map_file.read_text()
+            pad.send(0x90, 60, 100)
+        plugged(player, f"no MIDI input has {'pad'!r} in its name; MIDI inputs: none at all")
+        assert player.ask("status")["player"] == "ready"
+
+
+@pytest.mark.usefixtures("jack")
+def test_nonsense_from_a_port_ends_nothing(tmp_path: Path) -> None:
+    generator = random.Random(1)
+    map_file = tmp_path / "midi.toml"
+    map_file.write_text(MAP)
+    settings = MidiSettings(("pad",), ("pad",), "jack")
+    with live_daemon(tmp_path, midi=settings, midi_map=map_file) as daemon, client(daemon) as player:
+        wait_ready(player)
+        player.send("subscribe")
+        with controller("pad") as pad:
+            plugged(player, "pad:out")
+            for _ in range(10_000):
+                pad.send(*generator.randbytes(generator.randrange(1, 4)))
+            pad.send(0x90, 60, 100)
+        plugged(player, f"no MIDI input has {'pad'!r} in its name; MIDI inputs: none at all")
+        with controller("pad") as pad:
+            plugged(player, "pad:out")
+            player.send("set/level", 0.5)
+            pad.send(0xB0, 7, 64)
+            pad.send(0xB0, 7, 0)
+            player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 20.0)
