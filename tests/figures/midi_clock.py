@@ -42,7 +42,7 @@ def measure(folder: Path, *, seconds: float) -> dict[str, object]:
     """
     del folder
     figures: dict[str, object] = {}
-    with jack_server():  # which waits for its clients: else it would drop ticks when one is late
+    with jack_server(synchronous=False, realtime=True):
         for jitter_percent in (0, 20):
             for bpm in (60.0, 120.0, 174.3):
                 _LOG.info("%g bpm, jitter %d %%", bpm, jitter_percent)
@@ -63,7 +63,8 @@ class _Followed:
         self.said: list[tuple[float, float, float]] = []
         """(monotonic seconds, beat, tempo)"""
         self._true: list[Whereabouts] = []
-        self._ticks = 0
+        self._ticks = self.ticks_lost = 0
+        """Since the song began; give or take two that are on their way."""
 
     def listen(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -79,12 +80,8 @@ class _Followed:
             if now >= look_at:
                 look_at = now + 0.2
                 self._true.append(self.master.where())
+                self.ticks_lost = int(self._true[-1].beat * TICKS_A_BEAT) + 1 - self._ticks
             time.sleep(_LOOK_SECONDS)
-
-    @property
-    def ticks_lost(self) -> int:
-        """Since the song began, give or take those of a look."""
-        return int(self._true[-1].beat * TICKS_A_BEAT) - self._ticks
 
     def true_beat(self, seconds: float) -> float | None:
         """Between two looks at the transport, on which it rolled on at one tempo."""
