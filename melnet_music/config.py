@@ -118,6 +118,10 @@ class SamplingConfig(_Strict):
     """As temperature, for the upsampling tiers; multiplied with it."""
     upper_bias: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Added to bias in the upsampling tiers."""
+    tilt: Annotated[float, Field(ge=-1, le=1)] = 0.0
+    """Density times exp(tilt x) in the first tier: more than 0 is louder."""
+    level_hold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Tilt for every dB that a take has become softer than what was heard."""
     context_seconds: Annotated[float, Field(gt=0)] = 20.0
     """How much of the past is fed to the model when it has to catch up."""
 

@@ -17,6 +17,8 @@ Samples = npt.NDArray[np.float32]
 POWER_RATIO = 4.0
 LOUD_DEVIATIONS = 1.5
 """What counts as loud where nothing was heard: every bin so far above its mean."""
+USUAL_DEVIATIONS = 1.0
+"""The same of what is as loud as music is on average."""
 KNEE = 0.9
 """Samples beyond it are bent towards 1."""
 
@@ -24,6 +26,11 @@ KNEE = 0.9
 def loud_power(weights: Weights) -> float:
     """Power of a frame that is loud for what a preset was trained on."""
     return float(frame_powers((weights["mean"] + LOUD_DEVIATIONS * weights["deviation"])[None])[0])
+
+
+def usual_power(weights: Weights) -> float:
+    """Power of a frame as loud as most of what a preset was trained on."""
+    return float(frame_powers((weights["mean"] + USUAL_DEVIATIONS * weights["deviation"])[None])[0])
 
 
 def frame_powers(log_mel: Samples) -> npt.NDArray[np.float64]:

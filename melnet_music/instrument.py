@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from melnet_music.conditioning import Conditioning
-from melnet_music.headroom import bent, frame_powers, loud_power, lowered
+from melnet_music.headroom import bent, frame_powers, loud_power, lowered, usual_power
+from melnet_music.level_hold import LevelHold, UsualLevel
 from melnet_music.mel import LogMelStream
 from melnet_music.notes import Note, note_map
 from melnet_music.preset import Preset, load_preset
@@ -52,6 +53,8 @@ COLD_FADE_SECONDS = 0.005
 """Fade at an end of a take that is joined to nothing."""
 FUTURE_SECONDS = 4.0
 """How much of the known future a repainted part is shown."""
+PAUSE_POWER = 1e-6
+"""Frames so far below what is loud are a pause."""
 _MEASURED_SECONDS, _MOST_MEASURED_CHUNKS = 0.15, 16
 """How long the speed is measured: it is part of every start."""
 _SILENT_LOADING_SECONDS = 1.0
@@ -194,12 +197,16 @@ class Instrument:
         self._unprimed = np.zeros((0, self.sound.mel_bins), np.float32)
         self._loudest_power = self._loud_power
         """Of a frame heard, or of what counts as loud."""
+        self._usual = UsualLevel(
+            usual_power(self.preset.weights), PAUSE_POWER * self._loud_power, self.sound.frames_per_second
+        )
 
     def hear(self, audio: Samples) -> None:
         """Append float32[n] to the tape and prime the model with it; how it is cut makes no difference."""
         self._tape.append(audio)
         frames = self._mel.push(audio)
         self._loudest_power = max(self._loudest_power, frame_powers(frames).max(initial=0.0))
+        self._usual.hear(frames)
         self._unprimed = np.concatenate([self._unprimed, frames])
         self._state, self._unprimed = self._prime(self._state, self._unprimed, self._chunk_frames)
 
@@ -249,6 +256,7 @@ class Instrument:
             "place": np.array([first, self._tape.stop_sample]),
             "unprimed": self._unprimed,
             "loudest_power": np.array([self._loudest_power]),
+            "usual_power": np.array([self._usual.power]),
             **{f"state.{name}": array for name, array in state_arrays(self._state).items()},
         }
 
@@ -263,6 +271,7 @@ class Instrument:
             first, stop = (int(place) for place in prompt["place"])
             audio, unprimed = prompt["audio"], prompt["unprimed"]
             self._loudest_power = float(prompt["loudest_power"][0])
+            self._usual.power = float(prompt["usual_power"][0])
         except (KeyError, ValueError) as error:
             raise ValueError(f"the prompt is not whole ({error}): fetch it again") from None
         arrays = {name.removeprefix("state."): array for name, array in prompt.items() if name.startswith("state.")}
@@ -293,8 +302,9 @@ class Instrument:
         vocoder = PhaseVocoder(self.sound)
         length = round(request.seconds * self.sample_rate_hz)
         played = self._played_notes(request, 0, 0)
+        hold = self._level_hold(usual_power(self.preset.weights))
         frames = self._sampled_frames(
-            self.engine.init_state(), self._no_frames, self._frames_until(length), request, played
+            self.engine.init_state(), self._no_frames, self._frames_until(length), request, played, hold
         )
         frames = self._kept_down(frames, self._loud_power)
         return self._faded_out(self._faded_in(_vocoded(vocoder, frames, length)))
@@ -328,7 +338,8 @@ class Instrument:
         stop = heard - offset + round(request.seconds * self.sample_rate_hz)
         state, known = self._prime(self._state, self._unprimed, request.chunk_frames or self._chunk_frames)
         played = self._played_notes(request, heard, offset // self.sound.hop_samples + vocoder.next_frame - len(known))
-        frames = self._sampled_frames(state, known, self._frames_until(stop) - vocoder.next_frame, request, played)
+        count, hold = self._frames_until(stop) - vocoder.next_frame, self._level_hold(self._usual.power)
+        frames = self._sampled_frames(state, known, count, request, played, hold)
         frames = self._kept_down(frames, self._loudest_power)
         start = vocoder.next_sample
         return GeneratedSound(offset + start, _vocoded(vocoder, frames, stop - start))
@@ -421,7 +432,13 @@ class Instrument:
         return np.zeros((0, self.sound.mel_bins), np.float32)
 
     def _sampled_frames(
-        self, state: SamplerState, known: Samples, count: int, request: TakeRequest, played: PlayedNotes
+        self,
+        state: SamplerState,
+        known: Samples,
+        count: int,
+        request: TakeRequest,
+        played: PlayedNotes,
+        hold: LevelHold,
     ) -> Iterator[Samples]:
         """``count`` new log-mel frames, chunk after chunk, ``[t, M]`` each; empty ones while a chunk is made.
 
@@ -429,9 +446,10 @@ class Instrument:
         """
         if count <= 0:
             return iter(())
-        chunks = self._chunks(known, len(known) + count, request, played)
+        chunks = self._chunks(known, len(known) + count, request, played, hold)
         given = request.notes is None or isinstance(request.notes, tuple)
-        made = self._made_frames(state, chunks) if given else self._made_one_by_one(state, chunks)
+        frames = self._made_frames(state, chunks) if given else self._made_one_by_one(state, chunks)
+        made = self._led(frames, hold)
         return _limited(_without_first(made, len(known)), count)
 
     def _played_notes(self, request: TakeRequest, join_sample: int, first_frame: int) -> PlayedNotes:
@@ -459,7 +477,18 @@ class Instrument:
 
         return played
 
-    def _chunks(self, known: Samples, count: int, request: TakeRequest, played: PlayedNotes) -> Iterator[Chunk]:
+    def _level_hold(self, usual_power: float) -> LevelHold:
+        return LevelHold(usual_power, self.preset.config.sampling.level_hold, self.sound.frames_per_second)
+
+    def _led(self, frames: Iterator[Samples], hold: LevelHold) -> Iterator[Samples]:
+        for block in frames:
+            if len(block):
+                hold.made(block)
+            yield block
+
+    def _chunks(
+        self, known: Samples, count: int, request: TakeRequest, played: PlayedNotes, hold: LevelHold
+    ) -> Iterator[Chunk]:
         """What ``count`` frames are drawn from, the first of them ``known``; the last chunk may reach past them."""
         length, mel_bins = request.chunk_frames or self._chunk_frames, self.sound.mel_bins
         for place in range(0, count, length):
@@ -470,7 +499,9 @@ class Instrument:
                 forced = Forced(self._normalised(values), np.arange(length) < len(known))
             noise = take_noise(request.seed, place, length, mel_bins)
             known_here = Conditioning(notes=played(place, length))
-            yield Chunk(noise, self._sharpness(request), known_here, forced)
+            sharpness = self._sharpness(request)
+            sharpness = replace(sharpness, tilt=sharpness.tilt + hold.tilt(place // length))
+            yield Chunk(noise, sharpness, known_here, forced)
 
     def _repainted_frames(
         self, heard: Samples, first: int, count: int, request: TakeRequest, played: PlayedNotes

@@ -25,18 +25,23 @@ class Mixture(NamedTuple):
         parts = self.log_pi - self.log_sigma - 0.5 * standard.square()
         return torch.logsumexp(parts, -1) - 0.5 * math.log(2 * math.pi)
 
-    def draw(self, uniform: Tensor, normal: Tensor, temperature: float = 1.0, bias: float = 0.0) -> Tensor:
+    def draw(
+        self, uniform: Tensor, normal: Tensor, temperature: float = 1.0, bias: float = 0.0, tilt: float = 0.0
+    ) -> Tensor:
         """A value a bin from given noise: ``uniform`` picks the component, ``normal`` the place in it.
 
         Args:
             uniform, normal: ``[...]``.
             temperature: scales sigma.
             bias: pi logits times ``1 + bias``, log sigma minus ``bias`` (Graves 2013, section 5.4).
+            tilt: density times ``exp(tilt x)``, which leaves it a mixture of Gaussians: each mean moves by
+                ``tilt sigma^2``, and the higher components win. What is certain stays as it is.
         """
-        weights = torch.softmax(self.log_pi * (1.0 + bias), -1)
+        variance = torch.exp(2.0 * (self.log_sigma - bias)) * temperature**2
+        weights = torch.softmax(self.log_pi * (1.0 + bias) + tilt * (self.mu + 0.5 * tilt * variance), -1)
         pick = (weights.cumsum(-1) <= uniform.unsqueeze(-1)).sum(-1, keepdim=True)
         pick = pick.clamp(max=self.mu.shape[-1] - 1)
-        mu = self.mu.gather(-1, pick).squeeze(-1)
+        mu = (self.mu + tilt * variance).gather(-1, pick).squeeze(-1)
         sigma = torch.exp(self.log_sigma.gather(-1, pick).squeeze(-1) - bias) * temperature
         return (mu + sigma * normal).clamp(-VALUE_LIMIT, VALUE_LIMIT)
 

@@ -40,7 +40,7 @@ from melnet_music.sampling.engine import (
 from melnet_music.sampling.reference import ReferenceEngine
 
 Grid = NDArray[Any]
-SHARPNESS = Sharpness(temperature=0.9, bias=0.2, upper_temperature=0.8, upper_bias=0.1)
+SHARPNESS = Sharpness(temperature=0.9, bias=0.2, upper_temperature=0.8, upper_bias=0.1, tilt=0.3)
 MOST_DIFFERENCE = 1e-5
 """Of a frame or a state from the reference's, both in float32, which is itself as far from float64."""
 MOST_BFLOAT16_DIFFERENCE = 0.03

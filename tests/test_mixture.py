@@ -93,6 +93,26 @@ def test_bias_sharpens_the_weights_and_divides_sigma(seed: int, bias: float) -> 
 
 
 @settings(max_examples=30, deadline=None)
+@given(seed=seeds, tilt=st.floats(-2, 2), bias=st.floats(0, 2), temperature=st.floats(0.1, 2))
+def test_tilt_multiplies_the_density_by_its_exponential(
+    seed: int, tilt: float, bias: float, temperature: float
+) -> None:
+    mixed = some_mixture(seed=seed)
+    log_sigma = mixed.log_sigma - bias + math.log(temperature)
+    sharper = Mixture(torch.log_softmax(mixed.log_pi * (1 + bias), -1), mixed.mu, log_sigma)
+    shift = tilt * torch.exp(2 * log_sigma)
+    log_pi = torch.log_softmax(sharper.log_pi + tilt * (mixed.mu + shift / 2), -1)
+    tilted = Mixture(log_pi, mixed.mu + shift, log_sigma)
+    x = torch.linspace(-4, 4, 9, dtype=torch.float64)
+    lifted = spread(tilted, 9).log_prob(x) - spread(sharper, 9).log_prob(x) - tilt * x
+    torch.testing.assert_close(lifted, lifted[:1].expand(9))  # up to its norm, which does not depend on x
+    given_noise = noise(1000, seed)
+    torch.testing.assert_close(
+        spread(mixed, 1000).draw(*given_noise, temperature, bias, tilt), spread(tilted, 1000).draw(*given_noise)
+    )
+
+
+@settings(max_examples=30, deadline=None)
 @given(seed=seeds, temperature=st.floats(0.01, 2))
 def test_temperature_scales_the_way_from_the_mean(seed: int, temperature: float) -> None:
     mixed = Mixture(*(part / scale for part, scale in zip(some_mixture(seed=seed), (1, 4, 1), strict=True)))

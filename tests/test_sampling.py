@@ -300,10 +300,10 @@ def test_lengths_that_do_not_fit_are_refused() -> None:
 
 
 def test_sharpness_comes_from_the_preset_unless_the_take_has_its_own() -> None:
-    config = SamplingConfig(temperature=0.8, bias=0.5, upper_temperature=0.5, upper_bias=1.0)
-    assert Sharpness.of(config).tier(0) == (0.8, 0.5)
-    assert Sharpness.of(config).tier(2) == (0.4, 1.5)
-    assert Sharpness.of(config, temperature=1.0, bias=0.0).tier(1) == (0.5, 1.0)
+    config = SamplingConfig(temperature=0.8, bias=0.5, upper_temperature=0.5, upper_bias=1.0, tilt=0.1)
+    assert Sharpness.of(config).tier(0) == (0.8, 0.5, 0.1)
+    assert Sharpness.of(config).tier(2) == (0.4, 1.5, 0.0)
+    assert Sharpness.of(config, temperature=1.0, bias=0.0).tier(1) == (0.5, 1.0, 0.0)
 
 
 # ---- saved states ----

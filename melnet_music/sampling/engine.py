@@ -55,6 +55,14 @@ class Forced(NamedTuple):
     """``[T]`` bool."""
 
 
+class TierSharpness(NamedTuple):
+    """How boldly one tier's bins are drawn: see `Mixture.draw`."""
+
+    temperature: float = 1.0
+    bias: float = 0.0
+    tilt: float = 0.0
+
+
 @dataclass(frozen=True)
 class Sharpness:
     """How boldly bins are drawn (`Mixture.draw`); the upsampling tiers may differ from the first."""
@@ -65,6 +73,8 @@ class Sharpness:
     """Multiplied with ``temperature``."""
     upper_bias: float = 0.0
     """Added to ``bias``."""
+    tilt: float = 0.0
+    """Of the first tier: more than 0 is louder, less is softer."""
 
     @staticmethod
     def of(config: SamplingConfig, temperature: float | None = None, bias: float | None = None) -> Sharpness:
@@ -74,13 +84,14 @@ class Sharpness:
             config.bias if bias is None else bias,
             config.upper_temperature,
             config.upper_bias,
+            config.tilt,
         )
 
-    def tier(self, index: int) -> tuple[float, float]:
-        """Temperature and bias of a tier, counted from 0."""
+    def tier(self, index: int) -> TierSharpness:
+        """Of a tier, counted from 0."""
         if index == 0:
-            return self.temperature, self.bias
-        return self.temperature * self.upper_temperature, self.bias + self.upper_bias
+            return TierSharpness(self.temperature, self.bias, self.tilt)
+        return TierSharpness(self.temperature * self.upper_temperature, self.bias + self.upper_bias)
 
 
 class Chunk(NamedTuple):

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.model import MelNet, TierNetwork
-from melnet_music.sampling.engine import Chunk, Forced, Generated, SamplerState
+from melnet_music.sampling.engine import Chunk, Forced, Generated, SamplerState, TierSharpness
 from melnet_music.tier_state import TierState
 from melnet_music.tiers import assemble, decompose
 
@@ -127,7 +127,7 @@ def _draw_frame(
     features: Tensor | None,
     uniform: Tensor,
     normal: Tensor,
-    sharpness: tuple[float, float],
+    sharpness: TierSharpness,
 ) -> Tensor:
     """One frame, low bin to high. ``past [B, 1, F, H]`` a layer, noise ``[B, F]`` -> ``[B, F]``."""
     stack = network.frequency_delayed

@@ -1,8 +1,9 @@
 """How closely a MIDI clock is followed: by a follower on real ports, against the beat that JACK's transport is on.
 
 The clock is `jack_midi_clock` with and without its own jitter; JACK delivers it in periods of 1024 samples, all of a
-period at once. An error's constant part, which `clock_offset` takes away, is told apart from what varies about it. The
-clock that the daemon's own thread sends is measured beside it.
+period at once. Its jitter adds up from tick to tick, so that it leaves the transport: then the truth is the line
+through the ticks of half a second before and after. An error's constant part, which `clock_offset` takes away, is told
+apart from what varies about it. The clock that the daemon's own thread sends is measured beside it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import logging
 import statistics
 import time
+from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 from clock_rig import CLOCK_PORT, TransportMaster, Whereabouts, clock_master
 from jack_rig import jack_server
 from midi_rig import Listener, midi_process
@@ -63,8 +66,10 @@ class _Followed:
         self.said: list[tuple[float, float, float]] = []
         """(monotonic seconds, beat, tempo)"""
         self._true: list[Whereabouts] = []
-        self._ticks = self.ticks_lost = 0
-        """Since the song began; give or take two that are on their way."""
+        self._ticks: list[float] = []
+        """Monotonic times, since the song began."""
+        self.ticks_lost = 0
+        """Give or take two that are on their way."""
 
     def listen(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -73,14 +78,15 @@ class _Followed:
             for report in self._listener.process.reports():
                 if isinstance(report, MidiEvent):
                     self.clock.hear(report.port, report.at_seconds, report.data)
-                    self._ticks += report.data[0] == TICK
+                    if report.data[0] == TICK:
+                        self._ticks.append(report.at_seconds)
             beat, tempo = self.clock.beat_at(now, 4.0), self.clock.tempo_bpm
             if beat is not None and tempo is not None:
                 self.said.append((now, beat, tempo))
             if now >= look_at:
                 look_at = now + 0.2
                 self._true.append(self.master.where())
-                self.ticks_lost = int(self._true[-1].beat * TICKS_A_BEAT) + 1 - self._ticks
+                self.ticks_lost = int(self._true[-1].beat * TICKS_A_BEAT) + 1 - len(self._ticks)
             time.sleep(_LOOK_SECONDS)
 
     def true_beat(self, seconds: float) -> float | None:
@@ -91,11 +97,23 @@ class _Followed:
                 return before.beat + part * (after.beat - before.beat)
         return None
 
-    def errors(self, bpm: float, first_seconds: float = 0.0) -> list[tuple[float, float, float]]:
+    def ticked_beat(self, seconds: float) -> float | None:
+        """The same by the ticks around that time alone."""
+        at = bisect(self._ticks, seconds)
+        around = range(at - TICKS_A_BEAT // 2, at + TICKS_A_BEAT // 2)
+        if around.start < 0 or around.stop > len(self._ticks):
+            return None
+        _, beat = np.polyfit([self._ticks[each] - seconds for each in around], around, 1) / TICKS_A_BEAT
+        return float(beat)
+
+    def errors(
+        self, bpm: float, first_seconds: float = 0.0, *, by_ticks: bool = False
+    ) -> list[tuple[float, float, float]]:
         """(seconds, error of the phase in seconds: above 0 it is ahead, tempo)"""
         found = []
         for seconds, beat, tempo in self.said:
-            true = self.true_beat(seconds) if seconds >= first_seconds else None
+            known = self.ticked_beat if by_ticks else self.true_beat
+            true = known(seconds) if seconds >= first_seconds else None
             if true is not None:
                 found.append((seconds, (beat - true) * 60.0 / bpm, tempo))
         return found
@@ -112,7 +130,8 @@ def _steady(bpm: float, jitter_percent: int, seconds: float) -> dict[str, float]
     with _follow(bpm, jitter_percent) as followed:
         began = followed.master.order("roll").seconds
         followed.listen(_BEATS_BEFORE * 60.0 / bpm + seconds)
-    return {**_told(followed.errors(bpm, began + _BEATS_BEFORE * 60.0 / bpm), bpm), "ticks_lost": followed.ticks_lost}
+    errors = followed.errors(bpm, began + _BEATS_BEFORE * 60.0 / bpm, by_ticks=jitter_percent > 0)
+    return {**_told(errors, bpm), "ticks_lost": followed.ticks_lost}
 
 
 def _told(errors: list[tuple[float, float, float]], bpm: float) -> dict[str, float]:
@@ -134,7 +153,10 @@ def _jump(jitter_percent: int, seconds: float) -> dict[str, float]:
         followed.listen(seconds)
         jumped = followed.master.order(f"tempo {after_bpm}").seconds
         followed.listen(seconds)
-    errors = followed.errors(after_bpm, jumped + 0.4)  # the looks before and after the jump lie at one tempo by then
+    by_ticks = jitter_percent > 0
+    errors = followed.errors(
+        after_bpm, jumped + 0.4, by_ticks=by_ticks
+    )  # the looks before and after the jump lie at one tempo by then
     settled = [error for error in errors if error[0] > jumped + seconds / 2]
     constant = statistics.fmean(phase for _, phase, _ in settled)
     unsettled = [

@@ -249,7 +249,7 @@ def _centralized(
 @compiled
 def run_tier(
     p: Any, rnns: Any, fine: Any, weights: Any, arena: Any, sync: Any, job: int, first: int, last: int,
-    temperature: float, bias: float, log_sigma_floor: float, softplus: bool, part: int, parts: int,
+    temperature: float, bias: float, tilt: float, log_sigma_floor: float, softplus: bool, part: int, parts: int,
 ) -> None:  # fmt: skip
     """Do a job for a chunk; one kernel for all of them, so that what they share is compiled once.
 
@@ -268,7 +268,7 @@ def run_tier(
         _prepare_bins(p, fine, weights, arena, p.base + t * p.base_step, part, parts)
         meet(sync, parts)
         if part == 0:
-            _draw_bins(p, rnns, fine, weights, arena, t, temperature, bias, log_sigma_floor, softplus)
+            _draw_bins(p, rnns, fine, weights, arena, t, temperature, bias, tilt, log_sigma_floor, softplus)
         meet(sync, parts)
 
 
@@ -302,7 +302,7 @@ def _prepare_bins(p: Any, fine: Any, weights: Any, arena: Any, base: int, part: 
 @inner
 def _draw_bins(
     p: Any, rnns: Any, fine: Any, weights: Any, arena: Any, t: int, temperature: float, bias: float,
-    log_sigma_floor: float, softplus: bool,
+    tilt: float, log_sigma_floor: float, softplus: bool,
 ) -> None:  # fmt: skip
     """One frame, low bin to high.
 
@@ -345,7 +345,7 @@ def _draw_bins(
         place = t * p.bins + f
         drawn = _draw_value(
             arena, p.theta_now, p.components, arena[p.uniform + place], arena[p.normal + place], temperature, bias,
-            log_sigma_floor, softplus, p.theta_now + p.theta,
+            tilt, log_sigma_floor, softplus, p.theta_now + p.theta,
         )  # fmt: skip
         arena[own + f] = drawn
         arena[value] = drawn
@@ -363,15 +363,20 @@ def _upward_state(p: Any, layer: int) -> Any:
 @inner
 def _draw_value(
     arena: Any, theta: int, components: int, uniform: float, normal: float, temperature: float, bias: float,
-    log_sigma_floor: float, softplus: bool, weights: int,
+    tilt: float, log_sigma_floor: float, softplus: bool, weights: int,
 ) -> Any:  # fmt: skip
     """A value from one bin's row of pi logits, mu and sigma: `Mixture.draw`. ``weights``: room for the components."""
-    highest = arena[theta]
-    for k in range(1, components):
-        highest = max(highest, arena[theta + k])
     sharper = np.float32(1.0 + bias)
     for k in range(components):
-        arena[weights + k] = (arena[theta + k] - highest) * sharper
+        arena[weights + k] = arena[theta + k] * sharper
+        if tilt != _ZERO:
+            sigma = _sigma(arena[theta + 2 * components + k], temperature, bias, log_sigma_floor, softplus)
+            arena[weights + k] += tilt * (arena[theta + components + k] + np.float32(0.5) * tilt * sigma * sigma)
+    highest = arena[weights]
+    for k in range(1, components):
+        highest = max(highest, arena[weights + k])
+    for k in range(components):
+        arena[weights + k] -= highest
     for k in range(0, components, PANEL_COLUMNS):
         exp_strip(arena, weights + k, weights + k)
     total = _ZERO
@@ -383,10 +388,15 @@ def _draw_value(
         if reached > place:
             pick = k
             break
-    spread = arena[theta + 2 * components + pick]
+    sigma = _sigma(arena[theta + 2 * components + pick], temperature, bias, log_sigma_floor, softplus)
+    value = np.float32(arena[theta + components + pick] + tilt * sigma * sigma + sigma * normal)
+    return min(max(value, -_LIMIT), _LIMIT)
+
+
+@pasted
+def _sigma(spread: Any, temperature: float, bias: float, log_sigma_floor: float, softplus: bool) -> Any:
     if softplus:
         log_sigma = log_sigma_floor + max(spread, _ZERO) + math.log1p(math.exp(-abs(spread)))
     else:
         log_sigma = max(spread, log_sigma_floor)
-    value = np.float32(arena[theta + components + pick] + math.exp(log_sigma - bias) * temperature * normal)
-    return min(max(value, -_LIMIT), _LIMIT)
+    return math.exp(log_sigma - bias) * temperature

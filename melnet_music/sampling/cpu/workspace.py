@@ -14,9 +14,12 @@ from melnet_music.sampling.cpu.packing import Float32Array
 from melnet_music.sampling.cpu.recurrence import scratch_floats
 from melnet_music.sampling.cpu.target import PANEL_COLUMNS
 from melnet_music.sampling.cpu.tier_kernels import ADVANCE, DRAW, EXTRACT, run_tier
+from melnet_music.sampling.engine import TierSharpness
 from melnet_music.tier_state import TierState
 
 State = TierState[NDArray[Any]]
+
+_AS_LEARNT = TierSharpness()
 
 _FRAME_SECONDS = 0.01
 """Before anything was measured."""
@@ -115,14 +118,14 @@ class Workspace:
         self._run(ADVANCE, 0, frames, part=part, parts=parts)
 
     def draw(
-        self, first: int, last: int, sharpness: tuple[float, float], floor: float, softplus: bool, part: int = 0,
+        self, first: int, last: int, sharpness: TierSharpness, floor: float, softplus: bool, part: int = 0,
         parts: int = 1,
     ) -> None:  # fmt: skip
-        """Frames ``first`` to ``last`` of the chunk; ``sharpness``: temperature and bias."""
+        """Frames ``first`` to ``last`` of the chunk; as boldly as ``sharpness`` says."""
         self._run(DRAW, first, last, sharpness, floor, softplus, part, parts)
 
     def _run(
-        self, job: int, first: int, last: int, sharpness: tuple[float, float] = (1.0, 0.0), floor: float = 0.0,
+        self, job: int, first: int, last: int, sharpness: TierSharpness = _AS_LEARNT, floor: float = 0.0,
         softplus: bool = True, part: int = 0, parts: int = 1,
     ) -> None:  # fmt: skip
         packed = self.packed
