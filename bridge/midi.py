@@ -35,7 +35,7 @@ _ALSA_SEQUENCER = "/dev/snd/seq"
 _LOOK_SECONDS = 0.5
 _MOST_WAITING = 4096
 """Events that wait to be passed on: of a controller that sends without end."""
-_MOST_UNHEARD = 3
+_MOST_UNHEARD = 8
 """Looks without an answer, after which a JACK server is dead."""
 _CHANNELS = 16
 _ACTIVE_SENSING = 0xFE

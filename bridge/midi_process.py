@@ -15,7 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 _REPORTS_AT_ONCE = 64  # then the rest of the daemon has its turn
 _STARTING_SECONDS = 30.0
-_HUNG_SECONDS = 5.0  # it gives a sign of life every half second
+_HUNG_SECONDS = 10.0  # it gives a sign of life every half second, but a busy machine can hold it up
 _RESTART_SECONDS = 1.0
 _DYING_SECONDS = 1.0
 

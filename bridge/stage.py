@@ -973,12 +973,11 @@ class Stage:
             case MidiPorts():
                 self._midi_ports = event
                 self._do(self._desk.ports_changed(event))
-                self._tell_subscribers("midi", ["in", self._midi_text("inputs"), "out", self._midi_text("outputs")])
+                inputs, outputs = (", ".join(names) or "none" for names in (event.inputs, event.outputs))
+                self._tell_subscribers("midi", ["in", inputs, "out", outputs])
                 if event.problem:
                     _LOG.warning("%s", event.problem)
-                _LOG.info(
-                    "MIDI: from %s, to %s", *(", ".join(names) or "none" for names in (event.inputs, event.outputs))
-                )
+                _LOG.info("MIDI: from %s, to %s", inputs, outputs)
             case MidiLost():
                 _LOG.warning("%d MIDI messages came too fast, and are lost", event.count)
                 self._do(self._desk.messages_lost())

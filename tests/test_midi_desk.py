@@ -41,9 +41,7 @@ def test_what_is_shown_is_read_back(kind: str, channel: int, number: int, data: 
     number = 0 if kind == "bend" else number or 1
     number = number if number not in (6, 38) else 7
     gestures = read(*messages_for(kind, channel, number, value))  # type: ignore[arg-type]
-    assert gestures[-1] == (kind, channel, number, value) or (
-        kind == "cc" and gestures[0] == (kind, channel, number, value)
-    )
+    assert (kind, channel, number, value) in (gestures[0], gestures[-1])  # 7 bits may be half of 14
     position = position_of(kind, value)  # type: ignore[arg-type]
     assert 0.0 <= position <= 1.0
     assert value_at(kind, position) == value  # type: ignore[arg-type]
@@ -171,7 +169,7 @@ def test_a_knob_takes_over_softly_and_again_after_somebody_else(tmp_path: Path) 
 def test_controllers_are_shown_what_is_but_not_what_they_do(tmp_path: Path) -> None:
     other = '[[map]]\nbend = true\nchannel = 2\nset = "level"\n[[map]]\nnote = 36\nset = "late"\ncurve = "toggle"\n'
     desk = Desk(tmp_path / "midi.toml", LEVEL + other)
-    assert desk.show() == [b"\xb0\x07\x7f", b"\xe1\x7f\x7f", b"\x90\x24\x3f"]
+    assert desk.show() == [b"\xb0\x07\x7f", b"\xe1\x7f\x7f", b"\x90\x24\x40"]
     desk.hear(0xB0, 7, 127)
     desk.hear(0xB0, 7, 0)
     assert desk.show() == [b"\xe1\x00\x00"]
@@ -229,8 +227,8 @@ def test_the_players_map_goes_before_the_presets(tmp_path: Path) -> None:
     assert (desk.properties["bias"], desk.properties["tail"]) == (None, 60.0)
     desk.set("bias", 1.0)
     assert desk.show() == []
-    with pytest.raises(ValueError, match="preset/midi.toml, line 2"):
-        desk.desk.use_preset_map("[[map]]\ncc = 200\n", "preset/midi.toml")
+    with pytest.raises(ValueError, match="line 2: cc must be 0 to 119"):
+        desk.desk.use_preset_map('[[map]]\ncc = 200\nset = "level"\n', "preset/midi.toml")
     desk.hear(0xB0, 8, 64)
     assert desk.properties["tail"] == 60.0
 

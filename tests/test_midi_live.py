@@ -30,9 +30,16 @@ do = "take/recall"
 with = { take = 99 }
 
 [[map]]
+cc = 119
+do = "take/recall"
+with = { take = 98 }
+
+[[map]]
 notes = [48, 72]
 play = "follow"
 """
+PARTS = 10
+ALL_READ = "no take 98 in this session"
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
             player.wait_for("event", "finished", "midi:0", "generate", 1)
             pad.send(0x99, 37, 127)
             failed = player.wait_for("event", "fail", "midi:0", "take/recall")
-            assert failed[4:] == ["unknown_take", "take 99 is none of this session"] or failed[4] == "unknown_take"
+            assert failed[4] == "unknown_take"
 
             player.send("midi/learn", "tempo", "low", 80.0, "high", 160.0)
             player.send("sync", 1)
@@ -78,7 +85,7 @@ def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
             assert learned[2:] == ["name", "tempo", "control", "cc 20 on channel 1"]
             assert "range = [80.0, 160.0]" in map_file.read_text()
             pad.send(0x90, 60, 100)
-        plugged(player, f"no MIDI input has {'pad'!r} in its name; MIDI inputs: none at all")
+        plugged(player, "none")
         assert player.ask("status")["player"] == "ready"
 
 
@@ -93,10 +100,15 @@ def test_nonsense_from_a_port_ends_nothing(tmp_path: Path) -> None:
         player.send("subscribe")
         with controller("pad") as pad:
             plugged(player, "pad:out")
-            for _ in range(10_000):
-                pad.send(*generator.randbytes(generator.randrange(1, 4)))
+            for _ in range(PARTS):  # no more at once than JACK has room for
+                for _ in range(100):
+                    pad.send(*generator.randbytes(generator.randrange(1, 4)))
+                pad.send(0xF7)  # chance began messages without end, and RtMidi waits for theirs
+                pad.send(0xB0, 119, 0)
+                pad.send(0xB0, 119, 127)
+                player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 20.0)
             pad.send(0x90, 60, 100)
-        plugged(player, f"no MIDI input has {'pad'!r} in its name; MIDI inputs: none at all")
+        plugged(player, "none")
         with controller("pad") as pad:
             plugged(player, "pad:out")
             player.send("set/level", 0.5)
