@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from bridge.clock_follower import State
+from bridge.transport import FASTEST_BPM, SLOWEST_BPM
 
 if TYPE_CHECKING:
     from aalink import Link
@@ -38,7 +39,7 @@ class LinkClock:
 
     @property
     def tempo_bpm(self) -> float:
-        return float(self._link.tempo)
+        return min(max(float(self._link.tempo), SLOWEST_BPM), FASTEST_BPM)
 
     def state_at(self, seconds: float) -> State:
         del seconds
