@@ -174,6 +174,7 @@ def _open_output(device: Device, playout: PlayoutRing, loop: LoopLane) -> Any:
     import sounddevice
 
     mono = np.zeros(_BLOCK_SAMPLES, np.float32)
+    playout.resume(device.sample_rate_hz)
 
     def callback(out: Any, frames: int, time: Any, status: Any) -> None:
         for first in range(0, frames, _BLOCK_SAMPLES):

@@ -55,6 +55,13 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         help="TCP port that describes the OSC addresses to controllers (%(default)s; 0: none)",
     )
     parser.add_argument(
+        "--reply-host",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="host to which /melnet/reply may send a client's answers, besides its own; may come several times",
+    )
+    parser.add_argument(
         "--audio-in",
         metavar="NAME",
         help=f"input device, by a part of its name, or `{DEFAULT_DEVICE}`; without this there is none",
@@ -119,6 +126,7 @@ def serve(arguments: Namespace) -> int:
                 tuple(arguments.midi_clock_out),
             ),
             midi_map=arguments.midi_map if arguments.midi_in or arguments.midi_out else None,
+            reply_hosts=tuple(arguments.reply_host),
             tape_minutes=arguments.tape_minutes,
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from tqdm import tqdm
 
 from bridge.subcommand import Subcommand, add_engine_arguments
 from melnet_music.audio_file import AudioClip, read_audio, write_audio
+from melnet_music.midi_file import read_midi_notes
+from melnet_music.notes import Note
 
 DEFAULT_SECONDS = 8.0
+_MIDI_SUFFIXES = (".mid", ".midi")
 
 
 def _add_common_arguments(parser: ArgumentParser) -> None:
@@ -29,10 +33,15 @@ def _add_take_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--chunk-frames", type=int, metavar="N", help="frames made together (the preset's)")
 
 
+def _add_length_arguments(parser: ArgumentParser, what: str) -> None:
+    parser.add_argument("--seconds", type=float, help=f"length of {what} ({DEFAULT_SECONDS:g}, or that of the notes)")
+    parser.add_argument("--notes", type=Path, metavar="SONG.mid", help=f"MIDI file for the model to play in {what}")
+
+
 def add_continue_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("input", type=Path, metavar="IN", help="audio file to go on from")
+    parser.add_argument("input", type=Path, metavar="IN", help="audio file, or MIDI file to be played, to go on from")
     parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write: the input and what follows")
-    parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS, help="length of the new part (%(default)g)")
+    _add_length_arguments(parser, "the new part")
     _add_take_arguments(parser)
 
 
@@ -46,16 +55,25 @@ def add_inpaint_arguments(parser: ArgumentParser) -> None:
 
 def add_generate_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write")
-    parser.add_argument("--seconds", type=float, default=DEFAULT_SECONDS, help="length (%(default)g)")
+    _add_length_arguments(parser, "all of it")
     _add_take_arguments(parser)
 
 
 def run_continue(arguments: Namespace) -> int:
     """The input, then new music."""
-    from melnet_music.offline import continue_clip
+    from melnet_music.offline import continue_clip, voice_clip
 
-    clip, instrument, request = read_audio(arguments.input), *_instrument(arguments, arguments.seconds)
-    with _bar(arguments, arguments.seconds) as bar:
+    phrase, clip = None, None
+    if arguments.input.suffix.lower() in _MIDI_SUFFIXES:
+        phrase = _notes(arguments.input)
+    else:
+        clip = read_audio(arguments.input)
+    seconds, notes = _length_and_notes(arguments)
+    instrument, request = _instrument(arguments, seconds, notes)
+    with _bar(arguments, seconds + (_end_s(phrase) if phrase else 0.0)) as bar:
+        if phrase:
+            clip = voice_clip(instrument, replace(request, seconds=_end_s(phrase), notes=phrase), bar.update)
+        assert clip is not None
         spliced = continue_clip(instrument, clip, request, bar.update)
     return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s)
 
@@ -75,13 +93,32 @@ def run_generate(arguments: Namespace) -> int:
     """New music out of nothing."""
     from melnet_music.offline import generate_clip
 
-    instrument, request = _instrument(arguments, arguments.seconds)
-    with _bar(arguments, arguments.seconds) as bar:
+    seconds, notes = _length_and_notes(arguments)
+    instrument, request = _instrument(arguments, seconds, notes)
+    with _bar(arguments, seconds) as bar:
         clip = generate_clip(instrument, request, bar.update)
     return _written(arguments, clip, instrument)
 
 
-def _instrument(arguments: Namespace, seconds: float) -> tuple[Any, Any]:
+def _length_and_notes(arguments: Namespace) -> tuple[float, tuple[Note, ...] | None]:
+    """Of the new part: as long as its notes, if it is not said otherwise."""
+    notes = _notes(arguments.notes) if arguments.notes else None
+    seconds = (_end_s(notes) if notes else DEFAULT_SECONDS) if arguments.seconds is None else arguments.seconds
+    return seconds, notes
+
+
+def _notes(path: Path) -> tuple[Note, ...]:
+    notes = tuple(read_midi_notes(path))
+    if not notes:
+        raise ValueError(f"{path} has no notes (those of the drum channel, 10, are left out): give a file that has")
+    return notes
+
+
+def _end_s(notes: tuple[Note, ...]) -> float:
+    return max(note.end_s for note in notes)
+
+
+def _instrument(arguments: Namespace, seconds: float, notes: tuple[Note, ...] | None = None) -> tuple[Any, Any]:
     # numba takes its time to import: only once the arguments and the input are known to be good
     from melnet_music.instrument import Instrument, TakeRequest
 
@@ -91,6 +128,7 @@ def _instrument(arguments: Namespace, seconds: float) -> tuple[Any, Any]:
         temperature=arguments.temperature,
         bias=arguments.bias,
         chunk_frames=arguments.chunk_frames,
+        notes=notes,
     )
     return Instrument.load(arguments.preset, engine=arguments.engine, threads=arguments.threads), request
 
@@ -126,7 +164,7 @@ def _written(arguments: Namespace, clip: AudioClip, instrument: Any, **more: Any
 
 
 SUBCOMMANDS = (
-    Subcommand("continue", "Continue an audio file", add_continue_arguments, run_continue),
+    Subcommand("continue", "Continue an audio file or a phrase of MIDI notes", add_continue_arguments, run_continue),
     Subcommand("inpaint", "Repaint a part of an audio file", add_inpaint_arguments, run_inpaint),
-    Subcommand("generate", "Make music out of nothing", add_generate_arguments, run_generate),
+    Subcommand("generate", "Make music out of nothing, or play a MIDI file", add_generate_arguments, run_generate),
 )

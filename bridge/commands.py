@@ -275,6 +275,15 @@ LATE = Argument(
     choices=LATE_CHOICES,
     default="next",
 )
+INPUT_OFFSET = Argument(
+    "input_offset",
+    "float",
+    "so much later than the devices report the input is laid on the tape; less than 0: earlier",
+    unit="ms",
+    low=-500,
+    high=500,
+    default=0.0,
+)
 FOLLOW = Argument(
     "follow",
     "text",
@@ -305,7 +314,7 @@ PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
         LEVEL, TEMPO, METER, CLOCK, CLOCK_OFFSET, CLOCK_OUT, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS,
-        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD,
+        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD, INPUT_OFFSET,
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""
@@ -374,6 +383,14 @@ _TABLE = (
         keys=(QUANTISE,),
     ),
     Command("loop/stop", "End the loop on the next line.", "`done`", keys=(QUANTISE,)),
+    Command(
+        "tape/export",
+        "Write bars of the tape into an allowed folder, as the loop would play them: a WAV file, a JSON file with "
+        "bars, tempo, meter and takes, log-mel frames (`.npz`), and a MIDI file of what notes are known. Waits for the "
+        "jobs before it.",
+        "`done`",
+        fixed=(FROM_BAR, TO_BAR, Argument("path", "text", "a WAV file to be")),
+    ),
     Command("take/list", "The last takes of this session, one `take/list.reply` each.", "`take/list.reply`, `done`"),
     Command("take/undo", "Take back the last change of the tape.", "`done`"),
     Command("take/redo", "Make it again.", "`done`"),
@@ -387,7 +404,8 @@ _TABLE = (
     ),
     Command(
         "take/export",
-        "Copy a take's WAV file, and what `render` needs to make it again, into an allowed folder.",
+        "Copy a take's WAV file, what `render` needs to make it again, and a MIDI file of the notes that it was given, "
+        "into an allowed folder.",
         "`done`",
         fixed=(TAKE, Argument("path", "text", "a WAV file to be")),
     ),
@@ -457,9 +475,11 @@ _TABLE = (
     ),
     Command(
         "reply",
-        "Have your answers sent to another port of your machine; 0: to the one that you send from.",
+        "Have your answers sent to another port of your machine, or of a `host` that `serve --reply-host` names; 0: to "
+        "the one that you send from.",
         "`done`",
         fixed=(Argument("port", "int", "a UDP port", low=0, high=65535),),
+        keys=(Argument("host", "text", "a host that was named", longest=255),),
     ),
     Command("get", "Value of a property.", "`get.reply`", fixed=(_NAME,)),
     Command(

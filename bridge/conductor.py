@@ -1,7 +1,7 @@
 """The transport as the stage holds it: which bar is when on the sound device, and which line a take shall begin on.
 
-The internal clock is the device's own: bars are counted in its samples. Without a device monotonic time stands in for
-it, at a made-up rate.
+The internal clock is the device's own: bars are counted in its samples. While it is away its time goes on by monotonic
+time. Before the first device that stands in for it, at a made-up rate.
 
 A master from outside is followed in monotonic time: what the device is asked for when the master's beat is there is
 not heard yet, so a line lies earlier on the device by its latency, and is heard with the master.
@@ -16,6 +16,7 @@ from typing import Literal
 from bridge.clock_plan import ClockPlan
 from bridge.clock_source import ClockSource
 from bridge.device_clock import DeviceClock, Line, ReadClock, SteadyDeviceClock, read_device_clock
+from bridge.orders import BarLine
 from bridge.transport import GRID_BARS, Grid, Meter, Place, Tempo, Timeline
 
 _STAND_IN_HZ = 48000
@@ -48,6 +49,8 @@ class Conductor:
         """``read_clock``: see `read_device_clock`."""
         self._read_clock = read_clock
         self._rate_hz: int | None = None
+        """Of the device, or of the last one."""
+        self._is_there = False
         self._stand_in = DeviceClock(0, time.monotonic(), _STAND_IN_HZ)
         self._timeline = Timeline.steady(tempo_bpm, meter)
         self._latency_seconds = 0.0
@@ -60,10 +63,19 @@ class Conductor:
         """How often the music went somewhere else."""
 
     def use_device(self, rate_hz: int | None, latency_seconds: float = 0.0) -> None:
-        """Go on in the time of another sound device, from the beat where the music is; None: there is none."""
+        """Go on in the time of another sound device, from the beat where the music is; None: there is none now.
+
+        One of the rate that the last one had goes on in that one's time, and all bars are where they were.
+        """
+        self._is_there = rate_hz is not None
+        if rate_hz is None:
+            return
+        self._latency_seconds = latency_seconds
+        if rate_hz == self._rate_hz:
+            return
         beat, tempo_bpm = self.beat, self.tempo_bpm
-        self._rate_hz, self._latency_seconds = rate_hz, latency_seconds
-        self._steady = SteadyDeviceClock(self._read_clock, rate_hz) if rate_hz else None
+        self._rate_hz = rate_hz
+        self._steady = SteadyDeviceClock(self._read_clock, rate_hz)
         self._timeline = self._timeline.located(beat, self._now_seconds(), tempo_bpm)
 
     @property
@@ -73,7 +85,7 @@ class Conductor:
 
     @property
     def has_device(self) -> bool:
-        return self._rate_hz is not None
+        return self._is_there
 
     # --- where the music is -----------------------------------------------------------------------------
 
@@ -192,6 +204,12 @@ class Conductor:
         """A place as a line; the lines after it are a bar apart."""
         beat = self._timeline.beat_of(place.bar, place.beat)
         return LineBeat(beat, self._timeline.meter_at(beat).bar_beats)
+
+    def bar_line(self, bar: int) -> BarLine:
+        """A bar, counted from 1, as the device counts."""
+        line = self.line_at(Place(bar - 1, 0.0))
+        seconds, meter = self._timeline.seconds_at(line.beat), self._timeline.meter_at(line.beat)
+        return BarLine(bar, self.in_device_time(line).first_sample, self._timeline.bpm_at(seconds), str(meter))
 
     def in_device_time(self, line: LineBeat) -> Line:
         """The line as the device counts, by the tempo as it is now."""

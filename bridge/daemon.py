@@ -26,6 +26,7 @@ from bridge.oscquery import OscQuery
 from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
 from bridge.playout import PlayoutRing
 from bridge.property_board import PropertyBoard
+from bridge.reply_addresses import resolve_hosts
 from bridge.stage import Asked, Stage
 from bridge.tape_memory import TapeMemory
 from bridge.watch import LOOK_EVERY_SECONDS, Watch
@@ -72,6 +73,8 @@ class DaemonSettings:
     """So long without a sign of life, and the player is replaced; more where it said that it has long work to do. It
     gives several signs a second, but a busy machine or a full memory can hold it up for seconds, and to lose its
     takes is worse than to wait: the ring plays on for up to 20 s."""
+    reply_hosts: tuple[str, ...] = ()
+    """To which clients may have their answers sent, besides their own machines."""
 
 
 class Daemon:
@@ -81,13 +84,14 @@ class Daemon:
         """Bind the OSC port.
 
         Raises:
-            ValueError: it is in use, there is no room for the tape, MIDI is wanted and not installed, or
-                something in the mapping file is wrong.
+            ValueError: it is in use, there is no room for the tape, a host is not known, MIDI is wanted and not
+                installed, or something in the mapping file is wrong.
         """
         tape_samples = 2 * round(60 * settings.tape_minutes * _TAPE_HZ)
         _check_room(4 * tape_samples, settings.tape_minutes)
         self._midi = MidiProcess(settings.midi)
         desk: MidiDesk[Asked] = MidiDesk(self._midi.send, MidiMapFile(settings.midi_map) if settings.midi_map else None)
+        reply_hosts = resolve_hosts(settings.reply_hosts)
         self._endpoint = OscEndpoint(settings.osc_host, settings.osc_port)
         self.address: Address = self._endpoint.address
         self._wake_receiver, self._wake_sender = socket.socketpair()
@@ -133,6 +137,7 @@ class Daemon:
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
             publish=(self._properties.put, desk.property_changed),
             lead_clock=(lambda plan: self._midi.send(LeadClock(plan))) if settings.midi.clocks else None,
+            reply_hosts=reply_hosts,
         )
         self._oscquery = _open_oscquery(settings, self.address, self._properties)
         self.oscquery_address: Address | None = self._oscquery.address if self._oscquery else None
@@ -191,6 +196,8 @@ class Daemon:
             if datagram is None:
                 break
             self._stage.receive(datagram.sender, datagram.data)
+        for sender, count in self._endpoint.tell_busy():
+            self._stage.dropped(sender, count)
         self._stage.run_due()
 
     def _patience_seconds(self, pause_seconds: float | None) -> float | None:

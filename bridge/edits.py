@@ -6,7 +6,7 @@ touched; inside, its first and last milliseconds are faded over from what was th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,10 @@ from bridge.shared_samples import Samples
 
 FADE_SECONDS = 0.006
 """Of the change at both ends of an edit: short, since the take's phase follows what comes before it."""
+
+
+_KEPT_VERSIONS = 129
+"""So that 128 changes can be undone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +31,8 @@ class Edit:
     """Device time of its first sample."""
     samples: Samples
     """At the device's rate."""
+    file: str = ""
+    """The take's WAV file; empty: it could not be written."""
 
     @property
     def stop(self) -> int:
@@ -65,17 +71,31 @@ class EditHistory:
         """In the order in which they lie over each other."""
         return self._versions[self._place]
 
+    @property
+    def versions(self) -> tuple[tuple[Edit, ...], ...]:
+        """All of them, from the oldest that can be undone to the last that can be redone."""
+        return tuple(self._versions)
+
+    @property
+    def place(self) -> int:
+        """Which of the versions is in force."""
+        return self._place
+
+    def restore(self, versions: Sequence[tuple[Edit, ...]], place: int) -> None:
+        """Be what another history was."""
+        self._versions, self._place = list(versions), place
+
     def add(self, edit: Edit) -> None:
         """Lay a take over the others; what was undone cannot be done again."""
-        del self._versions[self._place + 1 :]
-        self._versions.append((*self.current, edit))
-        self._place += 1
+        self._change((*self.current, edit))
 
     def instead(self, take: int, edit: Edit) -> None:
         """Lay a take in another one's place; likewise."""
-        del self._versions[self._place + 1 :]
-        self._versions.append(tuple(edit if each.take == take else each for each in self.current))
-        self._place += 1
+        self._change(tuple(edit if each.take == take else each for each in self.current))
+
+    def _change(self, version: tuple[Edit, ...]) -> None:
+        self._versions = [*self._versions[: self._place + 1], version][-_KEPT_VERSIONS:]
+        self._place = len(self._versions) - 1
 
     def undo(self) -> bool:
         """Back to the version before; False: there is none."""

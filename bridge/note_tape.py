@@ -11,6 +11,10 @@ Lane: TypeAlias = Literal["played", "made"]
 """Of a key that somebody played; or of a take, where it sounded."""
 
 
+_MOST_NOTES = 50_000
+"""Of a lane: the oldest are let go of."""
+
+
 @dataclass(frozen=True, order=True)
 class TapedNote:
     """One note in device time."""
@@ -31,6 +35,7 @@ class NoteTape:
     def add(self, lane: Lane, notes: Iterable[TapedNote]) -> None:
         for note in notes:
             insort(self._lanes[lane], note)
+        del self._lanes[lane][:-_MOST_NOTES]
 
     def between(self, lane: Lane, first: int, stop: int) -> list[TapedNote]:
         """The notes of which something sounds there, whole, by when they start."""
@@ -39,11 +44,6 @@ class NoteTape:
     def remove(self, lane: Lane, first: int, stop: int) -> None:
         """Forget the notes that start there."""
         self._lanes[lane] = [note for note in self._lanes[lane] if not first <= note.start < stop]
-
-    def forget(self, before: int) -> None:
-        """Let go of what ended before a device time: the tape's sound is gone too."""
-        for lane, notes in self._lanes.items():
-            self._lanes[lane] = [note for note in notes if note.stop > before]
 
     def clear(self) -> None:
         for notes in self._lanes.values():

@@ -116,6 +116,28 @@ class PrimeClear:
 
 
 @dataclass(frozen=True)
+class BarLine:
+    """A bar of the tape."""
+
+    bar: int
+    """Its number, from 1."""
+    first_sample: int
+    """Device time."""
+    tempo_bpm: float
+    meter: str
+
+
+@dataclass(frozen=True)
+class ExportTape:
+    """Write bars of the tape, edits included, to a WAV file and what belongs to it."""
+
+    number: int
+    path: str
+    span: Span
+    bars: tuple[BarLine, ...]
+
+
+@dataclass(frozen=True)
 class Key:
     """A key was struck, or let go (velocity 0), at a monotonic time."""
 
@@ -211,10 +233,27 @@ class PlacedTake:
 
 
 @dataclass(frozen=True)
+class Edited:
+    """The changes of the tape, by the numbers of the takes that lie on it: also said by the player, after each."""
+
+    versions: tuple[tuple[int, ...], ...]
+    """From the oldest that can be undone to the last that can be redone; in each the last take lies over the others."""
+    place: int
+    """Which of them is in force."""
+
+    @property
+    def takes(self) -> tuple[int, ...]:
+        """That lie on it now."""
+        return self.versions[self.place]
+
+
+@dataclass(frozen=True)
 class RestoreTape:
     """What a dead player had of the tape besides its sound."""
 
-    edits: tuple[PlacedTake, ...]
+    takes: tuple[PlacedTake, ...]
+    """All that the changes name, as far as they are known still."""
+    edited: Edited
     loop: StartLoop | None
 
 
@@ -238,9 +277,11 @@ class UseSound:
     input_hz: int | None
     output_latency_seconds: float = 0.0
     input_latency_seconds: float = 0.0
+    input_offset_seconds: float = 0.0
+    """The input lies so much later on the tape than by the latencies alone."""
 
 
-InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear | VoicePhrase
+InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear | VoicePhrase | ExportTape
 """Orders that are obeyed one after the other."""
 NumberedOrder: TypeAlias = (
     InTurn | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall | BeginPhrase
@@ -305,13 +346,6 @@ class Heard:
 
     seconds: float
     missed_seconds: float
-
-
-@dataclass(frozen=True)
-class Edited:
-    """The takes that lie on the tape now, the last one over the others."""
-
-    takes: tuple[int, ...]
 
 
 PlayerEvent: TypeAlias = Report | Refusal | Warn | Moved | Loaded | Heard | Edited

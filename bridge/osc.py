@@ -38,6 +38,7 @@ _PAUSE_SECONDS = 0.005
 _HELD_BYTES_A_CLIENT = 32 << 20  # some 100,000 short datagrams
 _DATAGRAM_OVERHEAD_BYTES = 128
 _OTHERS_HELD_A_CLIENT = 512
+_BUSY_TOLD_EVERY_SECONDS = 1.0
 _HEADER = b"#bundle\0"
 _IMMEDIATELY = 1
 _NTP_TO_UNIX_SECONDS = 2_208_988_800
@@ -186,6 +187,9 @@ class OscEndpoint:
         self._command_starts = (f"{NAMESPACE}/".encode(), _HEADER)
         self.dropped_datagrams = 0
         """Datagrams for which their client's inbox had no room."""
+        self._dropped_of: dict[Address, int] = {}
+        """The same, of each client that is not told of it yet."""
+        self._told_busy_at: dict[Address, float] = {}
 
     def pause_seconds(self) -> float | None:
         """How long `next` will return nothing: 0 if there is something now, None until something arrives."""
@@ -210,6 +214,22 @@ class OscEndpoint:
                 inbox = self._inboxes[sender] = _Inbox(self._clock())
             if inbox is None or not inbox.put(data, is_command=data.startswith(self._command_starts)):
                 self.dropped_datagrams += 1
+                if inbox is not None:  # whoever sends from many ports at once is not answered: they may be forged
+                    self._dropped_of[sender] = self._dropped_of.get(sender, 0) + 1
+
+    def tell_busy(self) -> list[tuple[Address, int]]:
+        """Clients that are to be told now how many of their datagrams were dropped: each once a second at most."""
+        if not self._dropped_of:
+            return []
+        now = self._clock()
+        self._told_busy_at = {
+            client: at for client, at in self._told_busy_at.items() if now - at < _BUSY_TOLD_EVERY_SECONDS
+        }
+        told = [each for each in self._dropped_of.items() if each[0] not in self._told_busy_at]
+        for client, _ in told:
+            del self._dropped_of[client]
+            self._told_busy_at[client] = now
+        return told
 
     def next(self) -> Datagram | None:
         """The next datagram to look at, or None."""

@@ -27,6 +27,8 @@ class Follower:
         self._waiting += [Key(note.pitch, note.velocity, -math.inf) for note in held.sounding(math.inf)]
         self._last_s = -math.inf
         """Where the last of them lies in the take."""
+        self._until_s = 0.0
+        """Where the last chunk ends: what sounds there does so to the take's end."""
 
     def take(self, played: Key | Pedal) -> None:
         self._waiting.append(played)
@@ -40,11 +42,13 @@ class Follower:
             self._last_s = max(self._last_s, start_s + (frames - math.ceil(back)) * frame_s)
             _play(keyboard, played, self._last_s)
         self._waiting.clear()
-        return [*keyboard.notes[ended:], *keyboard.sounding(start_s + frames * frame_s)]
+        self._until_s = start_s + frames * frame_s
+        return [*keyboard.notes[ended:], *keyboard.sounding(self._until_s)]
 
-    def given(self, end_s: float) -> tuple[GivenNote, ...]:
-        """All that the take was given, up to its end."""
-        notes = [*self._keyboard.notes, *self._keyboard.sounding(end_s)]
+    @property
+    def given(self) -> tuple[GivenNote, ...]:
+        """All that the take was given so far."""
+        notes = [*self._keyboard.notes, *self._keyboard.sounding(self._until_s)]
         return tuple(sorted((note.onset_s, note.end_s, note.pitch, note.velocity) for note in notes))
 
 

@@ -36,7 +36,7 @@ from bridge.orders import (
     STOP,
     BeginPhrase,
     Cancel,
-    Edited,
+    ExportTape,
     Heard,
     InTurn,
     Job,
@@ -235,7 +235,7 @@ class Player:
     def _longer_seconds(self) -> float:
         """How much longer than usual the next beat may take for honest reasons."""
         order = self._current or (self._waiting[0] if self._waiting else None)
-        if isinstance(order, Load | PrimeFile):
+        if isinstance(order, Load | PrimeFile | ExportTape):
             return _LOADING_SECONDS
         at_once_seconds = _HEARD_AT_ONCE_SECONDS
         if isinstance(order, Job) and order.kind == "inpaint":
@@ -280,6 +280,7 @@ class Player:
                 self._change_tape(order)
             case RestoreTape():
                 self._tape_work.restore(order)
+                self._tell(self._tape_work.edited)
             case ListPresets():
                 self._list_presets(order)
             case Job() | VoicePhrase():
@@ -289,7 +290,7 @@ class Player:
                     self._tell(Refusal(order.number, error.code, str(error)))
             case Retime():
                 self._retime(order)
-            case Load() | PrimeFile() | PrimeClear():
+            case Load() | PrimeFile() | PrimeClear() | ExportTape():
                 self._waiting.append(order)
 
     def _clock(self) -> DeviceClock | None:
@@ -320,7 +321,7 @@ class Player:
         if job.span:
             self._accept_on_tape(job)
             return
-        job = self._fitted(job)
+        job = self._fitted(job, job.phrase.seconds if job.phrase else 0.0)
         values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", _length_seconds(job))]
         clock = self._clock()
         if clock is None:
@@ -330,9 +331,8 @@ class Player:
             start_in = ready_in
             if job.line:
                 line = self._line_met(job, clock, ready_in)
-                if line and job.phrase:  # what is made up to the line has to be made as well
-                    made = self._after_phrase_seconds(job.phrase, line) / (self._rate * pacing.CAUTION)
-                    ready_in += made
+                if line and job.phrase:  # what is made up to the line takes time as well
+                    ready_in += self._after_phrase_seconds(job.phrase, line) / (self._rate * pacing.CAUTION)
                     line = self._line_met(job, clock, ready_in)
                 job = replace(job, line=line)
                 if line:
@@ -366,11 +366,11 @@ class Player:
     def _making_seconds_of(self, job: Job) -> float:
         return job.seconds / (self._rate * pacing.CAUTION)
 
-    def _fitted(self, job: Job) -> Job:
-        """The job with no more lead and tail than there is on the tape, as far as it is heard by now."""
+    def _fitted(self, job: Job, to_come_seconds: float = 0.0) -> Job:
+        """The job with no more lead and tail than there is on the tape, as far as it is heard by now, or will be."""
         if self._instrument is None or job.again:
             return job  # what a dead player had heard is still to be heard again
-        heard = self._instrument.heard_seconds
+        heard = self._instrument.heard_seconds + to_come_seconds
         if job.kind == "inpaint":
             lead, tail = min(job.lead_seconds, job.start_seconds), min(job.tail_seconds, heard - job.stop_seconds)
             return replace(job, lead_seconds=lead, tail_seconds=max(0.0, tail))
@@ -424,9 +424,9 @@ class Player:
     def _after_phrase_seconds(self, phrase: Phrase, line: Line) -> float:
         """How long after a phrase's end a line is."""
         clock = self._clock()
-        after = (
-            line.first_sample / clock.rate_hz - self._sample_at(phrase.ended_at_seconds) / clock.rate_hz if clock else 0
-        )
+        if clock is None:
+            return 0.0
+        after = (line.first_sample - self._sample_at(phrase.ended_at_seconds)) / clock.rate_hz
         return after if 0.0 < after < _MOST_SKIPPED_SECONDS else 0.0
 
     def _joined(self, job: Job, sample_rate_hz: int) -> Job:
@@ -458,8 +458,8 @@ class Player:
 
     def _panic(self, order: Panic) -> None:
         jobs = [take.job.number for take in self._takes]
-        jobs += [each.number for each in self._waiting if isinstance(each, Job)]
-        for number in jobs:
+        jobs += [each.number for each in (self._current, *self._waiting) if isinstance(each, Job)]
+        for number in dict.fromkeys(jobs):
             self._drop(number)
             self._tell(Refusal(number, "cancelled", "panic dropped all jobs"))
         self._lay_played(self._played.let_go(time.monotonic()))
@@ -480,6 +480,8 @@ class Player:
         if self._current and self._steps and self._current.number == number:
             self._steps.close()
             self._current = self._steps = None
+            if self._accepted_at.pop(number, None) is not None:
+                return True  # its phrase was being voiced
         for take in self._takes:
             if take.job.number == number:
                 if take is self._takes[0] and take.has_sound:
@@ -497,6 +499,7 @@ class Player:
         if order.listening and self._sound.input_hz is None:
             self._tell(Refusal(order.number, "no_input", "there is no audio input; start with --audio-in"))
             return
+        self._take_input()  # what came before counts, however busy this process was
         self._listening = order.listening
         self._input_resampler = None
         self._begin_input()
@@ -510,8 +513,16 @@ class Player:
         self._sound = order
         self._listening = self._listening and order.input_hz is not None
         self._input_resampler = None
-        self._tape.use_device(order.output_hz)
+        if self._tape.use_device(order.output_hz):
+            self._refuse_jobs_on_tape()
         self._begin_input()
+
+    def _refuse_jobs_on_tape(self) -> None:
+        jobs = [take.job for take in self._takes] + [order for order in self._waiting if isinstance(order, Job)]
+        for job in jobs:
+            if job.span:
+                self._drop(job.number)
+                self._tell(Refusal(job.number, "refused", "the sound device has another rate, and the tape is blank"))
 
     def _list_presets(self, order: ListPresets) -> None:
         self._output.beat(_LOADING_SECONDS)
@@ -529,8 +540,8 @@ class Player:
     @property
     def _late_samples(self) -> int:
         """How long after what is played with it the input comes, in device time."""
-        seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
-        return round(seconds * (self._sound.output_hz or 0))
+        latency_seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
+        return round((latency_seconds - self._sound.input_offset_seconds) * (self._sound.output_hz or 0))
 
     def _begin_input(self) -> None:
         if self._listening and self._sound.input_hz:
@@ -548,18 +559,21 @@ class Player:
             code = error.code if isinstance(error, OrderError) else "refused"
             self._tell(Refusal(order.number, code, str(error)))
             return
-        self._tell(Edited(self._tape.takes))
+        self._tell(self._tape_work.edited)
         values: tuple[tuple[str, Value], ...] = (("edits", len(self._tape.takes)),)
-        self._tell(Report(order.number, "done", values if at is None else (*values, (AT_SAMPLE, at))))
+        if at is not None and self._clock():  # while the device is gone nobody knows when
+            values += ((AT_SAMPLE, at),)
+        self._tell(Report(order.number, "done", values))
 
     def _keep_take(self, take: Take, prompt: Prompt, sample_rate_hz: int) -> None:
         """For another attempt; a take on the tape is heard from the loop's next pass on."""
         job = take.job
-        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz)
+        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz, take.file)
         if job.span is None:
             return
-        self._tell(Edited(self._tape.takes))
-        take.heard_at = self._tape.refresh_loop(self._now_sample())
+        self._tell(self._tape_work.edited)
+        heard_at = self._tape.refresh_loop(self._now_sample())
+        take.heard_at = heard_at if self._clock() else None
         if take.heard_at is not None and job.line and take.heard_at > job.line.first_sample:
             self._tell(Moved(job.number, take.heard_at))
 
@@ -721,6 +735,8 @@ class Player:
                 return self._prime_file(order)
             case PrimeClear():
                 return self._prime_clear(order)
+            case ExportTape():
+                return self._export_tape(order)
             case VoicePhrase():
                 return self._voice_phrase(order)
             case Job():
@@ -794,6 +810,11 @@ class Player:
         self._tell(Report(order.number, "done"))
         yield from ()
 
+    def _export_tape(self, order: ExportTape) -> Steps:
+        yield from self._tape_work.export(order, self._loaded_instrument())
+        seconds = (order.span[1] - order.span[0]) / self._tape.rate_hz
+        self._tell(Report(order.number, "done", (("seconds", seconds), ("file", order.path))))
+
     def _forget_unheard(self) -> None:
         self._unheard.clear()
         self._unheard_samples = 0
@@ -825,9 +846,9 @@ class Player:
                 take.add(block, time.monotonic() - self._round_began)
                 if not sounded and take.generated_seconds > job.lead_seconds:
                     sounded = True
-                    if job.kind != "inpaint" and not (
-                        job.skip_seconds or live
-                    ):  # these have no sound before much is made
+                    if (
+                        job.kind != "inpaint" and not job.skip_seconds and not live
+                    ):  # these have none before much is made
                         self._first_sound_seconds = time.monotonic() - began
                 try:
                     yield
@@ -838,7 +859,7 @@ class Player:
             return
         take.finish_generation()
         if live:
-            job = take.job = replace(job, notes=live.given(job.skip_seconds + job.seconds))
+            job = take.job = replace(job, notes=live.given)
         self._rate = take.estimate.rate
         origin = Origin(
             instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz
@@ -877,7 +898,7 @@ class Player:
                 break
             self._takes.popleft()
             if sounded := take.sounded(self._output):
-                self._tape.lay_made(*sounded)
+                self._tape.lay_made(*sounded, take.job.number, take.file)
                 self._tape.lay_notes(sounded[0], take.job)
             self._tell_finished(take)
         now = time.monotonic()

@@ -5,10 +5,12 @@ Three parties, and every control word has exactly one that writes it:
 - the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``), cuts a
   take short, and shows that it lives (``beat``);
 - the speaker's callback fills every block (``play``): samples while they may sound, silence otherwise,
-  counting what it had to leave silent inside a take, and tells how many samples the device has asked for (``clock``);
+  counting what it had to leave silent inside a take, where it fades out and in again, and tells how many samples the
+  device has asked for (``clock``);
 - the stage sets the level, and can hush everything without waiting for a busy or dead player.
 
-Device time is that count of samples: it names the place of a bar line to the sample.
+Device time is that count of samples: it names the place of a bar line to the sample. Where a device was away it counts
+on by the clock, so that bars, tape and loop are where they would be without the outage.
 """
 
 from __future__ import annotations
@@ -59,10 +61,17 @@ class PlayoutRing(Ring):
             self._doubles[_LEVEL] = 1.0
         self._clock = SharedClock(self._words, self._doubles, _CLOCK)
         self._fade_out = np.linspace(1.0, 0.0, FADE_SAMPLES, dtype=np.float32)
+        self._fade_in = self._fade_out[::-1].copy()
+        self._risen_samples = FADE_SAMPLES
+        """How far sound has come back that had run dry; all: it is whole."""
+        self._tail = np.zeros(FADE_SAMPLES, np.float32)
+        self._next_tail = np.zeros(FADE_SAMPLES, np.float32)
+        self._tail_place = FADE_SAMPLES
         self._counting = np.arange(1, _LEVEL_RAMP_SAMPLES + 1, dtype=np.float32)
         self._level_ramp = np.empty(_LEVEL_RAMP_SAMPLES, np.float32)
         self._faded_samples = 0
         self._last_block_samples = 0
+        self._resumed_hz = 0
         self._sounding = False
         self._gain = self._doubles[_LEVEL]
 
@@ -154,6 +163,10 @@ class PlayoutRing(Ring):
 
     # --- the speaker ------------------------------------------------------------------------------------
 
+    def resume(self, rate_hz: int) -> None:
+        """Speaker only, before its first block: device time went on at this rate since its predecessor's last one."""
+        self._resumed_hz = rate_hz
+
     def play(self, out: Samples, now_seconds: float = 0.0, loop: LoopLane | None = None) -> None:
         """Speaker only, real-time safe: fill ``out`` float32[n]; makes no array of samples.
 
@@ -163,43 +176,89 @@ class PlayoutRing(Ring):
         """
         words = self._words
         words[_CALLBACKS] += 1
-        self._clock.tell(self._clock.count + self._last_block_samples, now_seconds)
+        self._clock.tell(
+            self._clock.count + (self._last_block_samples or self._outage_samples(now_seconds)), now_seconds
+        )
         self._last_block_samples = len(out)
         hushing = words[_HUSH] != words[_HUSH_ANSWERED]
         until = words[_WRITTEN] if hushing else words[_CUT]
+        dry_at = len(out)
         if hushing or until > words[_READ]:
             self._fade(out, until)
             if hushing and not self._sounding:
                 words[_HUSHED] = words[_HUSH]
         else:
-            self._continue(out)
+            dry_at = self._continue(out)
+        self._add_tail(out[:dry_at])
+        if dry_at < len(out):
+            self._begin_tail()
+            self._add_tail(out[dry_at:])
         if loop:
             loop.add(out, self._clock.count)
         self._scale(out)
 
-    def _continue(self, out: Samples) -> None:
+    def _outage_samples(self, now_seconds: float) -> int:
+        """For how long no speaker was asked for anything, before this one's first block."""
+        last_seconds = self._clock.read()[1]
+        return max(0, round((now_seconds - last_seconds) * self._resumed_hz)) if last_seconds else 0
+
+    def _continue(self, out: Samples) -> int:
+        """Play what may sound; returns where in ``out`` it ran dry: nowhere at its length."""
         words = self._words
         silent = min(len(out), max(0, words[_GATE] - self._clock.count))
         out[:silent] = 0.0
-        out = out[silent:]
-        wanted = min(len(out), max(0, words[_ALLOWED] - words[_READ]))
+        sound = out[silent:]
+        wanted = min(len(sound), max(0, words[_ALLOWED] - words[_READ]))
         count = min(wanted, words[_WRITTEN] - words[_READ])
+        if not wanted:
+            self._risen_samples = FADE_SAMPLES  # what ran dry is over, and the next take begins as it is
         if count and not self._sounding:
             words[_BEGAN_COUNT] = words[_READ]
             words[_BEGAN] = self._clock.count + silent
-        self._copy(out, count)
-        out[count:] = 0.0
+        self._copy(sound, count)
+        rising = min(count, FADE_SAMPLES - self._risen_samples)
+        if rising:
+            sound[:rising] *= self._fade_in[self._risen_samples : self._risen_samples + rising]
+            self._risen_samples += rising
+        sound[count:] = 0.0
         words[_READ] += count
+        ran_dry = count < wanted and (count > 0 or self._sounding)
         if count < wanted:
             words[_MISSING] += wanted - count
             words[_UNDERRUNS] += 1
-        self._sounding = count > 0
+        self._sounding = 0 < count == wanted
+        return silent + count if ran_dry else len(out)
+
+    def _begin_tail(self) -> None:
+        """What is played after the last sample before a gap: the last ones once more, backwards and falling."""
+        words, tail = self._words, self._next_tail
+        count = min(self._risen_samples, words[_READ] - words[_BEGAN_COUNT], self.capacity_samples)
+        start = (words[_READ] - count) & (self.capacity_samples - 1)
+        first = min(count, self.capacity_samples - start)
+        falling = FADE_SAMPLES - self._risen_samples  # from as loud as it is
+        backwards = tail[:count][::-1]
+        backwards[:first] = self._samples[start : start + first]
+        backwards[first:] = self._samples[: count - first]
+        tail[:count] *= self._fade_out[falling : falling + count]
+        tail[count:] = 0.0
+        left = FADE_SAMPLES - self._tail_place  # of one from a gap just before
+        tail[:left] += self._tail[self._tail_place :]
+        self._tail, self._next_tail = tail, self._tail
+        self._tail_place = self._risen_samples = 0
+
+    def _add_tail(self, out: Samples) -> None:
+        count = min(len(out), FADE_SAMPLES - self._tail_place)
+        if count:
+            out[:count] += self._tail[self._tail_place : self._tail_place + count]
+            self._tail_place += count
 
     def _fade(self, out: Samples, until: int) -> None:
         """Play the rest of the fade, then drop everything up to the count ``until``."""
         words = self._words
         count = 0
         if self._sounding:
+            if not self._faded_samples:  # from as loud as it is
+                self._faded_samples = FADE_SAMPLES - self._risen_samples
             left = min(FADE_SAMPLES - self._faded_samples, until - words[_READ])
             count = min(len(out), left)
             self._copy(out, count)
@@ -210,6 +269,7 @@ class PlayoutRing(Ring):
         out[count:] = 0.0
         if not self._sounding:
             self._faded_samples = 0
+            self._risen_samples = FADE_SAMPLES
             words[_READ] = until
 
     def _scale(self, out: Samples) -> None:

@@ -17,7 +17,10 @@ from bridge.loop_lane import LoopLane
 from bridge.note_tape import NoteTape, TapedNote
 from bridge.orders import Job
 from bridge.shared_samples import Samples
+from bridge.take_making import notes_in_sound
+from bridge.tape_export import LaidTake
 from bridge.tape_memory import TapeMemory
+from melnet_music.notes import Note
 from melnet_music.resample import StreamResampler, resample
 
 PASS_GUARD_SECONDS = 0.05
@@ -50,26 +53,34 @@ class SessionTape:
         self._memory, self._lane = memory, lane
         self.notes = NoteTape()
         self._edits = EditHistory()
+        self._made: list[LaidTake] = []
         self._loop: Loop | None = None
-        self._rate_hz = 0
+        self._rate_hz = memory.rate_hz
         self._place: InputPlace | None = None
         self._resampler: StreamResampler | None = None
         self._ratio = 1.0
         self._count = self._first_count = 0
         self._unplaced: list[Samples] = []
 
-    def use_device(self, rate_hz: int | None) -> None:
-        """Be a tape of this device; one of another rate is blank. None: there is no device now."""
+    def use_device(self, rate_hz: int | None) -> bool:
+        """Be a tape of this device; one of another rate is blank. None: there is no device now.
+
+        Returns:
+            Whether what was on it is gone, and the loop with it.
+        """
         self._place = None
         if rate_hz is None or rate_hz == self._rate_hz:
-            return
-        if self._memory.rate_hz != rate_hz:
+            return False
+        had_another = self._rate_hz != 0
+        if had_another:
             self._loop = None
+            self._made.clear()
             self._edits.clear()
             self.notes.clear()
             self._lane.stop(0)
         self._memory.begin(rate_hz)
         self._rate_hz = rate_hz
+        return had_another
 
     @property
     def rate_hz(self) -> int:
@@ -122,20 +133,25 @@ class SessionTape:
 
     # --- what is made -----------------------------------------------------------------------------------
 
-    def lay_made(self, at: int, samples: Samples) -> None:
-        """Lay a take that sounded, at the device's rate."""
-        if self._rate_hz:
-            self._memory.lay("made", at, samples)
+    def lay_made(self, at: int, samples: Samples, take: int = 0, file: str = "") -> None:
+        """Lay a take that sounded, at the device's rate; by its number and its file it is named later."""
+        if not self._rate_hz:
+            return
+        self._memory.lay("made", at, samples)
+        oldest = self._memory.span[0]
+        self._made = [each for each in self._made if each.stop > oldest]
+        self._made.append(LaidTake(take, at, at + len(samples), file, repainted=False))
 
     def lay_notes(self, at: int, job: Job) -> None:
         """Lay the notes that a take was given; it sounded from device time ``at`` on."""
-        self.notes.forget(self._memory.span[0])
-        begin = at + (job.lead_seconds - job.skip_seconds) * self._rate_hz
-        taped = [
-            TapedNote(round(begin + onset_s * self._rate_hz), round(begin + end_s * self._rate_hz), key, velocity)
-            for onset_s, end_s, key, velocity in job.notes or ()
-        ]
-        self.notes.add("made", [note for note in taped if note.stop > at])
+        rate = self._rate_hz
+        self.notes.add(
+            "made",
+            (
+                TapedNote(at + round(note.onset_s * rate), at + round(note.end_s * rate), note.pitch, note.velocity)
+                for note in notes_in_sound(job)
+            ),
+        )
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -158,6 +174,37 @@ class SessionTape:
     def takes(self) -> tuple[int, ...]:
         """Numbers of the takes in force, the last one over the others."""
         return tuple(edit.take for edit in self._edits.current)
+
+    def takes_in(self, first: int, stop: int) -> list[LaidTake]:
+        """Those that sounded there since this player began, and those in force there, as they lie over each other."""
+        edits = [LaidTake(each.take, each.first, each.stop, each.file, repainted=True) for each in self._edits.current]
+        return [take for take in (*self._made, *edits) if take.first < stop and take.stop > first]
+
+    def notes_in(self, first: int, stop: int) -> list[Note]:
+        """What keys played there, and what takes that sounded there were given, as far as it is not repainted.
+
+        In seconds from ``first``; what sounds beyond either end is cut off there.
+        """
+        edits = self._edits.current
+        made = [
+            note
+            for note in self.notes.between("made", first, stop)
+            if not any(edit.first <= note.start < edit.stop for edit in edits)
+        ]
+        return [
+            Note(
+                (max(first, n.start) - first) / self._rate_hz,
+                (min(stop, n.stop) - first) / self._rate_hz,
+                n.key,
+                n.velocity,
+            )
+            for n in sorted([*self.notes.between("played", first, stop), *made])
+        ]
+
+    @property
+    def history(self) -> EditHistory:
+        """The edits in force, and what can be undone and redone."""
+        return self._edits
 
     def add(self, edit: Edit, instead_of: int | None = None) -> None:
         """Lay an edit over the others, or in another one's place."""
@@ -215,7 +262,13 @@ class SessionTape:
 
 
 def edit_of(
-    take: int, audio: Samples, sample_rate_hz: int, margin_seconds: float, span: tuple[int, int], rate_hz: int
+    take: int,
+    audio: Samples,
+    sample_rate_hz: int,
+    margin_seconds: float,
+    span: tuple[int, int],
+    rate_hz: int,
+    file: str = "",
 ) -> Edit:
     """A repainted part as an edit.
 
@@ -223,8 +276,9 @@ def edit_of(
         audio: the take, at its own rate, with a margin of the tape before and after the part.
         span: the part in device time.
         rate_hz: the device's.
+        file: the take's.
     """
     sound = resample(audio, sample_rate_hz, rate_hz)
     begin = round(margin_seconds * rate_hz)
     part = sound[begin : begin + span[1] - span[0]]
-    return Edit(take, span[0], np.pad(part, (0, span[1] - span[0] - len(part))).astype(np.float32))
+    return Edit(take, span[0], np.pad(part, (0, span[1] - span[0] - len(part))).astype(np.float32), file)

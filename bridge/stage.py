@@ -29,6 +29,7 @@ from bridge.commands import (
     COMMANDS,
     FOLLOW,
     FROM_BAR,
+    INPUT_OFFSET,
     INT32_MAX,
     LATE,
     LEVEL,
@@ -73,6 +74,7 @@ from bridge.orders import (
     BeginPhrase,
     Cancel,
     Edited,
+    ExportTape,
     Heard,
     Job,
     JobKind,
@@ -91,7 +93,6 @@ from bridge.orders import (
     Recall,
     Refusal,
     Report,
-    RestoreTape,
     Retime,
     Span,
     StartLoop,
@@ -104,7 +105,10 @@ from bridge.orders import (
 from bridge.osc import Address, MalformedDatagram, parse_datagram
 from bridge.player import PlayerSettings
 from bridge.playout import PlayoutRing
+from bridge.reply_addresses import ReplyAddresses
 from bridge.take_book import BookedTake, TakeBook, export_take
+from bridge.tape_export import files_of
+from bridge.tape_ledger import TapeLedger
 from bridge.tape_memory import TapeMemory
 from bridge.transport import Grid, Meter, Place, read_meter
 
@@ -119,8 +123,6 @@ HELD_COMMANDS = 1024
 HORIZON_SECONDS = 3600.0
 """A bundle dated farther ahead is refused."""
 SUBSCRIBERS = 32
-REPLY_PORTS = 256
-"""Senders that may have their answers elsewhere; the oldest are forgotten."""
 _OPEN_ORDERS = 32  # so few fit into the pipe whatever the player is doing
 _MESSAGE_CHARACTERS = 400
 _DYING_SECONDS = 1.0
@@ -138,6 +140,7 @@ _TOO_LATE_SECONDS = 0.05
 MIDI: Address = ("midi", 0)
 """Stands for the sender of what MIDI controllers do; it gets no answers, and subscribers hear of its failures."""
 _COMPLAIN_EVERY_SECONDS = 1.0
+_PLAYER_DOWN = "the player keeps dying; see the log, then load a preset"
 _LOOP_GUARD_SECONDS = 0.1
 """A loop is not begun sooner: its order has to reach the player, and the player the speaker."""
 
@@ -171,11 +174,14 @@ class Stage:
         takes_folder: Path,
         dropped_datagrams: Callable[[], int],
         publish: Sequence[Publish],
+        reply_hosts: Mapping[str, str],
         lead_clock: Callable[[ClockPlan | None], None] | None = None,
     ) -> None:
         """
         Args:
+            desk: what MIDI controllers do.
             publish: all are told every property at once, and then whenever one changes; they must not wait.
+            reply_hosts: to which clients may have their answers sent, besides their own, with their addresses.
             lead_clock: is told by which plan to send MIDI clock, None: by none; it must not wait. None: nobody does.
         """
         self._send = send
@@ -184,12 +190,10 @@ class Stage:
         self._tape = tape
         self._loop_lane = loop
         self._desk = desk
-        self._loop: _LoopedBars | None = None
+        self._ledger = TapeLedger()
         self._book = TakeBook()
         self._jobs: dict[int, Job] = {}
         """That are not finished, by number."""
-        self._edits: tuple[int, ...] = ()
-        """The takes that lie on the tape, as the player told."""
         self._preset = preset
         self._allowed_folders = [folder.resolve() for folder in allowed_folders]
         self._takes_folder = takes_folder
@@ -206,7 +210,7 @@ class Stage:
         self._lines: dict[int, LineBeat] = {}
         """Of the jobs that wait for one, by the numbers of their orders."""
         self._subscribers: Leases[Address] = Leases(SUBSCRIBERS)
-        self._reply_ports: dict[Address, int] = {}
+        self._reply_addresses = ReplyAddresses(reply_hosts)
         self._syncs: list[tuple[Asked, set[int]]] = []
         """Who waits for which orders to be closed."""
         self._held: DueQueue[Asked] = DueQueue(HELD_COMMANDS)
@@ -263,6 +267,16 @@ class Stage:
                 self._fail(sender, error.command, error.job_id, error.code, str(error))
             else:
                 self._attempt(Asked(sender, invocation), message.due_unix_seconds)
+
+    def dropped(self, sender: Address, count: int) -> None:
+        """Tell a client that so many of its datagrams came faster than they are looked at, and were dropped."""
+        self._fail(
+            sender,
+            "",
+            NO_ID,
+            "busy",
+            f"{count} datagrams of yours were dropped: they came too fast; send fewer",
+        )
 
     @property
     def next_due_seconds(self) -> float | None:
@@ -322,15 +336,16 @@ class Stage:
                 self._conductor.locate(Place(int(arguments["bar"]) - 1, float(arguments.get("beat", 1.0)) - 1.0))
                 self._retime_jobs()
                 self._answer(asked, "done", _flat(self._transport()))
+                self._warn_of_loop(asked)
             case "subscribe":
                 self._subscribe(asked)
             case "unsubscribe":
-                self._subscribers.end(self._reply_address(asked.sender), time.monotonic())
+                self._subscribers.end(self._reply_addresses.of(asked.sender), time.monotonic())
                 self._answer(asked, "done", [])
             case "sync":
                 self._sync(asked)
             case "reply":
-                self._redirect(asked, int(arguments["port"]))
+                self._redirect(asked)
             case "get":
                 name = find_property(str(arguments["name"])).name
                 self._reply(asked, [name, _shown_property(self._properties[name])])
@@ -343,11 +358,12 @@ class Stage:
             case "loop/start":
                 self._start_loop(asked)
             case "loop/stop":
-                if self._loop is None:
+                if self._ledger.loop is None:
                     raise CommandError("refused", "there is no loop to stop")
-                _, at = self._loop_line(arguments)
-                self._order(asked, StopLoop(self._next_number(), at))
-                self._loop = None
+                self._order(asked, StopLoop(self._next_number(), self._loop_line(arguments)))
+                self._ledger.loop = None
+            case "tape/export":
+                self._order(asked, self._export_bars(asked.invocation))
             case "take/list":
                 self._list_takes(asked)
             case "take/undo":
@@ -358,12 +374,8 @@ class Stage:
                 self._recall(asked)
             case "take/export":
                 self._export(asked)
-            case "note":
-                self.note(int(arguments["key"]), int(arguments["velocity"]), time.monotonic())
-                self._answer(asked, "done", _flat(arguments))
-            case "pedal":
-                self.pedal(bool(arguments["down"]), time.monotonic())
-                self._answer(asked, "done", _flat(arguments))
+            case "note" | "pedal":
+                self._play(asked)
             case "notes/prompt/start":
                 self._order(asked, BeginPhrase(self._next_number()))
                 self._phrase_is_played = True
@@ -414,6 +426,16 @@ class Stage:
         if self._player.running:
             self._player.send(Pedal(down, at_seconds))
 
+    def _play(self, asked: Asked) -> None:
+        if not self._player.running:
+            raise CommandError("player_died", _PLAYER_DOWN)
+        arguments = asked.invocation.arguments
+        if asked.invocation.command.name == "note":
+            self.note(int(arguments["key"]), int(arguments["velocity"]), time.monotonic())
+        else:
+            self.pedal(bool(arguments["down"]), time.monotonic())
+        self._answer(asked, "done", _flat(arguments))
+
     def _voice_phrase(self, asked: Asked) -> None:
         if not self._phrase_is_played:
             raise CommandError("refused", "no phrase is being played: send /melnet/notes/prompt/start first")
@@ -422,7 +444,7 @@ class Stage:
         self._phrase_is_played = False
 
     def _set(self, asked: Asked, name: str, given: Value) -> None:
-        value = check_property(name, given)
+        value, before = check_property(name, given), self._properties[name]
         try:
             self._apply(name, value)
         except CommandError:
@@ -433,6 +455,10 @@ class Stage:
             self._retime_jobs()
         self._answer(asked, "done", [name, _shown_property(value)])
         self._change_property(name, value)
+        if name == INPUT_OFFSET.name and value != before and self._player.running:
+            self._order_sound()
+        if name in (TEMPO.name, METER.name) and value != before:
+            self._warn_of_loop(asked)
 
     def _apply(self, name: str, value: Value | None) -> None:
         """Have it be so at once, of those properties that are more than a default of the next jobs.
@@ -466,7 +492,7 @@ class Stage:
     def _subscribe(self, asked: Asked) -> None:
         lease = asked.invocation.command.keys[0]
         seconds = float(asked.invocation.arguments.get(lease.name, lease.default or 0.0))
-        subscriber, now = self._reply_address(asked.sender), time.monotonic()
+        subscriber, now = self._reply_addresses.of(asked.sender), time.monotonic()
         is_new = subscriber not in self._subscribers.holders(now)
         if not self._subscribers.grant(subscriber, seconds, now):
             raise CommandError("busy", f"there are {SUBSCRIBERS} subscribers already")
@@ -493,17 +519,10 @@ class Stage:
                 self._to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
         self._syncs = [(asked, waits_for) for asked, waits_for in self._syncs if waits_for]
 
-    def _redirect(self, asked: Asked, port: int) -> None:
-        """To the sender's own machine only: answers must not be turned against others."""
-        self._reply_ports.pop(asked.sender, None)
-        if port:
-            while len(self._reply_ports) >= REPLY_PORTS:
-                del self._reply_ports[next(iter(self._reply_ports))]
-            self._reply_ports[asked.sender] = port
-        self._answer(asked, "done", ["port", port])
-
-    def _reply_address(self, sender: Address) -> Address:
-        return sender[0], self._reply_ports.get(sender, sender[1])
+    def _redirect(self, asked: Asked) -> None:
+        port, host = int(asked.invocation.arguments["port"]), asked.invocation.arguments.get("host")
+        self._reply_addresses.redirect(asked.sender, port, None if host is None else str(host))
+        self._answer(asked, "done", ["port", port, *(["host", host] if host is not None else [])])
 
     def _order_job(self, asked: Asked) -> None:
         if any(other.is_job and _same_job(asked, other) for other in self._asked.values()):
@@ -629,14 +648,13 @@ class Stage:
         begin, end = self._conductor.place_of(first), self._conductor.place_of(stop)
         return f"it holds bar {begin.bar + 1}, beat {begin.beat + 1:.3g}, to bar {end.bar + 1}, beat {end.beat + 1:.3g}"
 
-    def _loop_line(self, arguments: Mapping[str, Value]) -> tuple[float, int]:
-        """The beat and the device time of the line that a loop begins or ends on: of a bar, unless told otherwise."""
+    def _loop_line(self, arguments: Mapping[str, Value]) -> int:
+        """The device time of the line that a loop begins or ends on: of a bar, unless told otherwise."""
         grid = arguments.get(QUANTISE.name, self._properties[QUANTISE.name])
         if QUANTISE.name not in arguments and grid == "none":
             grid = "bar"
         beat = self._conductor.beat_in(_LOOP_GUARD_SECONDS)
-        line = self._conductor.line_from(beat, cast(Grid, grid))
-        return line.beat, self._conductor.in_device_time(line).first_sample
+        return self._conductor.in_device_time(self._conductor.line_from(beat, cast(Grid, grid))).first_sample
 
     def _start_loop(self, asked: Asked) -> None:
         arguments = asked.invocation.arguments
@@ -644,13 +662,22 @@ class Stage:
         longest = self._loop_lane.room_samples
         if span[1] - span[0] > longest:
             raise CommandError("out_of_range", f"a loop lasts at most {longest / self._tape.rate_hz:.0f} s")
-        beat, at = self._loop_line(arguments)
-        self._order(asked, StartLoop(self._next_number(), span, at))
-        self._loop = _LoopedBars(span, beat)
+        loop = StartLoop(self._next_number(), span, self._loop_line(arguments))
+        self._order(asked, loop)
+        self._ledger.loop = loop
 
-    def _loop_origin(self, loop: _LoopedBars) -> int:
-        line = LineBeat(loop.origin_beat, 1.0)
-        return self._conductor.in_device_time(line).first_sample
+    def _warn_of_loop(self, asked: Asked) -> None:
+        """Bars have changed under a loop: sound cannot be stretched, so it stays as it is."""
+        if self._ledger.loop is None:
+            return
+        first, stop = self._ledger.loop.span
+        seconds = (stop - first) / self._tape.rate_hz
+        bars = seconds * self._conductor.tempo_bpm / 60.0 / _meter(str(self._properties[METER.name])).bar_beats
+        message = (
+            f"the loop keeps its length and its place: {seconds:.4g} s, now {bars:.4g} bars, which need not begin on a "
+            "line; a loop that is started anew does"
+        )
+        self._answer(asked, "warning", [message])
 
     def _list_takes(self, asked: Asked) -> None:
         takes = self._book.last(_LISTED_TAKES)
@@ -660,7 +687,7 @@ class Stage:
                 "kind": take.job.kind,
                 "seed": take.job.seed,
                 "seconds": take.seconds,
-                "on_tape": take.number in self._edits,
+                "on_tape": take.number in self._ledger.takes,
                 "file": take.file,
             }
             if take.job.span and self._conductor.has_device:
@@ -684,6 +711,17 @@ class Stage:
         except ValueError as error:
             raise CommandError("bad_file", str(error)) from error
         self._answer(asked, "done", ["take", take.number, "file", str(path)])
+
+    def _export_bars(self, invocation: Invocation) -> ExportTape:
+        arguments = invocation.arguments
+        from_bar, to_bar = int(arguments[FROM_BAR.name]), int(arguments[TO_BAR.name])
+        span, path = self._bars_on_tape(from_bar, to_bar), self._allowed_path(str(arguments["path"]))
+        try:
+            files_of(path)
+        except ValueError as error:
+            raise CommandError("bad_file", str(error)) from error
+        bars = tuple(self._conductor.bar_line(bar) for bar in range(from_bar, to_bar + 1))
+        return ExportTape(self._next_number(), str(path), span, bars)
 
     def _line(self, arguments: Mapping[str, Value]) -> LineBeat | None:
         """The line that a job is to begin on; None: at once."""
@@ -755,7 +793,7 @@ class Stage:
         # The speaker obeys at once, whatever the player is busy with.
         self._playout.hush()
         self._loop_lane.hush()
-        self._loop, self._phrase_is_played = None, False
+        self._ledger.loop, self._phrase_is_played = None, False
         told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost
         for held in self._held.clear():
             same = held.sender, held.invocation.command.name, held.invocation.job_id
@@ -829,7 +867,7 @@ class Stage:
     def _order(self, asked: Asked, order: NumberedOrder) -> None:
         if not self._player.running:
             if not isinstance(order, Load):
-                raise CommandError("player_died", "the player keeps dying; see the log, then load a preset")
+                raise CommandError("player_died", _PLAYER_DOWN)
             self._deaths.clear()
             self.start()
         if len(self._asked) >= _OPEN_ORDERS and not isinstance(order, Panic):
@@ -850,7 +888,7 @@ class Stage:
             case Heard():
                 self._heard = event
             case Edited():
-                self._edits = event.takes
+                self._ledger.edited = event
                 self._tell_subscribers("tape", [each for take in event.takes for each in ("take", take)])
             case Moved():
                 self._job_moved(event)
@@ -862,6 +900,7 @@ class Stage:
                 asked = self._asked.pop(event.number, None)
                 self._lines.pop(event.number, None)
                 self._jobs.pop(event.number, None)
+                self._ledger.refused(event.number)
                 if asked:
                     self._fail_asked(asked, event.code, event.message)
                 elif not self._ever_loaded:
@@ -914,11 +953,9 @@ class Stage:
 
     def _restore_tape(self) -> None:
         """Tell a new player what the dead one had of the tape."""
-        booked = [self._book.get(number) for number in self._edits]
-        edits = tuple(take.placed for take in booked if take and take.placed)
-        loop = StartLoop(0, self._loop.span, self._loop_origin(self._loop)) if self._loop else None
-        if edits or loop:
-            self._player.send(RestoreTape(edits, loop))
+        restoring = self._ledger.restoring(self._book)
+        if restoring:
+            self._player.send(restoring)
 
     def _move_line(self, number: int, at_sample: float) -> None:
         if number in self._lines:
@@ -1040,11 +1077,23 @@ class Stage:
         for asked in self._asked.values() if sound is None else ():
             if asked.is_job:
                 self._answer(asked, "warning", ["the sound device is gone; the take goes to its file only"])
-        output = sound.output if sound else None
-        self._conductor.use_device(output.sample_rate_hz if output else None, output.latency_seconds if output else 0.0)
+        rate_hz = sound.output.sample_rate_hz if sound and sound.output else None
+        first, stop = self._tape.span
+        if rate_hz and rate_hz != self._tape.rate_hz and first != stop:
+            self._lose_tape(rate_hz)
+        self._conductor.use_device(rate_hz, sound.output.latency_seconds if sound and sound.output else 0.0)
         if self._player.running:
             self._order_sound()
             self._retime_jobs()
+
+    def _lose_tape(self, rate_hz: int) -> None:
+        """What lies on it is at the last device's rate, and the player makes it blank for this one."""
+        why = f"the sound device has {rate_hz} Hz now, the tape had {self._tape.rate_hz}: tape, loop and edits are gone"
+        _LOG.warning("%s", why)
+        self._ledger.clear()
+        self._book.lift()
+        self._tell_subscribers("tape", [])
+        self._tell_subscribers("blank", [why])
 
     def _order_sound(self) -> None:
         output = self._sound.output if self._sound else None
@@ -1055,6 +1104,7 @@ class Stage:
                 audio_input.sample_rate_hz if audio_input else None,
                 output.latency_seconds if output else 0.0,
                 audio_input.latency_seconds if audio_input else 0.0,
+                float(self._properties[INPUT_OFFSET.name] or 0.0) / 1000.0,
             )
         )
 
@@ -1063,7 +1113,7 @@ class Stage:
     def _to(self, sender: Address, address: str, values: Iterable[Value]) -> None:
         """Send to whoever sent something, where he wants to be answered."""
         if sender != MIDI:
-            self._send(self._reply_address(sender), address, values)
+            self._send(self._reply_addresses.of(sender), address, values)
 
     def _tell_subscribers(self, what: str, values: Sequence[Value]) -> None:
         for subscriber in self._subscribers.holders(time.monotonic()):
@@ -1092,15 +1142,6 @@ class Stage:
         if len(message) > _MESSAGE_CHARACTERS:
             message = f"{message[:_MESSAGE_CHARACTERS]}..."
         self._to(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
-
-
-@dataclass(frozen=True)
-class _LoopedBars:
-    """What the loop repeats."""
-
-    span: Span
-    origin_beat: float
-    """Of the music, where a pass begins."""
 
 
 def _meter(text: str) -> Meter:

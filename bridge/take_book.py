@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.orders import Job, PlacedTake
 from bridge.take_folder import read_take
+from bridge.take_making import notes_in_sound
+from melnet_music.midi_file import write_midi_notes
 
 _REMEMBERED = 256
 
@@ -40,6 +42,10 @@ class TakeBook:
         while len(self._takes) > _REMEMBERED:
             del self._takes[next(iter(self._takes))]
 
+    def lift(self) -> None:
+        """The tape is blank: no take lies anywhere on it, nor can be laid there again."""
+        self._takes = {number: replace(take, job=replace(take.job, span=None)) for number, take in self._takes.items()}
+
     def last(self, count: int) -> list[BookedTake]:
         """The latest, oldest first."""
         return list(self._takes.values())[-count:]
@@ -67,6 +73,8 @@ class TakeBook:
 def export_take(take: BookedTake, target: Path) -> None:
     """Copy a take's WAV, the JSON that makes it again and the prompt that this needs; replaces no other file.
 
+    The notes that it was given, if any, are written beside it as a MIDI file.
+
     Raises:
         ValueError: it was never written, the target exists or cannot be written.
     """
@@ -76,10 +84,11 @@ def export_take(take: BookedTake, target: Path) -> None:
         raise ValueError(f"a take is exported as a WAV file, got {target.name!r}: end its name in .wav")
     source = Path(take.file)
     copies = {source: target, source.with_suffix(".json"): target.with_suffix(".json")}
-    prompt = read_take(source.with_suffix(".json")).prompt
-    if prompt:
-        copies[source.parent / prompt] = target.parent / prompt
-    for copy in (target, target.with_suffix(".json")):
+    saved = read_take(source.with_suffix(".json"))
+    if saved.prompt:
+        copies[source.parent / saved.prompt] = target.parent / saved.prompt
+    notes, midi = notes_in_sound(saved.job), target.with_suffix(".mid")
+    for copy in (target, target.with_suffix(".json"), *([midi] if notes else [])):
         if copy.exists():
             raise ValueError(f"{copy} exists already: give another name")
     try:
@@ -94,3 +103,5 @@ def export_take(take: BookedTake, target: Path) -> None:
                 draft.unlink(missing_ok=True)
     except OSError as error:
         raise ValueError(f"cannot export to {target}: {error}") from error
+    if notes:
+        write_midi_notes(midi, notes)

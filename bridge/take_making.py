@@ -42,6 +42,16 @@ def notes_of(given: Iterable[GivenNote]) -> tuple[Note, ...]:
     return tuple(Note(onset_s, end_s, key, velocity) for onset_s, end_s, key, velocity in given)
 
 
+def notes_in_sound(job: Job) -> tuple[Note, ...]:
+    """The notes that a take was given, in seconds from where its sound begins; those that ended before left out."""
+    begin_s = job.lead_seconds - job.skip_seconds
+    shifted = (
+        Note(max(0.0, begin_s + onset_s), begin_s + end_s, key, velocity)
+        for onset_s, end_s, key, velocity in job.notes or ()
+    )
+    return tuple(note for note in shifted if note.end_s > 0)
+
+
 def prompt_of(instrument: Instrument, request: TakeRequest, job: Job) -> Prompt:
     """What the job's take depends on besides its request; nothing for a generation.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridge.edits import Edit
-from bridge.orders import Again, Job, OrderError, PlacedTake, Recall, RestoreTape, StartLoop, StopLoop, Undo
+from bridge.orders import (
+    Again,
+    Edited,
+    ExportTape,
+    Job,
+    OrderError,
+    PlacedTake,
+    Recall,
+    RestoreTape,
+    StartLoop,
+    StopLoop,
+    Undo,
+)
 from bridge.session_tape import SessionTape, edit_of
 from bridge.shared_samples import Samples
 from bridge.take_folder import read_prompt, read_take
+from bridge.tape_export import export_bars
 from melnet_music.audio_file import read_audio
 from melnet_music.resample import resample
 
@@ -75,13 +89,22 @@ class TapeWork:
                 self._tape.add(self._edit_of(order.take))
         return self._tape.refresh_loop(now_sample)
 
+    @property
+    def edited(self) -> Edited:
+        """The tape's changes, as they are told."""
+        history = self._tape.history
+        return Edited(tuple(tuple(edit.take for edit in version) for version in history.versions), history.place)
+
     def restore(self, order: RestoreTape) -> None:
         """Be where a dead player was; its tape's sound is there still."""
-        for take in order.edits:
+        edits: dict[int, Edit] = {}
+        for take in order.takes:
             try:
-                self._tape.add(self._edit_of(take))
+                edits[take.take] = self._edit_of(take)
             except ValueError as error:
                 _LOG.warning("take %d is on the tape no more: %s", take.take, error)
+        versions = [tuple(edits[take] for take in version if take in edits) for version in order.edited.versions]
+        self._tape.history.restore(versions, order.edited.place)
         if order.loop:
             self._tape.start_loop(*order.loop.span, order.loop.at)
 
@@ -91,7 +114,23 @@ class TapeWork:
             return kept.edit
         path = _file_of(take.take, take.file)
         margin, clip = read_take(path.with_suffix(".json")).job.lead_seconds, read_audio(path)
-        return edit_of(take.take, clip.samples[:, 0], clip.sample_rate_hz, margin, take.span, self._tape.rate_hz)
+        return edit_of(
+            take.take, clip.samples[:, 0], clip.sample_rate_hz, margin, take.span, self._tape.rate_hz, take.file
+        )
+
+    def export(self, order: ExportTape, instrument: Instrument) -> Iterator[None]:
+        """Write bars as they are now, step by step.
+
+        Raises:
+            OrderError: they are on the tape no more, or cannot be written.
+        """
+        first, stop = order.span
+        if not self._tape.holds(first, stop):
+            raise OrderError("refused", "these bars are on the tape no more")
+        audio, rate_hz = self._tape.audio(first, stop), self._tape.rate_hz
+        takes, notes = self._tape.takes_in(first, stop), self._tape.notes_in(first, stop)
+        yield
+        yield from export_bars(order, audio, rate_hz, takes, notes, instrument)
 
     # --- takes ------------------------------------------------------------------------------------------
 
@@ -137,16 +176,17 @@ class TapeWork:
             tail_seconds=min(margin, after) / rate,
         )
 
-    def keep(self, job: Job, prompt: Prompt, audio: Samples, sample_rate_hz: int) -> None:
+    def keep(self, job: Job, prompt: Prompt, audio: Samples, sample_rate_hz: int, file: str) -> None:
         """Keep what another attempt needs; a take on the tape is laid there.
 
         Args:
             job: as the scene had it.
             audio: the take, at the instrument's rate.
+            file: where it is written.
         """
         edit = None
         if job.span:
-            edit = edit_of(job.number, audio, sample_rate_hz, job.lead_seconds, job.span, self._tape.rate_hz)
+            edit = edit_of(job.number, audio, sample_rate_hz, job.lead_seconds, job.span, self._tape.rate_hz, file)
             self._tape.add(edit, job.again.take if job.again else None)
         self._kept[job.number] = KeptTake(job, prompt, edit)
         while len(self._kept) > _KEPT_TAKES:

@@ -448,8 +448,8 @@ class Instrument:
             return iter(())
         chunks = self._chunks(known, len(known) + count, request, played, hold)
         given = request.notes is None or isinstance(request.notes, tuple)
-        frames = self._made_frames(state, chunks) if given else self._made_one_by_one(state, chunks)
-        made = self._led(frames, hold)
+        made = self._made_frames(state, chunks) if given else self._made_one_by_one(state, chunks)
+        made = self._led(made, hold)
         return _limited(_without_first(made, len(known)), count)
 
     def _played_notes(self, request: TakeRequest, join_sample: int, first_frame: int) -> PlayedNotes:

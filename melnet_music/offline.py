@@ -13,6 +13,7 @@ from melnet_music.audio_file import AudioClip
 from melnet_music.instrument import COLD_FADE_SECONDS, SEAM_SECONDS, GeneratedSound, Instrument, TakeRequest
 from melnet_music.resample import resample
 from melnet_music.seam import fade_out, splice_after, splice_between
+from melnet_music.voicing import voiced
 
 Samples = npt.NDArray[np.float32]
 Progress = Callable[[float], None]
@@ -68,6 +69,13 @@ def inpaint_clip(
 def generate_clip(instrument: Instrument, request: TakeRequest, progress: Progress) -> AudioClip:
     """``request.seconds`` out of nothing, 16 bit, mono, at the instrument's rate."""
     samples = _collected(instrument, instrument.generation(request), progress)
+    return AudioClip(samples[:, None], instrument.sample_rate_hz)
+
+
+def voice_clip(instrument: Instrument, request: TakeRequest, progress: Progress) -> AudioClip:
+    """``request.notes`` played by the instrument out of nothing, to go on from: mono, at its rate, with an open end."""
+    instrument.clear()
+    samples = _collected(instrument, voiced(instrument, request), progress)
     return AudioClip(samples[:, None], instrument.sample_rate_hz)
 
 

@@ -1,6 +1,7 @@
 """Record a JACK client's output, in a process of its own: ``jack_capture.py SOURCE_REGEX OUT.npy SECONDS``.
 
-Says "ready" once it is connected, records until its standard input ends, and writes float32[N] of port 1.
+Says "ready" once it is connected, answers every line with how many samples it has, records until its standard input
+ends, and writes float32[N] of port 1.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def main() -> None:
         client.connect(sources[0], port)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        sys.stdin.read()
+        for _ in sys.stdin:
+            sys.stdout.write(f"{count}\n")
+            sys.stdout.flush()
     np.save(path, recorded[:count])
 
 

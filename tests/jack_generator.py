@@ -1,6 +1,7 @@
 """Play counted samples into a JACK client's inputs, from a process of its own: ``jack_generator.py TARGET_REGEX``.
 
-Says "ready" once it is connected, and plays until its standard input ends.
+With a sound file of the server's rate as second argument, that one over and over. Says "ready" once it is connected,
+and plays until its standard input ends.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 
 import jack
 import numpy as np
+import soundfile
 from scripted_instrument import counted
 
 DEADLINE_SECONDS = 15.0
@@ -19,14 +21,17 @@ SECONDS = 40
 def main() -> None:
     client = jack.Client("generator", no_start_server=True)
     port = client.outports.register("out")
-    samples, position = counted(0, SECONDS * client.samplerate), 0
+    sounds = sys.argv[2:]
+    samples = soundfile.read(sounds[0], dtype="float32")[0] if sounds else counted(0, SECONDS * client.samplerate)
+    position = 0
     playing = False
 
     @client.set_process_callback
     def process(count: int) -> None:
         nonlocal position
         block = port.get_array()
-        block[:] = samples[position : position + count] if playing else np.float32(0.0)
+        places = np.arange(position, position + count)
+        block[:] = samples.take(places, mode="wrap") if playing else np.float32(0.0)
         position += count if playing else 0
 
     with client:

@@ -61,7 +61,9 @@ def _clear_up(name: str) -> None:
 
 
 @contextmanager
-def jack_server(*, synchronous: bool = True, realtime: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+def jack_server(
+    *, synchronous: bool = True, realtime: bool = False, rate_hz: int = RATE_HZ
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server of its own name, and make it this process's and its children's default.
 
     Synchronous: the server waits for its clients, so that a capture has no gaps of the server's making; but
@@ -71,13 +73,13 @@ def jack_server(*, synchronous: bool = True, realtime: bool = False) -> Iterator
         pytest.fail("the audio rig needs jackd and jack_lsp: apt-get install jackd2 (or `make setup`)")
     flags = ["-S"] if synchronous else []
     priority = ["-R", "-P", "70"] if realtime else ["-r"]
-    driver = ["-d", "dummy", "-r", str(RATE_HZ), "-p", str(PERIOD_SAMPLES), "-C", "2", "-P", "2"]
+    driver = ["-d", "dummy", "-r", str(rate_hz), "-p", str(PERIOD_SAMPLES), "-C", "2", "-P", "2"]
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")}
     with _server_name() as name, tempfile.TemporaryFile() as said:
         _clear_up(name)
         os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
         server = subprocess.Popen(
-            ["jackd", "-n", name, *priority, *flags, "-t", "2000", *driver],
+            ["jackd", "-n", name, *priority, *flags, "-t", "2000" if synchronous else "20000", *driver],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
@@ -122,6 +124,14 @@ class Capture:
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
 
+    def position(self) -> int:
+        """How many samples are recorded by now."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(b"\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
     def stop(self) -> NDArray[np.float32]:
         """All that was recorded: float32[N] at RATE_HZ."""
         self._process.communicate(timeout=_DEADLINE_SECONDS)
@@ -131,11 +141,13 @@ class Capture:
 
 
 @contextmanager
-def generator() -> Iterator[None]:
-    """Counted samples arrive at PortAudio's inputs."""
+def generator(sound: Path | None = None) -> Iterator[None]:
+    """Counted samples arrive at PortAudio's inputs, or a sound file of RATE_HZ over and over."""
     script = Path(__file__).with_name("jack_generator.py")
     process = subprocess.Popen(
-        [sys.executable, str(script), PORTAUDIO_INPUT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, str(script), PORTAUDIO_INPUT, *([str(sound)] if sound else [])],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from bridge.commands import NAMESPACE, Value
 from bridge.daemon import Daemon, DaemonSettings
@@ -16,6 +16,13 @@ from bridge.osc import Address, Message, OscClient
 
 SCRIPTED = "scripted_instrument:load"
 DEADLINE_SECONDS = 20.0
+
+
+class HasAddress(Protocol):
+    """A daemon, in this process or another."""
+
+    @property
+    def address(self) -> Address: ...
 
 
 class Player:
@@ -56,10 +63,10 @@ class Player:
         reply = self.wait_for(f"{name}.reply")
         return dict(zip(map(str, reply[::2]), reply[1::2], strict=True))
 
-    def run_job(self, name: str, job_id: int, *values: Value) -> dict[str, object]:
+    def run_job(self, name: str, job_id: int, *values: Value, seconds: float = 60.0) -> dict[str, object]:
         """Send a job and return its ``finished``."""
         self.send(name, job_id, *values)
-        return pairs(self.wait_for("finished", name, job_id, seconds=60.0))
+        return pairs(self.wait_for("finished", name, job_id, seconds=seconds))
 
     def close(self) -> None:
         self._client.close()
@@ -83,6 +90,7 @@ def live_daemon(
     midi: MidiSettings = NO_MIDI,
     midi_map: Path | None = None,
     player_hung_seconds: float = 10.0,
+    reply_hosts: tuple[str, ...] = (),
 ) -> Iterator[Daemon]:
     """A daemon in a thread of this process, its player and speaker in theirs."""
     daemon = Daemon(
@@ -101,6 +109,7 @@ def live_daemon(
             midi=midi,
             midi_map=midi_map,
             player_hung_seconds=player_hung_seconds,
+            reply_hosts=reply_hosts,
         )
     )
     thread = threading.Thread(target=daemon.run, name="daemon")
@@ -121,7 +130,7 @@ def process_id(daemon: Daemon, name: Literal["player", "speaker"]) -> int:
 
 
 @contextmanager
-def client(daemon: Daemon) -> Iterator[Player]:
+def client(daemon: HasAddress) -> Iterator[Player]:
     player = Player(daemon.address)
     try:
         yield player
@@ -129,9 +138,9 @@ def client(daemon: Daemon) -> Iterator[Player]:
         player.close()
 
 
-def wait_ready(player: Player) -> dict[str, object]:
+def wait_ready(player: Player, seconds: float = 60.0) -> dict[str, object]:
     """Poll the status until the preset is loaded and the sound device, if any, is open."""
-    deadline = time.monotonic() + 60.0
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         status = player.ask("status")
         if status["player"] == "ready" and status["output"] != "starting":

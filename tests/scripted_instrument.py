@@ -12,9 +12,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from melnet_music.config import SoundConfig
 
 COUNT_STEP = 2.0**-21
 SEED_RAISES = 1001
@@ -64,6 +68,13 @@ class ScriptedInstrument:
         self.sample_rate_hz = int(script.get("hz", "48000"))
         self.chunk_seconds = float(script.get("block", "0.1"))
         self._tape = np.zeros(0, np.float32)
+
+    @property
+    def sound(self) -> SoundConfig:
+        """The real front end's, small."""
+        from melnet_music.config import SoundConfig
+
+        return SoundConfig(n_fft=512, window_samples=512, hop_samples=128, mel_bins=16)
 
     @property
     def heard_seconds(self) -> float:

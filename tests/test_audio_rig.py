@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from bad_input import BAD_COMMANDS, bundle, make_prime_files, nasty
 from jack_rig import RATE_HZ, Capture, generator, jack_server
-from live_daemon import client, live_daemon, pairs, process_id, wait_ready
+from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 from numpy.typing import NDArray
 from scripted_instrument import counted
 
@@ -166,6 +166,25 @@ def test_what_sounds_fades_out_on_command(server: object, tmp_path: Path, comman
         assert len(sound) < 4 * RATE_HZ
 
 
+def test_a_take_that_runs_dry_fades_out_and_in_again(server: object, tmp_path: Path) -> None:
+    with live_daemon(tmp_path, preset="rtf=1.2 hz=48000 block=0.05", output=DEVICE) as daemon, client(daemon) as player:
+        wait_ready(player)
+        capture = Capture(tmp_path)
+        capture.wait_until_ready()
+        player.send("generate", 1, "seconds", 4.0)
+        player.wait_for("started", "generate", 1)
+        os.kill(process_id(daemon, "player"), signal.SIGSTOP)
+        wait_until(lambda: int(str(player.ask("status")["underruns"])) > 2)
+        os.kill(process_id(daemon, "player"), signal.SIGCONT)
+        finished = pairs(player.wait_for("finished", "generate", 1))
+        assert int(str(finished["missing_samples"])) > 2 * FADE_SAMPLES
+        sound = sound_of(capture.stop())
+        assert np.abs(np.diff(sound)).max() < 3 * np.abs(sound).max() / FADE_SAMPLES
+        whole = int(np.argmax(np.diff(sound) <= 0)) + 1
+        np.testing.assert_array_equal(sound[:whole], counted(0, whole))
+        assert sound[-1] == counted(0, 4 * RATE_HZ)[-1]
+
+
 def test_the_input_is_heard_and_continued(server: object, tmp_path: Path) -> None:
     preset = "rtf=8 hz=48000 block=0.1"
     with (
@@ -195,6 +214,7 @@ def test_a_sound_server_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
         client(daemon) as player,
     ):
         wait_ready(player)
+        began, beat = time.monotonic(), beat_of(player)
         player.send("generate", 1, "seconds", 4.0)
         player.wait_for("started", "generate", 1)
         doomed.kill()
@@ -217,6 +237,13 @@ def test_a_sound_server_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
             capture.wait_until_ready()
             assert player.run_job("generate", 3, "seconds", 0.5)["sounded"] is True
             np.testing.assert_array_equal(sound_of(capture.stop()), counted(0, RATE_HZ // 2))
+            # two beats a second, as if nothing had been; a busy machine's device may lag behind the clock a little
+            assert beat_of(player) - beat == pytest.approx(2 * (time.monotonic() - began), abs=2.0)
+
+
+def beat_of(player: Player) -> float:
+    place = player.ask("transport")
+    return 4 * float(str(place["bar"])) + float(str(place["beat"]))
 
 
 def test_a_hung_speaker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,20 +8,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tiny_models import tiny_config
+from tiny_models import tiny_config, tiny_preset
 
 from melnet_music.audio_file import read_audio
 from melnet_music.cells import CELLS
 from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
-from melnet_music.config import CellName, ModelConfig, PresetConfig, SoundConfig
+from melnet_music.config import CellName, ModelConfig
 from melnet_music.mel import log_mel
-from melnet_music.parameters import parameter_shapes
 from melnet_music.preset import PHRASE_FILE, Preset, find_preset, load_preset
 from melnet_music.sampling import ENGINES
 from melnet_music.sampling.cpu.engine import CpuEngine
@@ -47,22 +45,8 @@ MOST_BFLOAT16_DIFFERENCE = 0.03
 """Of a state after 16 known frames, with weights rounded to 8 bits of mantissa; 0.011 was the largest seen."""
 
 
-def preset_of(config: ModelConfig, mel_bins: int) -> Preset:
-    """A preset in memory, with random weights in float32."""
-    sound = SoundConfig(mel_bins=mel_bins)
-    whole = PresetConfig(title="tiny", licence="CC0-1.0", sound=sound, model=config)
-    generator, weights = np.random.default_rng(0), {}
-    for name, shape in parameter_shapes(config, mel_bins).items():
-        scale = 0.7 / np.sqrt(shape[-1]) if len(shape) == 2 and "weight" in name else 0.2
-        if "project" in name or "outlet" in name:
-            scale *= 0.5  # nothing blows up, with sixteen layers too
-        weights[name] = (scale * generator.standard_normal(shape)).astype(np.float32)
-    weights |= {"mean": np.zeros(mel_bins, np.float32), "deviation": np.ones(mel_bins, np.float32)}
-    return Preset("tiny", Path(), whole, weights, "0" * 16)
-
-
 def both(config: ModelConfig, mel_bins: int, **options: Any) -> tuple[CpuEngine, Engine]:
-    preset = preset_of(config, mel_bins)
+    preset = tiny_preset(config, mel_bins)
     return CpuEngine(preset, **options), ReferenceEngine(preset.model())
 
 

@@ -22,10 +22,12 @@ from scripted_instrument import SEED_DIES, SEED_NOT_FINITE, SEED_RAISES, counted
 
 from bridge.commands import PROPERTIES, Value
 from bridge.daemon import Daemon
-from bridge.osc import encode_message
+from bridge.osc import Message, encode_message, parse_datagram
+from bridge.reply_addresses import resolve_hosts
 from bridge.stage import HELD_COMMANDS
 
 YEAR_SECONDS = 365 * 86400
+OTHER_HOST = "127.0.0.2"
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def daemon(folders: tuple[Path, Path]) -> Iterator[Daemon]:
     takes, allowed = folders
-    with live_daemon(takes, allowed=(allowed,)) as running:
+    with live_daemon(takes, allowed=(allowed,), reply_hosts=(OTHER_HOST,)) as running:
         yield running
 
 
@@ -538,6 +540,19 @@ def test_a_sync_waits_for_commands_and_not_for_jobs(player: Player) -> None:
     assert order[-1] == "/melnet/synced"
 
 
+def test_who_sends_more_than_is_looked_at_is_told(player: Player) -> None:
+    def told(message: Message) -> bool:
+        return message.values[:3] == ["", -1, "busy"] and "datagrams of yours were dropped" in str(message.values[3])
+
+    deadline = time.monotonic() + 20.0
+    while not any(told(message) for message in player.heard):
+        assert time.monotonic() < deadline
+        for _ in range(500):
+            player.send_bytes(b"?")
+        player.send("ping")
+        player.wait_for("pong")
+
+
 def test_answers_go_where_they_are_wanted(daemon: Daemon, player: Player) -> None:
     with client(daemon) as ear:
         player.send("reply", ear.address[1])
@@ -551,3 +566,24 @@ def test_answers_go_where_they_are_wanted(daemon: Daemon, player: Player) -> Non
         player.send("ping")
         player.wait_for("pong")
         assert len([message for message in player.heard if message.address == "/melnet/pong"]) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no second address without being set up for it")
+def test_answers_go_to_a_host_that_was_named_and_to_no_other(player: Player) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
+        ear.bind((OTHER_HOST, 0))
+        ear.settimeout(5.0)
+        player.send("reply", ear.getsockname()[1], "host", OTHER_HOST)
+        (done,) = parse_datagram(ear.recv(4096))
+        assert done.values == ["reply", -1, "port", ear.getsockname()[1], "host", OTHER_HOST]
+        player.send("reply", 9, "host", "192.0.2.1")
+        (fail,) = parse_datagram(ear.recv(4096))  # nothing is changed
+        assert fail.values[2] == "refused"
+        assert f"`serve --reply-host HOST` names (named are {OTHER_HOST}), got '192.0.2.1'" in str(fail.values[3])
+        player.send("reply", 0)
+        player.wait_for("done", "reply")
+
+
+def test_a_host_that_nobody_knows_is_a_clear_error() -> None:
+    with pytest.raises(ValueError, match=r"--reply-host 'no such host' is not known .*: give a name"):
+        resolve_hosts(["no such host"])

@@ -64,3 +64,18 @@ def test_history_goes_back_and_forth(steps: list[str]) -> None:
                 versions.append((*versions[place], number))
             place += 1
         assert tuple(edit.take for edit in history.current) == versions[place]
+        restored = EditHistory()  # of the next player
+        restored.restore(history.versions, history.place)
+        assert (restored.versions, restored.current) == (history.versions, history.current)
+        history = restored
+
+
+def test_a_long_history_forgets_its_beginning() -> None:
+    history = EditHistory()
+    for number in range(200):
+        history.add(Edit(number, 0, np.zeros(10, np.float32)))
+    undone = 0
+    while history.undo():
+        undone += 1
+    assert undone == 128
+    assert len(history.current) == 72

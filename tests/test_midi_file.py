@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from melnet_music.midi_file import read_midi_notes
+from melnet_music.midi_file import read_midi_notes, write_midi_notes
 from melnet_music.notes import Note
 
 TICKS_PER_BEAT = 480
@@ -142,6 +142,30 @@ def test_no_two_notes_of_one_key_sound_at_once(
     for pitch in range(60, 64):
         own = [note for note in notes if note.pitch == pitch]
         assert all(first.end_s <= second.onset_s for first, second in pairwise(own))
+
+
+@settings(max_examples=60, deadline=None)
+@given(events=events)
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, int, int, int]]
+) -> None:
+    path, place, notes = tmp_path_factory.mktemp("midi") / "a.mid", 0.0, []
+    for _, pitch, value, wait in events:  # one after the other, those of a key without a gap between them
+        notes.append(Note(place, place + 0.1 + wait / 7, pitch, max(1, value)))
+        place = notes[-1].end_s
+    write_midi_notes(path, notes)
+    read = read_midi_notes(path)
+    assert [(note.pitch, note.velocity) for note in read] == [(note.pitch, note.velocity) for note in notes]
+    for one, other in zip(read, notes, strict=True):
+        assert (one.onset_s, one.end_s) == (
+            pytest.approx(other.onset_s, abs=5e-5),
+            pytest.approx(other.end_s, abs=5e-5),
+        )
+
+
+def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot write"):
+        write_midi_notes(tmp_path / "none" / "a.mid", [])
 
 
 def test_files_that_are_no_midi_are_refused(tmp_path: Path) -> None:

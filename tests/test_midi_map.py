@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import ceil
 from pathlib import Path
 
@@ -79,6 +80,12 @@ def test_everything_that_may_be_in_a_mapping_file() -> None:
     assert pad.arguments_at(0.0) == {"quantise": "bar", "temperature": 0.5, "seconds": 2.0}
     assert pad.arguments_at(1.0) == {"quantise": "bar", "temperature": 1.2, "seconds": 8.0}
     assert last == PlayNotes("follow")
+
+
+def test_the_example_of_the_readme_is_one() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    [example] = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert len(read_midi_map(example, "README.md").entries) == 6
 
 
 MISTAKES = [

@@ -13,6 +13,8 @@ import soundfile
 from bridge.cli import main
 from melnet_music.audio_file import read_audio
 from melnet_music.instrument import SEAM_SECONDS
+from melnet_music.midi_file import write_midi_notes
+from melnet_music.notes import Note
 from melnet_music.preset import PHRASE_FILE, find_preset
 from melnet_music.resample import resample
 
@@ -158,3 +160,53 @@ def test_bench_tells_cost_by_tier_and_by_time_played(capsys: pytest.CaptureFixtu
     assert set(speed["microseconds_per_bin"]) == {"104", "2000"}
     bins = sum(tier["bins_per_second_of_sound"] for tier in speed["tiers"])
     assert bins == pytest.approx(192 * 22050 / 512)
+
+
+SONG = (Note(0.1, 0.5, 60, 90), Note(0.3, 0.7, 67, 80))
+
+
+def test_a_midi_file_is_played(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    song, target = tmp_path / "song.mid", tmp_path / "out.wav"
+    write_midi_notes(song, SONG)
+    takes = []
+    for more in (["--notes", str(song)], ["--seconds", "0.7"]):
+        assert main(["generate", str(target), "--seed", "3", "--json", *more]) == 0
+        assert json.loads(capsys.readouterr().out)["seconds"] == pytest.approx(0.7, abs=1e-3)  # the song's length
+        takes.append(target.read_bytes())
+    assert takes[0] != takes[1]
+    assert main(["generate", str(target), "--seconds", "0.4", "--notes", str(song), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["seconds"] == pytest.approx(0.4, abs=1e-3)
+
+
+def test_a_midi_phrase_is_voiced_and_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    phrase, target = tmp_path / "phrase.mid", tmp_path / "out.wav"
+    write_midi_notes(phrase, SONG)
+    lengths = {"a": ["--seconds", "0.4"], "b": ["--seconds", "0.8"], "c": ["--notes", str(phrase)]}
+    takes = {}
+    for name, more in lengths.items():
+        assert main(["continue", str(phrase), str(target), "--seed", "3", "--json", *more]) == 0
+        assert json.loads(capsys.readouterr().out)["joins_s"] == [pytest.approx(0.7, abs=1e-3)]
+        takes[name] = samples(target)
+    assert [round(len(take) / 22050, 3) for take in takes.values()] == [1.1, 1.5, 1.4]
+    voiced = round(0.6 * 22050)
+    assert np.abs(takes["a"][:voiced]).max() > 1e-3
+    assert np.array_equal(takes["a"][:voiced], takes["b"][:voiced])
+    assert not np.array_equal(takes["a"][-4000:], takes["c"][len(takes["a"]) - 4000 : len(takes["a"])])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no music", "drums"], ids=["missing", "empty", "text", "drums"])
+def test_a_midi_file_without_notes_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | str | None
+) -> None:
+    song, target = tmp_path / "song.mid", tmp_path / "out.wav"
+    if content == "drums":
+        write_midi_notes(song, SONG)
+        song.write_bytes(song.read_bytes().replace(b"\x90", b"\x99"))
+    elif isinstance(content, bytes):
+        song.write_bytes(content)
+    for arguments in (["generate", str(target), "--notes", str(song)], ["continue", str(song), str(target)]):
+        assert main(arguments) == 2
+        said = capsys.readouterr().err
+        assert "song.mid" in said
+        assert "Traceback" not in said
+        assert not target.exists()

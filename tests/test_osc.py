@@ -179,6 +179,32 @@ def test_a_flood_is_looked_at_at_a_bounded_rate_and_others_at_once() -> None:
         endpoint.close()
 
 
+def test_a_client_whose_datagrams_are_dropped_is_told_once_a_second() -> None:
+    now = 0.0
+    endpoint = OscEndpoint("127.0.0.1", 0, clock=lambda: now)
+    flooding = OscClient(endpoint.address)
+
+    def flood() -> None:
+        for _ in range(2000):
+            flooding.send_bytes(b"?")
+            endpoint.drain()
+
+    try:
+        flood()
+        first = endpoint.dropped_datagrams
+        assert first > 0
+        assert endpoint.tell_busy() == [(flooding.address, first)]
+        flood()
+        now = 0.9
+        assert endpoint.tell_busy() == []
+        now = 1.0
+        assert endpoint.tell_busy() == [(flooding.address, endpoint.dropped_datagrams - first)]  # none is left out
+        assert endpoint.tell_busy() == []
+    finally:
+        flooding.close()
+        endpoint.close()
+
+
 def test_answers_go_to_the_sender_from_the_servers_port() -> None:
     endpoint = OscEndpoint("127.0.0.1", 0)
     client = OscClient(endpoint.address)  # connected: it receives from this port only

@@ -104,14 +104,49 @@ def test_output_is_input_plus_counted_silence(steps: list[int | str]) -> None:
         elif isinstance(step, int):
             out = played(ring, -step)
             due = int(min(-step, may_sound - len(came)))
-            sound = out[out != 0.0]
-            np.testing.assert_array_equal(out[: len(sound)], sound)  # silence comes after, never inside
-            assert len(sound) == min(due, written - len(came))
-            missing += due - len(sound)
-            came = np.concatenate([came, sound])
-    np.testing.assert_array_equal(came, numbered(0, len(came)))
-    assert ring.missing_samples == missing
+            count = min(due, written - len(came))
+            if not missing:  # after a gap it is faded in
+                np.testing.assert_array_equal(out[:count], numbered(len(came), count))
+                if count == due:
+                    assert not out[count:].any()  # silence comes after, never inside
+            missing += due - count
+            came = np.concatenate([came, numbered(len(came), count)])
+            assert (ring.read, ring.missing_samples) == (len(came), missing)
     ring.close()
+
+
+@given(st.lists(st.tuples(st.integers(0, 900), st.integers(1, 700)), min_size=1, max_size=30))
+def test_what_runs_dry_fades_out_and_in_again(steps: list[tuple[int, int]]) -> None:
+    ring = PlayoutRing.create(1 << 15)
+    ring.write(np.ones(600, np.float32))
+    ring.open()
+    out = []
+    for written, size in steps:
+        out.append(played(ring, size))
+        ring.write(np.ones(written, np.float32))
+    ring.write(np.ones(1000, np.float32))
+    out += [played(ring, 100) for _ in range(9)]
+    heard = np.concatenate([np.ones(1, np.float32), *out])
+    assert np.abs(np.diff(heard)).max() < 5 / FADE_SAMPLES  # gap after gap, and their fades come together
+    assert heard[-1] == 1.0  # to the bit, once it has come back
+    ring.close()
+
+
+def test_a_gap_is_silent_and_the_next_take_whole(playout: PlayoutRing) -> None:
+    playout.write(numbered(0, 1000))
+    playout.open()
+    heard = np.concatenate([played(playout, 512) for _ in range(4)])
+    np.testing.assert_array_equal(heard[:1000], numbered(0, 1000))
+    np.testing.assert_array_equal(
+        heard[1000 : 1000 + FADE_SAMPLES],
+        numbered(1000 - FADE_SAMPLES, FADE_SAMPLES)[::-1] * np.linspace(1, 0, FADE_SAMPLES, dtype=np.float32),
+    )
+    assert not heard[1000 + FADE_SAMPLES :].any()
+    playout.finish()
+    played(playout, 64)
+    playout.write(numbered(0, 300))
+    playout.open()
+    np.testing.assert_array_equal(played(playout, 300), numbered(0, 300))
 
 
 def test_nothing_sounds_before_it_is_opened(playout: PlayoutRing) -> None:
@@ -257,3 +292,14 @@ def test_a_finished_take_that_is_moved_ends_where_it_ends(playout: PlayoutRing) 
     np.testing.assert_array_equal(out[200:300], numbered(0, 100))
     assert not out[300:].any()
     assert playout.underruns == 0
+
+
+def test_device_time_goes_on_while_there_is_no_device(playout: PlayoutRing) -> None:
+    playout.play(np.empty(64, np.float32), 5.0)
+    playout.play(np.empty(64, np.float32), 6.0)
+    other = PlayoutRing.attach(playout.name)  # the next speaker
+    other.resume(1000)
+    for size, now, asked in ((64, 16.0, 64 + 10_000), (32, 17.0, 128 + 10_000), (64, 18.0, 160 + 10_000)):
+        other.play(np.empty(size, np.float32), now)
+        assert playout.clock() == (asked, now)
+    other.close()

@@ -10,8 +10,10 @@ from bridge.device_clock import DeviceClock
 from bridge.edits import Edit
 from bridge.input_place import STAMPS
 from bridge.loop_lane import FADE_SAMPLES, LoopLane
+from bridge.note_tape import TapedNote
 from bridge.session_tape import Loop, SessionTape, edit_of
 from bridge.tape_memory import TapeMemory
+from melnet_music.notes import Note
 
 RATE_HZ = 48000
 BLOCK = 1000
@@ -119,13 +121,25 @@ def test_passes() -> None:
     ]  # fmt: skip
 
 
-def test_a_device_of_another_rate_has_a_blank_tape(tape: SessionTape, memory: TapeMemory) -> None:
+def test_a_device_of_another_rate_has_a_blank_tape(tape: SessionTape, memory: TapeMemory, lane: LoopLane) -> None:
     tape.lay_made(0, np.ones(100, np.float32))
-    tape.use_device(None)
-    tape.use_device(RATE_HZ)
+    tape.add(Edit(1, 0, np.ones(100, np.float32)))
+    assert not tape.use_device(None)
+    assert not tape.use_device(RATE_HZ)
     assert tape.holds(0, 100)
-    tape.use_device(44100)
-    assert not tape.holds(0, 1)
+    next_player = SessionTape(memory, lane)
+    for each in (tape, next_player):
+        assert each.rate_hz == RATE_HZ
+        assert each.use_device(44100)
+        assert not each.holds(0, 1)
+        assert each.takes == ()
+
+
+def test_notes_of_a_part_are_those_that_sound_there(tape: SessionTape) -> None:
+    tape.notes.add("played", [TapedNote(4800, 14400, 60, 90), TapedNote(40000, 41000, 61, 90)])
+    tape.notes.add("made", [TapedNote(20000, 21000, 62, 80), TapedNote(24000, 60000, 63, 70)])
+    tape.add(Edit(7, 19000, noise(4, 3000)))
+    assert tape.notes_in(9600, 33600) == [Note(0.0, 0.1, 60, 90), Note(0.3, 0.5, 63, 70)]
 
 
 def test_a_take_becomes_an_edit_without_its_margins() -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-import time
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from bars import bar_of, record_bars, start_loop, wait_for_bar
 from jack_rig import Capture, generator, jack_server
 from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 from numpy.typing import NDArray
-from scripted_instrument import COUNT_STEP, SEED_DIES, counted
+from scripted_instrument import COUNT_STEP, SEED_DIES, ScriptedInstrument, counted
 
 from bridge.daemon import Daemon
 from bridge.edits import FADE_SECONDS
+from melnet_music.mel import log_mel
+from melnet_music.midi_file import read_midi_notes
+from melnet_music.resample import resample
 
 RATE_HZ = 48000
 DEVICE = "system"
@@ -53,34 +57,6 @@ def player(daemon: Daemon) -> Iterator[Player]:
         player.send("transport/locate", 1)
         player.wait_for("done", "transport/locate")
         yield player
-
-
-def bar_of(player: Player) -> int:
-    return int(str(player.ask("transport")["bar"]))
-
-
-def wait_for_bar(player: Player, bar: int) -> None:
-    deadline = time.monotonic() + 30.0
-    while bar_of(player) < bar:
-        assert time.monotonic() < deadline
-
-
-def record_bars(player: Player, count: int) -> int:
-    """Listen to counted samples for so many whole bars; returns the first of them."""
-    player.send("listen/start")
-    player.wait_for("done", "listen/start")
-    with generator():
-        first = bar_of(player) + 2
-        wait_for_bar(player, first + count + 1)
-    player.send("listen/stop")
-    player.wait_for("done", "listen/stop")
-    return first
-
-
-def start_loop(player: Player, first: int, last: int) -> None:
-    player.send("loop/start", first, last)
-    told = pairs(player.wait_for("done", "loop/start"))
-    wait_for_bar(player, int(str(told["bar"])) + 1)
 
 
 def passes(captured: NDArray[np.float32], length: int) -> list[NDArray[np.float32]]:
@@ -192,6 +168,159 @@ def test_a_loop_outlives_the_player_and_is_changed_by_the_next_one(
     np.testing.assert_array_equal(found[0][BAR_SAMPLES:-FADE], found[-1][BAR_SAMPLES:-FADE])
 
 
+def test_input_is_laid_as_much_later_as_is_asked_for(player: Player, daemon: Daemon) -> None:
+    player.send("listen/start")
+    player.wait_for("done", "listen/start")
+    with generator():
+        wait_for_bar(player, bar_of(player) + 2)
+        player.send("set/input_offset", 400.0)
+        player.wait_for("done", "set/input_offset")
+        wait_for_bar(player, bar_of(player) + 2)
+    player.send("listen/stop")
+    player.wait_for("done", "listen/stop")
+    heard = daemon._tape.read(*daemon._tape.span, ("heard",))
+    counts = heard[np.flatnonzero(heard)] / COUNT_STEP
+    np.testing.assert_array_equal(np.diff(counts), 1.0)  # nothing that came in is lost
+    silence = np.diff(np.flatnonzero(heard)).max()
+    assert silence == pytest.approx(0.4 * RATE_HZ, abs=0.05 * RATE_HZ)  # both places are found but for jitter
+
+
+def test_what_was_undone_can_be_redone_after_the_player_died(player: Player, repainted: int, daemon: Daemon) -> None:
+    def change(name: str) -> object:
+        player.send(name)
+        return pairs(player.wait_for("done", name))["edits"]
+
+    player.run_job("inpaint", 2, "from_bar", repainted, "to_bar", repainted, "seed", 6)
+    player.run_job("take/reroll", 3)
+    assert [change("take/undo"), change("take/undo")] == [2, 1]
+    before = process_id(daemon, "player")
+    player.send("generate", 9, "seconds", 1.0, "seed", SEED_DIES)
+    player.wait_for("fail", "generate", 9)
+    wait_ready(player)
+    assert process_id(daemon, "player") != before
+    assert [change("take/redo"), change("take/redo"), change("take/undo")] == [2, 2, 2]
+    assert [change("take/undo"), change("take/undo")] == [1, 0]
+    player.send("take/undo")
+    assert player.wait_for("fail", "take/undo")[2] == "refused"
+
+
+def test_who_changes_the_tempo_under_a_loop_is_told_that_it_keeps_its_length(player: Player, repainted: int) -> None:
+    def warnings() -> list[str]:
+        player.send("ping")
+        player.wait_for("pong")
+        told = [str(message.values[2]) for message in player.heard if message.address == "/melnet/warning"]
+        player.heard.clear()
+        return told
+
+    player.send("set", "tempo", TEMPO)
+    assert warnings() == []
+    start_loop(player, repainted, repainted + 1)
+    player.send("set", "tempo", TEMPO)
+    player.send("set", "level", 0.5)
+    assert warnings() == []
+    for name, values, bars in (
+        ("set", ("tempo", 1.5 * TEMPO), "3"),
+        ("set", ("meter", "3/4"), "4"),
+        ("transport/locate", (1,), "4"),
+    ):
+        player.send(name, *values)
+        (warning,) = warnings()
+        assert warning.startswith(f"the loop keeps its length and its place: 2 s, now {bars} bars")
+    player.send("loop/stop", "quantise", "beat")
+    player.wait_for("done", "loop/stop")
+    player.send("set", "tempo", TEMPO)
+    assert warnings() == []
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files, which only Linux can")
+def test_bars_of_the_tape_are_exported_with_their_frames(
+    player: Player, repainted: int, daemon: Daemon, tmp_path: Path
+) -> None:
+    take = pairs(next(m.values for m in player.heard if m.address == "/melnet/finished"))
+    exports = tmp_path / "exports"
+    player.send("tape/export", repainted, repainted + 1, "bars.wav")
+    done = pairs(player.wait_for("done", "tape/export"))
+    assert (done["seconds"], done["file"]) == (2.0, str(exports / "bars.wav"))
+    assert sorted(path.name for path in exports.iterdir()) == ["bars.json", "bars.npz", "bars.wav"]
+    sound, rate_hz = soundfile.read(exports / "bars.wav", dtype="float32")
+    assert (len(sound), rate_hz) == (2 * BAR_SAMPLES, RATE_HZ)
+    np.testing.assert_allclose(np.diff(sound[:BAR_SAMPLES]), COUNT_STEP, atol=1e-9)  # what came in
+    new = sound[BAR_SAMPLES + FADE : -FADE]
+    np.testing.assert_allclose(new, counted(FADE, len(new)), atol=2e-6)
+    about = json.loads((exports / "bars.json").read_text())
+    assert about["bars"] == [
+        {"bar": repainted + n, "first_sample": n * BAR_SAMPLES, "tempo_bpm": TEMPO, "meter": "4/4"} for n in (0, 1)
+    ]
+    assert about["takes"] == [
+        {
+            "take": take["take"],
+            "first_sample": BAR_SAMPLES,
+            "stop_sample": 2 * BAR_SAMPLES,
+            "repainted": True,
+            "file": take["file"],
+        }
+    ]
+    frames = np.load(exports / "bars.npz")
+    front_end = ScriptedInstrument("hz=48000").sound
+    slow = resample(sound, RATE_HZ, front_end.sample_rate_hz)
+    np.testing.assert_array_equal(frames["log_mel"], log_mel(slow, front_end))
+    assert (frames["sample_rate_hz"], frames["hop_samples"]) == (front_end.sample_rate_hz, front_end.hop_samples)
+
+    player.send("generate", 5, "bars", 2, "quantise", "bar")
+    bar = int(str(pairs(player.wait_for("started", "generate", 5))["bar"]))
+    player.wait_until(
+        lambda message: message.address == "/melnet/progress" and float(str(pairs(message.values)["played"])) > 0.1,
+        "progress with sound",
+        20.0,
+    )
+    for velocity in (90, 0):
+        player.send("note", 60, velocity)
+    generated = pairs(player.wait_for("finished", "generate", 5))
+    player.send("tape/export", bar, bar + 1, "played.wav")
+    player.wait_for("done", "tape/export")
+    assert [(note.pitch, note.velocity) for note in read_midi_notes(exports / "played.mid")] == [(60, 90)]
+    (sounded,) = json.loads((exports / "played.json").read_text())["takes"]
+    assert (sounded["take"], sounded["first_sample"], sounded["repainted"]) == (generated["take"], 0, False)
+    np.testing.assert_array_equal(soundfile.read(exports / "played.wav", dtype="float32")[0], counted(0, 2 * RATE_HZ))
+
+    player.send("tape/export", repainted, repainted, "bars.wav")
+    assert player.wait_for("fail", "tape/export")[2] == "bad_file"
+    writer = process_id(daemon, "player")
+    before = resource.prlimit(writer, resource.RLIMIT_FSIZE)
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, (50_000, before[1]))  # as if the disk were full
+    player.send("tape/export", repainted, repainted, "more.wav")
+    failed = player.wait_for("fail", "tape/export")
+    assert failed[2] == "bad_file"
+    assert str(failed[3]).endswith("nothing is written")
+    assert not list(exports.glob("*more*"))
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, before)
+    player.send("tape/export", repainted, repainted, "more.wav")
+    player.wait_for("done", "tape/export")
+
+
+def test_no_bar_is_promised_while_the_sound_device_is_gone(tmp_path: Path) -> None:
+    with (
+        jack_server(synchronous=False) as doomed,
+        live_daemon(tmp_path, output=DEVICE, audio_input=DEVICE) as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("set", "tempo", TEMPO)
+        player.wait_for("done", "set")
+        first = record_bars(player, 2)
+        start_loop(player, first, first + 1)
+        finished = player.run_job("inpaint", 1, "from_bar", first, "to_bar", first)
+        assert "bar" in finished
+        player.send("subscribe")
+        player.wait_for("done", "subscribe")
+        doomed.kill()
+        player.wait_for("event", "sound", "gone")
+        player.send("take/undo")
+        assert pairs(player.wait_for("done", "take/undo")) == {"edits": 0}
+        player.send("take/reroll", 2)
+        assert "bar" not in pairs(player.wait_for("finished", "take/reroll", 2))
+
+
 @pytest.mark.parametrize(
     ("name", "values", "code"),
     [
@@ -201,6 +330,7 @@ def test_a_loop_outlives_the_player_and_is_changed_by_the_next_one(
         ("inpaint", (1,), "missing_argument"),
         ("inpaint", (1, "from_bar", 1, "to_bar", 1, "start", 1.0), "missing_argument"),
         ("loop/start", (500, 501), "refused"),
+        ("tape/export", (500, 501, "x.wav"), "refused"),
         ("loop/stop", (), "refused"),
         ("take/undo", (), "refused"),
         ("take/redo", (), "refused"),

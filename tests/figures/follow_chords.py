@@ -1,0 +1,177 @@
+"""A chord held, then another, while a take follows: what sounds under each, and how long after its keys.
+
+    python -m tests.figures.follow_chords [--takes 6] [--temperature 0.9] [--follow free] [--live]
+
+C major is held, then F minor, six seconds each. Told, as means over the takes: how much of the sound's chroma lies on
+the pitch classes of each chord while one is held (from one second after its keys on); three classes of twelve have a
+quarter by chance. The controls are the chord that is not held, and takes that follow nothing. And how long after the
+keys of F minor what tells the chords apart, F and A flat against E and G, changes: where a step fits best.
+
+Keys come in the time in which the take sounds, each chunk being drawn when the sound that is ready falls below `ahead`:
+so the figures do not hang on the machine. With `--live` it is the whole daemon on a JACK server without hardware.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from jack_rig import jack_server
+from live_daemon import client, live_daemon, pairs, wait_ready
+from numpy.typing import NDArray
+
+from bridge.commands import Value
+from bridge.orders import Key
+from bridge.played_notes import Follower
+from bridge.player import INSTRUMENT_FACTORY
+from melnet_music.evaluation.descriptors import describe
+from melnet_music.evaluation.pitches import FRAMES_PER_SECOND
+from melnet_music.instrument import Instrument, LiveNotes, TakeRequest
+from melnet_music.keyboard import Keyboard
+from melnet_music.notes import Note
+from melnet_music.vocoders.phase import PhaseVocoder
+
+C_MAJOR, F_MINOR = (48, 60, 64, 67), (41, 60, 65, 68)
+HELD_SECONDS = 6.0
+SETTLED_SECONDS = 1.0
+Chroma = NDArray[np.float64]
+
+
+def in_its_own_time(takes: int, request: TakeRequest, follow: str, ahead: float) -> list[tuple[Chroma, list[float]]]:
+    """As `live`, without a daemon: the keys come when the take is at these places."""
+    instrument = Instrument.load("piano")
+    held_back_s = (PhaseVocoder(instrument.sound).lookahead_frames + 1) / instrument.sound.frames_per_second
+    made = []
+    for seed in range(takes):
+        notes: LiveNotes | None = None
+        if follow != "off":
+            notes = _Keys([(0.0, (), C_MAJOR), (HELD_SECONDS, C_MAJOR, F_MINOR)], held_back_s + ahead)
+        asked = replace(request, seed=seed, notes=notes, rests=follow != "free")
+        audio = np.concatenate(list(instrument.generation(asked)))
+        made.append((describe(audio).chroma, [0.0, HELD_SECONDS]))
+    return made
+
+
+class _Keys:
+    """Chords that change at places of the sound."""
+
+    def __init__(self, changes: list[tuple[float, tuple[int, ...], tuple[int, ...]]], before_s: float) -> None:
+        """
+        Args:
+            changes: when, which keys go up, and which down.
+            before_s: how long before a chunk sounds it is drawn.
+        """
+        self._changes, self._before_s, self._now_s = changes, before_s, 0.0
+        self._follower = Follower(Keyboard(), lambda: self._now_s)
+
+    def until_now(self, start_s: float, frames: int, frame_s: float) -> Sequence[Note]:
+        self._now_s = max(0.0, start_s - self._before_s)
+        while self._changes and self._changes[0][0] <= self._now_s:
+            at, up, down = self._changes.pop(0)
+            for key in up:
+                self._follower.take(Key(key, 0, at))
+            for key in down:
+                self._follower.take(Key(key, 90, at))
+        return self._follower.until_now(start_s, frames, frame_s)
+
+
+def live(folder: Path, takes: int, values: list[Value]) -> list[tuple[Chroma, list[float]]]:
+    """Chroma of each take, and the seconds in it that sounded when the keys of the two chords went down."""
+    made = []
+    with (
+        jack_server(synchronous=False),
+        live_daemon(folder, preset="piano", factory=INSTRUMENT_FACTORY, output="system, JACK") as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        for seed in range(takes):
+            job: list[Value] = ["seconds", 2 * HELD_SECONDS + 1.0, "seed", seed, *values]
+            player.send("generate", seed, *job)
+            player.wait_for("started", "generate", seed)
+            began, downs, held = time.monotonic(), list[float](), tuple[int, ...]()
+            for chord in (C_MAJOR, F_MINOR):
+                for key in held:
+                    player.send("note", key, 0)
+                downs.append(time.monotonic() - began)
+                for key in chord:
+                    player.send("note", key, 90)
+                held = chord
+                time.sleep(HELD_SECONDS)
+            finished = pairs(player.wait_for("finished", "generate", seed, seconds=60.0))
+            for key in held:
+                player.send("note", key, 0)
+            audio, _ = soundfile.read(str(finished["file"]), dtype="float32")
+            notes = json.loads(Path(str(finished["file"])).with_suffix(".json").read_text())["notes"]
+            placed = sorted({note[0] for note in notes or ()})
+            tell(f"take {seed}: gaps {finished['gaps']}; keys at {downs}, notes at {placed[:1]} and {placed[-1:]} s")
+            made.append((describe(audio).chroma, downs))
+    return made
+
+
+def share(chroma: Chroma, pitches: tuple[int, ...], start_s: float, stop_s: float) -> float:
+    """Of the chroma of a stretch, how much lies on these pitch classes."""
+    part = chroma[round(start_s * FRAMES_PER_SECOND) : round(stop_s * FRAMES_PER_SECOND)]
+    classes = sorted({pitch % 12 for pitch in pitches})
+    return float(part[:, classes].sum() / max(part.sum(), 1e-9))
+
+
+def step_seconds(made: list[tuple[Chroma, list[float]]]) -> float:
+    """From the keys of F minor until F and A flat take over from E and G: where a step fits best, within 3 s."""
+    aligned = []
+    for chroma, (_, down) in made:
+        first = round((down - 3.0) * FRAMES_PER_SECOND)
+        part = chroma[first : first + round(8.5 * FRAMES_PER_SECOND)]
+        new, old = part[:, [5, 8]].sum(1), part[:, [4, 7]].sum(1)
+        aligned.append((new - old) / np.maximum(part.sum(1), 1e-9))
+    curve, zero = np.mean(aligned, 0), round(3.0 * FRAMES_PER_SECOND)
+    places = range(zero, zero + round(3.0 * FRAMES_PER_SECOND))
+    left = [curve[:place].var() * place + curve[place:].var() * (len(curve) - place) for place in places]
+    return float(np.argmin(left) / FRAMES_PER_SECOND)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--takes", type=int, default=6)
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--follow", default="rest")
+    parser.add_argument("--chunk-frames", type=int, default=8)
+    parser.add_argument("--ahead", type=float, default=0.25)
+    parser.add_argument("--bias", type=float, default=0.0)
+    parser.add_argument("--live", action="store_true")
+    chosen = parser.parse_args()
+    request = TakeRequest(2 * HELD_SECONDS + 1.0, 0, chosen.temperature, chosen.bias, chunk_frames=chosen.chunk_frames)
+    how: list[Value] = ["bias", chosen.bias, "temperature", chosen.temperature, "chunk_frames", chosen.chunk_frames]
+    rows = []
+    for follow in (chosen.follow, "off"):
+        if chosen.live:
+            with tempfile.TemporaryDirectory() as folder:
+                made = live(Path(folder), chosen.takes, [*how, "ahead", chosen.ahead, "follow", follow])
+        else:
+            made = in_its_own_time(chosen.takes, request, follow, chosen.ahead)
+        cells = []
+        for number in range(2):
+            for chord in (C_MAJOR, F_MINOR):
+                spans = [(down[number] + SETTLED_SECONDS, down[number] + HELD_SECONDS) for _, down in made]
+                shares = [share(chroma, chord, *span) for (chroma, _), span in zip(made, spans, strict=True)]
+                cells.append(f"{np.mean(shares):.2f}")
+        rows.append(f"| follow {follow} | {' | '.join(cells)} | {step_seconds(made):.2f} s |")
+    tell("\n| | C held: C | C held: Fm | Fm held: C | Fm held: Fm | keys to chroma |\n|---|---|---|---|---|---|")
+    tell("\n".join(rows))
+
+
+def tell(line: str) -> None:
+    """Now, however long the rest takes."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
