@@ -21,7 +21,7 @@ NEAR_BEATS = 0.5
 """Of places that are read one after the other, on a busy machine."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server() -> Iterator[subprocess.Popen[bytes]]:
     with jack_server(synchronous=False) as running:
         yield running
@@ -78,8 +78,7 @@ def test_tempo_place_stop_and_locate_are_the_masters(master: TransportMaster, pl
     assert player.ask("transport")["state"] == "waiting"
     master.order("roll")
     player.wait_for("event", "clock", "midi", "running")
-    transport = wait_until(player, "transport", is_with(master))
-    assert float(str(transport["tempo"])) == pytest.approx(120.0, rel=0.1)
+    wait_until(player, "transport", is_with(master))
     player.wait_until(  # it is shown to controllers
         lambda message: message.values[:2] == ["property", "tempo"] and abs(float(str(message.values[2])) - 120) < 1.5,
         "tempo of 120",
@@ -122,13 +121,14 @@ def test_what_waits_for_a_line_takes_the_next_one_where_the_master_goes(
     player.wait_for("finished", "generate", 2)
 
 
-def test_a_link_that_cannot_be_had_is_refused(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_that_cannot_be_had_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.link.find_spec", lambda _: None)
-    player.send("set", "clock", "link")
-    fail = player.wait_for("fail", "set")
-    assert fail[2] == "refused"
-    assert "pip install 'melnet-music[link]'" in str(fail[3])
-    assert player.ask("transport")["clock"] == "internal"
+    with live_daemon(tmp_path) as daemon, client(daemon) as player:
+        player.send("set", "clock", "link")
+        fail = player.wait_for("fail", "set")
+        assert fail[2] == "refused"
+        assert "pip install 'melnet-music[link]'" in str(fail[3])
+        assert player.ask("transport")["clock"] == "internal"
 
 
 @pytest.mark.usefixtures("server")
