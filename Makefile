@@ -9,7 +9,7 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 
 PLAY_PACKAGES := python3-venv libportaudio2
-TEST_PACKAGES := libfluidsynth3 musescore-general-soundfont-small fluidr3mono-gm-soundfont jackd2 liblo-tools
+TEST_PACKAGES := libfluidsynth3 musescore-general-soundfont-small fluidr3mono-gm-soundfont jackd2 liblo-tools jack-midi-clock
 
 PIP_INSTALL = $(VENV)/bin/python -m pip --disable-pip-version-check install -c constraints.txt
 

@@ -75,6 +75,10 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
             help=f"MIDI {direction}put, by a part of its name, or `{VIRTUAL}` for one of our own: {whose}; may come "
             "several times",
         )
+    parser.add_argument(
+        "--midi-clock-out", action="append", default=[], metavar="NAME",
+        help=f"MIDI output that a clock is sent to, by a part of its name, or `{VIRTUAL}`; may come several times",
+    )  # fmt: skip
     _add_midi_system(parser)
     parser.add_argument(
         "--midi-map", type=Path, default=user_config_path("melnet-music") / FILE_NAME, metavar="FILE",
@@ -115,7 +119,12 @@ def serve(arguments: Namespace) -> int:
             input_device=None if arguments.no_audio else arguments.audio_in,
             takes_folder=arguments.takes.absolute(),
             allowed_folders=tuple(arguments.allow_folder),
-            midi=MidiSettings(tuple(arguments.midi_in), tuple(arguments.midi_out), arguments.midi_system),
+            midi=MidiSettings(
+                tuple(arguments.midi_in),
+                tuple(arguments.midi_out),
+                arguments.midi_system,
+                tuple(arguments.midi_clock_out),
+            ),
             midi_map=arguments.midi_map if arguments.midi_in or arguments.midi_out else None,
             reply_hosts=tuple(arguments.reply_host),
             tape_minutes=arguments.tape_minutes,

@@ -25,6 +25,8 @@ _SHOWN_CHARACTERS = 60
 
 Value = int | float | bool | str
 Late = Literal["play", "next", "drop"]
+Clock = Literal["internal", "midi", "link"]
+CLOCKS: tuple[Clock, ...] = get_args(Clock)
 LATE_CHOICES: tuple[Late, ...] = get_args(Late)
 CurveKind = Literal["linear", "log", "toggle"]
 CURVES: tuple[CurveKind, ...] = get_args(CurveKind)
@@ -246,6 +248,23 @@ TEMPO = Argument(
     "tempo", "float", "quarter notes a minute", unit="bpm", low=SLOWEST_BPM, high=FASTEST_BPM, default=120.0
 )
 METER = Argument("meter", "text", "such as 4/4 or 6/8; changes on the next bar line", longest=8, default="4/4")
+CLOCK = Argument(
+    "clock", "text", "whose tempo and bars these are: the daemon's own, a MIDI clock's or an Ableton Link session's",
+    choices=CLOCKS, default="internal",
+)  # fmt: skip
+CLOCK_OFFSET = Argument(
+    "clock_offset",
+    "float",
+    "so much later than the beats of `midi` or `link` a line is heard; below 0: earlier",
+    unit="ms",
+    low=-500,
+    high=500,
+    default=0.0,
+)
+CLOCK_OUT = Argument(
+    "clock_out", "text", "whether a MIDI clock is sent to the ports of `--midi-clock-out`",
+    choices=("off", "on"), default="on",
+)  # fmt: skip
 QUANTISE = Argument(
     "quantise", "text", "the line of the music that a take begins on; `none`: at once", choices=GRIDS, default="none"
 )
@@ -294,8 +313,8 @@ AT_BEAT = Argument("at_beat", "float", "with `at_bar`: on this beat of the bar; 
 PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
-        LEVEL, TEMPO, METER, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS, CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD,
-        INPUT_OFFSET,
+        LEVEL, TEMPO, METER, CLOCK, CLOCK_OFFSET, CLOCK_OUT, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS,
+        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD, INPUT_OFFSET,
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""
@@ -322,7 +341,11 @@ _TABLE = (
     Command("ping", "Is anybody there?", "`pong`"),
     Command("version", "Version of the daemon.", "`version.reply`"),
     Command("status", "Preset, engine, sound device, listening, jobs, underruns.", "`status.reply`"),
-    Command("transport", "Where the music is: bar, beat, tempo, meter.", "`transport.reply`"),
+    Command(
+        "transport",
+        "Where the music is: bar, beat, tempo, meter; whose clock that is, and what it does.",
+        "`transport.reply`",
+    ),
     Command(
         "transport/locate",
         "Make it this bar now; what waits for a line waits for the same bar and beat.",

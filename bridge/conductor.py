@@ -2,18 +2,34 @@
 
 The internal clock is the device's own: bars are counted in its samples. While it is away its time goes on by monotonic
 time. Before the first device that stands in for it, at a made-up rate.
+
+A master from outside is followed in monotonic time: what the device is asked for when the master's beat is there is
+not heard yet, so a line lies earlier on the device by its latency, and is heard with the master.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Literal
 
-from bridge.device_clock import DeviceClock, Line, ReadClock, read_device_clock
+from bridge.clock_plan import ClockPlan
+from bridge.clock_source import ClockSource
+from bridge.device_clock import DeviceClock, Line, ReadClock, SteadyDeviceClock, read_device_clock
 from bridge.orders import BarLine
-from bridge.transport import GRID_BARS, Grid, Meter, Place, Timeline
+from bridge.transport import GRID_BARS, Grid, Meter, Place, Tempo, Timeline
 
 _STAND_IN_HZ = 48000
+_STEER_SECONDS = 0.5
+"""In so long what is wrong with the timeline is put right."""
+_AHEAD_SECONDS = 4.0
+"""So far ahead the timeline must be right."""
+_RIGHT_SECONDS = 0.001
+_FAR_SECONDS = 0.25
+"""A timeline that is farther from the master than this is not steered but set."""
+_SAME_TEMPO_BPM = 0.05
+
+Followed = Literal["still", "steered", "jumped"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +38,8 @@ class LineBeat:
 
     beat: float
     every_beats: float
+    grid: Grid = "none"
+    """The lines that it is one of; ``none``: it is a place of its own."""
 
 
 class Conductor:
@@ -35,18 +53,35 @@ class Conductor:
         self._is_there = False
         self._stand_in = DeviceClock(0, time.monotonic(), _STAND_IN_HZ)
         self._timeline = Timeline.steady(tempo_bpm, meter)
+        self._latency_seconds = 0.0
+        self._steady: SteadyDeviceClock | None = None
+        self._source: ClockSource | None = None
+        self._place_followed = -1
+        self.offset_seconds = 0.0
+        """So much later than the master's beats ours are heard."""
+        self.places = 0
+        """How often the music went somewhere else."""
 
-    def use_device(self, rate_hz: int | None) -> None:
+    def use_device(self, rate_hz: int | None, latency_seconds: float = 0.0) -> None:
         """Go on in the time of another sound device, from the beat where the music is; None: there is none now.
 
         One of the rate that the last one had goes on in that one's time, and all bars are where they were.
         """
         self._is_there = rate_hz is not None
-        if rate_hz is None or rate_hz == self._rate_hz:
+        if rate_hz is None:
+            return
+        self._latency_seconds = latency_seconds
+        if rate_hz == self._rate_hz:
             return
         beat, tempo_bpm = self.beat, self.tempo_bpm
         self._rate_hz = rate_hz
+        self._steady = SteadyDeviceClock(self._read_clock, rate_hz)
         self._timeline = self._timeline.located(beat, self._now_seconds(), tempo_bpm)
+
+    @property
+    def rate_hz(self) -> int:
+        """Of device time."""
+        return self._clock().rate_hz
 
     @property
     def has_device(self) -> bool:
@@ -65,6 +100,9 @@ class Conductor:
 
     @property
     def tempo_bpm(self) -> float:
+        """Of the master, if there is one: the timeline's own is bent while it is steered."""
+        if self._source and self._source.tempo_bpm is not None:
+            return self._source.tempo_bpm
         return self._timeline.bpm_at(self._now_seconds())
 
     @property
@@ -76,13 +114,69 @@ class Conductor:
         self._timeline = self._timeline.with_tempo(bpm, self._now_seconds())
 
     def set_meter(self, meter: Meter) -> None:
-        """Another meter from the next bar line on."""
-        self._timeline = self._timeline.with_meter(meter, self.beat)
+        """Another meter from the next bar line on; with a master all bars are counted in it, as that counts them."""
+        if self._source:
+            self._timeline = self._timeline.in_one_meter(meter)
+        else:
+            self._timeline = self._timeline.with_meter(meter, self.beat)
 
     def locate(self, place: Place) -> None:
         """Make it this place now; the tempo stays."""
         beat, now = self._timeline.beat_of(place.bar, place.beat), self._now_seconds()
         self._timeline = self._timeline.located(beat, now, self._timeline.bpm_at(now))
+        self.places += 1
+
+    # --- a master from outside --------------------------------------------------------------------------
+
+    def follow(self, source: ClockSource | None) -> None:
+        """Have tempo and place from a master; None: go on alone, from where the music is."""
+        self._source = source
+        self._place_followed = -1
+        if source:
+            self._timeline = self._timeline.in_one_meter(self._timeline.meters[-1].meter)
+
+    def keep_up(self) -> Followed:
+        """Do as the master does; to be called several times a second. ``jumped``: the music is somewhere else now.
+
+        While it is stopped, and where its clock is lost, the music goes on at its last tempo.
+        """
+        source = self._source
+        if source is None or source.tempo_bpm is None:
+            return "still"
+        clock = self._steady_clock()
+        seconds = time.monotonic()
+        now = clock.sample_at(seconds) / clock.rate_hz
+        heard_at = seconds + self._latency_seconds - self.offset_seconds
+        beat = source.beat_at(heard_at, self.meter.bar_beats)
+        if beat is None:
+            if abs(source.tempo_bpm - self._timeline.bpm_at(now)) < _SAME_TEMPO_BPM:
+                return "still"
+            self._timeline = self._timeline.with_tempo(source.tempo_bpm, now)
+            return "steered"
+        master = Tempo(beat, now, source.tempo_bpm)
+        beat_seconds = 60.0 / master.bpm
+        far = abs(beat - self._timeline.beat_at(now)) * beat_seconds > _FAR_SECONDS
+        if source.places != self._place_followed or far:
+            self._place_followed = source.places
+            self._timeline = self._timeline.located(beat, now, master.bpm)
+            self.places += 1
+            return "jumped"
+        errors = (
+            beat + each / beat_seconds - self._timeline.beat_at(now + each) for each in (_STEER_SECONDS, _AHEAD_SECONDS)
+        )
+        if max(map(abs, errors)) * beat_seconds < _RIGHT_SECONDS:
+            return "still"
+        self._timeline = self._timeline.steered(master, now, _STEER_SECONDS)
+        return "steered"
+
+    def plan(self) -> ClockPlan:
+        """What a slave is to be sent, by the timeline as it is now."""
+        clock = self._steady_clock()
+        now = clock.sample_at(time.monotonic()) / clock.rate_hz
+        return ClockPlan(self._timeline.since(now), clock, self._latency_seconds, self.places)
+
+    def _steady_clock(self) -> DeviceClock:
+        return (self._steady and self._steady.now()) or self._clock()
 
     # --- lines ------------------------------------------------------------------------------------------
 
@@ -98,7 +192,7 @@ class Conductor:
         """The first line of a grid that is not before a beat; ``none``: the beat itself."""
         line = self._timeline.line_at_or_after(beat, grid)
         every = GRID_BARS[grid] * self._timeline.meter_at(line).bar_beats if grid in GRID_BARS else 1.0
-        return LineBeat(line, every)
+        return LineBeat(line, every, grid)
 
     def bars_seconds(self, bars: int, line: LineBeat | None) -> float:
         """How long bars last, from a line on, or from now."""
@@ -122,6 +216,10 @@ class Conductor:
         rate_hz = self._clock().rate_hz
         seconds, after = (self._timeline.seconds_at(beat) for beat in (line.beat, line.beat + line.every_beats))
         return Line(seconds * rate_hz, (after - seconds) * rate_hz)
+
+    def seconds_until(self, sample: float) -> float:
+        """How long until the device asks for a sample."""
+        return self._clock().monotonic_at(sample) - time.monotonic()
 
     def beat_of(self, sample: float) -> float:
         """The beat at a device time, to a thousandth: a line lies between two samples."""

@@ -16,7 +16,7 @@ from bridge.child import Child
 from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
 from bridge.loop_lane import LoopLane
-from bridge.midi import NO_MIDI, MidiSettings
+from bridge.midi import NO_MIDI, LeadClock, MidiSettings
 from bridge.midi_desk import MidiDesk
 from bridge.midi_map_file import MidiMapFile
 from bridge.midi_process import MidiProcess
@@ -136,6 +136,7 @@ class Daemon:
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
             publish=(self._properties.put, desk.property_changed),
+            lead_clock=(lambda plan: self._midi.send(LeadClock(plan))) if settings.midi.clocks else None,
             reply_hosts=reply_hosts,
         )
         self._oscquery = _open_oscquery(settings, self.address, self._properties)

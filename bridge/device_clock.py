@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bridge.steady_count import SteadyCount
+
 
 @dataclass(frozen=True)
 class DeviceClock:
@@ -52,3 +54,28 @@ def read_device_clock(read: ReadClock, rate_hz: int) -> DeviceClock | None:
     """The clock as it is now; None before the device has asked for anything."""
     sample, at_seconds = read()
     return DeviceClock(sample, at_seconds, rate_hz) if at_seconds else None
+
+
+class SteadyDeviceClock:
+    """The device's clock without the unsteadiness of its callbacks; to be looked at several times a second."""
+
+    _KEPT = 0.97
+    """Of the weight of what came before, from look to look: a few seconds are remembered."""
+    _RESTART_SECONDS = 0.03
+    """So far from the line the device has lost blocks, or is another one."""
+
+    def __init__(self, read: ReadClock, rate_hz: int) -> None:
+        self._read, self._rate_hz = read, rate_hz
+        self._line: SteadyCount | None = None
+
+    def now(self) -> DeviceClock | None:
+        """The clock as it is now; None before the device has asked for anything."""
+        sample, at_seconds = self._read()
+        if not at_seconds:
+            return None
+        line = self._line
+        if line is None or abs(at_seconds - line.seconds_at(sample)) > self._RESTART_SECONDS:
+            self._line = line = SteadyCount(sample, at_seconds, 1.0 / self._rate_hz)
+        elif sample != line.count:
+            line.add(sample, at_seconds, self._KEPT)
+        return DeviceClock(sample, line.seconds, self._rate_hz)

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ from multiprocessing.connection import Connection, wait
 from time import monotonic
 from typing import Any, Literal, TypeAlias, get_args
 
+from bridge.clock_out import ClockOut
+from bridge.clock_plan import ClockPlan
 from bridge.orders import STOP
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +59,8 @@ class MidiPorts:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     problem: str = ""
+    clocks: tuple[str, ...] = ()
+    """Outputs that a clock is sent to."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class MidiAlive:
 
 MidiReport: TypeAlias = MidiEvent | MidiPorts | MidiLost | MidiAlive
 Direction = Literal["input", "output"]
+Use = Literal["input", "output", "clock"]
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,24 @@ class SendMidi:
 
 
 @dataclass(frozen=True)
+class LeadClock:
+    """An order to the process: send MIDI clock by this plan; None: stop the slaves, and send none."""
+
+    plan: ClockPlan | None
+
+
+MidiOrder: TypeAlias = SendMidi | LeadClock
+
+
+@dataclass(frozen=True)
 class MidiSettings:
     """Which ports to open, by parts of their names (any case), or `VIRTUAL`; every port that matches is opened."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     system: MidiSystem = "auto"
+    clocks: tuple[str, ...] = ()
+    """Outputs, opened once more if need be, to send a clock to."""
 
 
 NO_MIDI = MidiSettings((), ())
@@ -141,7 +159,7 @@ def serve_midi(connection: Connection, settings: MidiSettings) -> None:
                 if order == STOP:
                     raise EOFError
                 if ports is not None:
-                    ports.send(order)
+                    ports.obey(order)
             for event in inbox.take_all():
                 connection.send(event)
             if inbox.lost != lost:
@@ -242,12 +260,17 @@ class _Ports:
         """
         self._scout = _Scout(settings.system)
         self._inbox = inbox
-        self._wanted: dict[Direction, tuple[str, ...]] = {"input": settings.inputs, "output": settings.outputs}
-        self._open: dict[Direction, dict[str, Any]] = {"input": {}, "output": {}}
+        self._wanted: dict[Use, tuple[str, ...]] = {
+            "input": settings.inputs, "output": settings.outputs, "clock": settings.clocks
+        }  # fmt: skip
+        self._open: dict[Use, dict[str, Any]] = {"input": {}, "output": {}, "clock": {}}
+        self._clock_lock = threading.Lock()
+        """Held while the clock's ports are sent to, or change: its thread is another one."""
         self.are_alive = True
-        for direction, parts in self._wanted.items():
+        for use, parts in self._wanted.items():
             if VIRTUAL in parts:
-                self._open[direction][CLIENT_NAME] = self._make(direction, CLIENT_NAME, None)
+                self._open[use][CLIENT_NAME] = self._make(use, CLIENT_NAME, None)
+        self._clock = ClockOut(self._send_clock) if settings.clocks else None
 
     def look(self) -> MidiPorts:
         """Close the ports that are gone and open those that came."""
@@ -255,10 +278,13 @@ class _Ports:
         if not self.are_alive:
             return MidiPorts((), (), "the JACK server is gone")
         problems: list[str] = []
-        for direction, parts in self._wanted.items():
-            there, opened = self._scout.ports(direction), self._open[direction]
+        for use, parts in self._wanted.items():
+            direction = _direction(use)
+            there, opened = self._scout.ports(direction), self._open[use]
             for name in [name for name in opened if name not in there and name != CLIENT_NAME]:
-                _close(opened.pop(name))
+                with self._clock_lock:
+                    port = opened.pop(name)
+                _close(port)
             for part in parts:
                 matching = [name for name in there if part.lower() in name.lower()]
                 if not matching and part != VIRTUAL:
@@ -268,12 +294,16 @@ class _Ports:
                     if name in opened or part == VIRTUAL:
                         continue
                     try:
-                        opened[name] = self._make(direction, name, there[name])
+                        port = self._make(use, name, there[name])
                     except ValueError as error:
                         problems.append(str(error))
-        return MidiPorts(tuple(self._open["input"]), tuple(self._open["output"]), "; ".join(problems))
+                    else:
+                        with self._clock_lock:
+                            opened[name] = port
+        inputs, outputs, clocks = (tuple(opened) for opened in self._open.values())
+        return MidiPorts(inputs, outputs, "; ".join(problems), clocks)
 
-    def _make(self, direction: Direction, name: str, number: int | None) -> Any:
+    def _make(self, use: Use, name: str, number: int | None) -> Any:
         """An open port; ``number`` None: a virtual one.
 
         Raises:
@@ -282,33 +312,45 @@ class _Ports:
         import rtmidi
 
         try:
-            port = (rtmidi.MidiIn if direction == "input" else rtmidi.MidiOut)(self._scout.api, CLIENT_NAME)
-            if direction == "input":
+            port = (rtmidi.MidiIn if use == "input" else rtmidi.MidiOut)(self._scout.api, CLIENT_NAME)
+            if use == "input":
                 port.ignore_types(sysex=True, timing=False, active_sense=True)
                 port.set_callback(self._inbox.take_in, name)
             if number is None:
-                port.open_virtual_port(CLIENT_NAME)
+                port.open_virtual_port(CLIENT_NAME if use != "clock" else use)
             else:
-                port.open_port(number, direction)
+                port.open_port(number, use)
         except NotImplementedError:
             raise ValueError("this system has no virtual MIDI ports; name a port that `devices` lists") from None
         except Exception as error:  # rtmidi's own, and SystemError
-            raise ValueError(f"the MIDI {direction} {name} cannot be opened: {error}") from None
+            raise ValueError(f"the MIDI {_direction(use)} {name} cannot be opened: {error}") from None
         return port
+
+    def obey(self, order: MidiOrder) -> None:
+        match order:
+            case SendMidi():
+                self.send(order)
+            case LeadClock() if self._clock:
+                self._clock.lead(order.plan)
 
     def send(self, order: SendMidi) -> None:
         for name, port in self._open["output"].items():
             if order.port in (None, name):
-                try:
-                    port.send_message(order.data)
-                except Exception as error:  # it is just being unplugged
-                    _LOG.debug("nothing can be sent to %s: %s", name, error)
+                _send_to(port, name, order.data)
+
+    def _send_clock(self, data: bytes) -> None:
+        """From the clock's thread."""
+        with self._clock_lock:
+            for name, port in self._open["clock"].items():
+                _send_to(port, name, data)
 
     def close(self) -> None:
-        """Leave no note sounding, and no port open."""
+        """Leave no note sounding and no slave running, and no port open."""
+        if self._clock:
+            self._clock.close()
         for channel in range(_CHANNELS):
             self.send(SendMidi(bytes([_CONTROL_CHANGE | channel, _ALL_NOTES_OFF, 0])))
-        for port in (*self._open["input"].values(), *self._open["output"].values()):
+        for port in (port for opened in self._open.values() for port in opened.values()):
             _close(port)
         self._scout.close()
 
@@ -317,6 +359,17 @@ def _close(port: Any) -> None:
     """And delete it: a JACK server waits seconds for a client that ends without a word."""
     port.close_port()
     port.delete()
+
+
+def _direction(use: Use) -> Direction:
+    return "input" if use == "input" else "output"
+
+
+def _send_to(port: Any, name: str, data: bytes) -> None:
+    try:
+        port.send_message(data)
+    except Exception as error:  # it is just being unplugged
+        _LOG.debug("nothing can be sent to %s: %s", name, error)
 
 
 def _choose_api(rtmidi: Any, system: MidiSystem) -> int:

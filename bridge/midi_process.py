@@ -7,7 +7,7 @@ import time
 from multiprocessing.connection import Connection
 
 from bridge.child import Child
-from bridge.midi import MidiAlive, MidiPorts, MidiReport, MidiSettings, SendMidi, check_midi_installed, serve_midi
+from bridge.midi import MidiAlive, MidiOrder, MidiPorts, MidiReport, MidiSettings, check_midi_installed, serve_midi
 from bridge.orders import STOP
 from bridge.watch import Watch
 
@@ -28,7 +28,7 @@ class MidiProcess:
         Raises:
             ValueError: ports are wanted, and what reaches them is not installed.
         """
-        is_wanted = bool(settings.inputs or settings.outputs)
+        is_wanted = bool(settings.inputs or settings.outputs or settings.clocks)
         if is_wanted:
             check_midi_installed()
         self._child = Child("midi", serve_midi, settings)
@@ -46,8 +46,8 @@ class MidiProcess:
     def pid(self) -> int | None:
         return self._child.pid
 
-    def send(self, order: SendMidi) -> None:
-        """Send a message to the outputs, if there are any."""
+    def send(self, order: MidiOrder) -> None:
+        """Have it send a message, or a clock, to the outputs, if there are any."""
         if self._child.running:
             self._child.send(order)
 

@@ -16,11 +16,16 @@ from typing import Literal, TypeAlias, cast
 
 from bridge.audio import OpenedDevice, SpeakerOpened
 from bridge.child import Child
+from bridge.clock_plan import ClockPlan
+from bridge.clocks import Clocks
 from bridge.commands import (
     AHEAD,
     AT_BAR,
     AT_BEAT,
     BARS,
+    CLOCK,
+    CLOCK_OFFSET,
+    CLOCK_OUT,
     COMMANDS,
     FOLLOW,
     FROM_BAR,
@@ -41,6 +46,7 @@ from bridge.commands import (
     TAKE,
     TEMPO,
     TO_BAR,
+    Clock,
     CommandError,
     CurveKind,
     FailCode,
@@ -58,6 +64,7 @@ from bridge.due_queue import DueQueue
 from bridge.leases import Leases
 from bridge.loop_lane import LoopLane
 from bridge.midi import MidiEvent, MidiLost, MidiPorts, MidiReport
+from bridge.midi_clock import CLOCK_MESSAGES
 from bridge.midi_desk import BeginPhrase as BeginMidiPhrase
 from bridge.midi_desk import Deed, Learned, MidiDesk, NotLearned
 from bridge.midi_map_file import FILE_NAME as MIDI_MAP
@@ -127,6 +134,10 @@ _JOB_COMMANDS: dict[str, JobKind | None] = {
 }  # fmt: skip
 """None: the kind of the take that is made again."""
 _LISTED_TAKES = 32
+_STEERED_SECONDS = 0.001
+"""A line that a master moves by less stays where it is."""
+_TOO_LATE_SECONDS = 0.05
+"""A line that is nearer stays where it is: the order has to reach the player, and the player the speaker."""
 MIDI: Address = ("midi", 0)
 """Stands for the sender of what MIDI controllers do; it gets no answers, and subscribers hear of its failures."""
 _COMPLAIN_EVERY_SECONDS = 1.0
@@ -165,12 +176,14 @@ class Stage:
         dropped_datagrams: Callable[[], int],
         publish: Sequence[Publish],
         reply_hosts: Mapping[str, str],
+        lead_clock: Callable[[ClockPlan | None], None] | None = None,
     ) -> None:
         """
         Args:
             desk: what MIDI controllers do.
             publish: all are told every property at once, and then whenever one changes; they must not wait.
             reply_hosts: to which clients may have their answers sent, besides their own, with their addresses.
+            lead_clock: is told by which plan to send MIDI clock, None: by none; it must not wait. None: nobody does.
         """
         self._send = send
         self._player = player
@@ -192,6 +205,9 @@ class Stage:
             for tell in publish:
                 tell(name, value)
         self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
+        self._clocks = Clocks(self._conductor, lead_clock)
+        self._steered: dict[int, float] = {}
+        """Of those below: the device time that the player was told last, if it is another one than at first."""
         self._lines: dict[int, LineBeat] = {}
         """Of the jobs that wait for one, by the numbers of their orders."""
         self._subscribers: Leases[Address] = Leases(SUBSCRIBERS)
@@ -229,6 +245,7 @@ class Stage:
 
     def close(self) -> None:
         """Fade out, and tell everybody who waits for an answer that none is coming."""
+        self._clocks.close()
         self._playout.hush()
         self._loop_lane.hush()
         for asked in (*self._asked.values(), *self._more_panics, *self._held.clear()):
@@ -265,13 +282,16 @@ class Stage:
     @property
     def next_due_seconds(self) -> float | None:
         """Monotonic time at which ``run_due`` has something to do."""
-        dues = (self._held.next_due_seconds, self._desk.next_due_seconds)
+        dues = (self._held.next_due_seconds, self._desk.next_due_seconds, self._clocks.next_due_seconds)
         return min((due for due in dues if due is not None), default=None)
 
     def run_due(self) -> None:
-        """Obey the held commands whose time has come, and show MIDI controllers what has changed."""
+        """Obey the held commands whose time has come, look at the clock, and show MIDI controllers what has changed."""
         while (due := self._held.pop_due(time.monotonic())) is not None:
             self._attempt(due, None)
+        clock_due = self._clocks.next_due_seconds
+        if clock_due is not None and clock_due <= time.monotonic():
+            self._look_at_clock()
         self._do(self._desk.run_due())
 
     def _attempt(self, asked: Asked, due_unix_seconds: float | None) -> None:
@@ -309,6 +329,11 @@ class Stage:
             case "transport":
                 self._reply(asked, _flat(self._transport()))
             case "transport/locate":
+                if self._clocks.name != "internal":
+                    raise CommandError(
+                        "refused",
+                        f"the {self._clocks.name} clock says which bar it is; set clock to internal to locate",
+                    )
                 self._conductor.locate(Place(int(arguments["bar"]) - 1, float(arguments.get("beat", 1.0)) - 1.0))
                 self._retime_jobs()
                 self._answer(asked, "done", _flat(self._transport()))
@@ -421,20 +446,42 @@ class Stage:
 
     def _set(self, asked: Asked, name: str, given: Value) -> None:
         value, before = check_property(name, given), self._properties[name]
-        if name == TEMPO.name and value is not None:
-            self._conductor.set_tempo(float(value))
-        elif name == METER.name:
-            self._conductor.set_meter(_meter(str(value)))
+        try:
+            self._apply(name, value)
+        except CommandError:
+            raise
+        except ValueError as error:
+            raise CommandError("refused", str(error)) from error
         if name in (TEMPO.name, METER.name):
             self._retime_jobs()
-        if name == LEVEL.name and value is not None:
-            self._playout.set_level(float(value))
         self._answer(asked, "done", [name, _shown_property(value)])
         self._change_property(name, value)
         if name == INPUT_OFFSET.name and value != before and self._player.running:
             self._order_sound()
         if name in (TEMPO.name, METER.name) and value != before:
             self._warn_of_loop(asked)
+
+    def _apply(self, name: str, value: Value | None) -> None:
+        """Have it be so at once, of those properties that are more than a default of the next jobs.
+
+        Raises:
+            ValueError: it cannot be.
+            CommandError: it is no meter.
+        """
+        if value is None:
+            return
+        if name == TEMPO.name:
+            self._clocks.set_tempo(float(value))
+        elif name == METER.name:
+            self._conductor.set_meter(_meter(str(value)))
+        elif name == CLOCK.name:
+            self._clocks.choose(cast(Clock, value))
+        elif name == CLOCK_OFFSET.name:
+            self._conductor.offset_seconds = float(value) / 1000.0
+        elif name == CLOCK_OUT.name:
+            self._clocks.send_out(value == "on")
+        elif name == LEVEL.name:
+            self._playout.set_level(float(value))
 
     def _change_property(self, name: str, value: Value | None) -> None:
         """Let everybody know who shows properties."""
@@ -692,6 +739,40 @@ class Stage:
         for number, line in self._lines.items():
             self._player.send(Retime(number, self._conductor.in_device_time(line)))
 
+    def _look_at_clock(self) -> None:
+        looked = self._clocks.look()
+        if looked.state:
+            self._tell_subscribers("clock", [self._clocks.name, looked.state])
+        if looked.tempo_bpm is not None:
+            self._change_property(TEMPO.name, looked.tempo_bpm)
+        if looked.followed == "jumped":
+            self._follow_jump()
+        elif looked.followed == "steered":
+            self._steer_jobs()
+
+    def _follow_jump(self) -> None:
+        """The master is somewhere else: what waits for any line of a grid takes the next one there."""
+        beat = self._conductor.beat_in(_TOO_LATE_SECONDS)
+        for number, line in self._lines.items():
+            if line.grid != "none":
+                self._lines[number] = self._conductor.line_from(beat, line.grid)
+        self._retime_jobs()
+        self._steered.clear()
+
+    def _steer_jobs(self) -> None:
+        """Tell the player which lines have moved with the master's tempo."""
+        steered = {}
+        for number, beat in self._lines.items():
+            line, first = self._conductor.in_device_time(beat), self._jobs[number].line
+            told = self._steered.get(number, first.sample if first else line.sample)
+            if self._conductor.seconds_until(min(told, line.sample)) > _TOO_LATE_SECONDS and (
+                abs(line.sample - told) > _STEERED_SECONDS * self._conductor.rate_hz
+            ):
+                self._player.send(Retime(number, line))
+                told = line.sample
+            steered[number] = told
+        self._steered = steered
+
     def _transport(self) -> dict[str, Value]:
         place = self._conductor.place
         return {
@@ -699,6 +780,8 @@ class Stage:
             "beat": place.beat + 1.0,
             "tempo": self._conductor.tempo_bpm,
             "meter": str(self._conductor.meter),
+            "clock": self._clocks.name,
+            "state": self._clocks.state,
         }
 
     def _job_number(self, asked: Asked) -> int:
@@ -778,6 +861,7 @@ class Stage:
             "input": _device_text(sound.input, "none") if sound else "starting",
             "midi_in": self._midi_text("inputs"),
             "midi_out": self._midi_text("outputs"),
+            "clock_out": self._midi_text("clocks"),
             "listening": self._listening,
             "heard": self._heard.seconds,
             "missed_input": self._heard.missed_seconds,
@@ -950,6 +1034,8 @@ class Stage:
     def midi_event(self, event: MidiReport) -> None:
         """Take what came in by MIDI, and which ports it may come by."""
         match event:
+            case MidiEvent() if event.data[0] in CLOCK_MESSAGES:
+                self._clocks.midi.hear(event.port, event.at_seconds, event.data)
             case MidiEvent():
                 self._do(self._desk.hear(event))
             case MidiPorts():
@@ -988,7 +1074,7 @@ class Stage:
             _LOG.warning("%s", error)
             self._tell_subscribers("midi", ["problem", str(error)[:_MESSAGE_CHARACTERS]])
 
-    def _midi_text(self, direction: Literal["inputs", "outputs"]) -> str:
+    def _midi_text(self, direction: Literal["inputs", "outputs", "clocks"]) -> str:
         names: tuple[str, ...] = getattr(self._midi_ports, direction)
         return ", ".join(names) or self._midi_ports.problem or "none"
 
@@ -1026,7 +1112,7 @@ class Stage:
         first, stop = self._tape.span
         if rate_hz and rate_hz != self._tape.rate_hz and first != stop:
             self._lose_tape(rate_hz)
-        self._conductor.use_device(rate_hz)
+        self._conductor.use_device(rate_hz, sound.output.latency_seconds if sound and sound.output else 0.0)
         if self._player.running:
             self._order_sound()
             self._retime_jobs()

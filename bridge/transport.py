@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, TypeVar
 
 SLOWEST_BPM, FASTEST_BPM = 10.0, 400.0
+_TEMPOS_KEPT = 4096
+"""Of a timeline that is steered without end: the newest."""
 _BEAT_SLACK = 1e-9
 """A beat so little before a line is on it: what was rounded on the way to seconds and back must not cost a bar."""
 
@@ -149,6 +151,27 @@ class Timeline:
         kept = tuple(each for each in self.tempos if each.seconds <= seconds)
         before = kept or (Tempo(beat, seconds, self.bpm_at(seconds)),)
         return replace(self, tempos=(*before, Tempo(beat, seconds, bpm)))
+
+    def steered(self, to: Tempo, seconds: float, over_seconds: float) -> Timeline:
+        """From a time on, go over to another line of beats, and follow it when ``over_seconds`` are past.
+
+        Until then the tempo is what it takes; the beat jumps nowhere, unless that takes a tempo out of range.
+        """
+        beat, joined_at = self.beat_at(seconds), seconds + over_seconds
+        joined = to.beat + (joined_at - to.seconds) * to.bpm / 60.0
+        bpm = min(max((joined - beat) * 60.0 / over_seconds, SLOWEST_BPM), FASTEST_BPM)
+        kept = tuple(each for each in self.tempos if each.seconds < seconds)[-_TEMPOS_KEPT:]
+        before = kept or (Tempo(beat, seconds, self.bpm_at(seconds)),)
+        return replace(self, tempos=(*before, Tempo(beat, seconds, bpm), Tempo(joined, joined_at, to.bpm)))
+
+    def since(self, seconds: float) -> Timeline:
+        """The same from a time on; before it the tempo that is in force there."""
+        first = max(0, bisect_right(self.tempos, seconds, key=lambda each: each.seconds) - 1)
+        return replace(self, tempos=self.tempos[first:])
+
+    def in_one_meter(self, meter: Meter) -> Timeline:
+        """The same beats, in bars of one meter that are counted from beat 0."""
+        return replace(self, meters=(MeterStart(0.0, 0, meter),))
 
     def with_meter(self, meter: Meter, beat: float) -> Timeline:
         """Another meter from the first bar line that is not before a beat."""

@@ -61,7 +61,9 @@ def _clear_up(name: str) -> None:
 
 
 @contextmanager
-def jack_server(*, synchronous: bool = True, rate_hz: int = RATE_HZ) -> Iterator[subprocess.Popen[bytes]]:
+def jack_server(
+    *, synchronous: bool = True, realtime: bool = False, rate_hz: int = RATE_HZ
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server of its own name, and make it this process's and its children's default.
 
     Synchronous: the server waits for its clients, so that a capture has no gaps of the server's making; but
@@ -70,13 +72,14 @@ def jack_server(*, synchronous: bool = True, rate_hz: int = RATE_HZ) -> Iterator
     if not shutil.which("jackd") or not shutil.which("jack_lsp"):
         pytest.fail("the audio rig needs jackd and jack_lsp: apt-get install jackd2 (or `make setup`)")
     flags = ["-S"] if synchronous else []
+    priority = ["-R", "-P", "70"] if realtime else ["-r"]
     driver = ["-d", "dummy", "-r", str(rate_hz), "-p", str(PERIOD_SAMPLES), "-C", "2", "-P", "2"]
     before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")}
     with _server_name() as name, tempfile.TemporaryFile() as said:
         _clear_up(name)
         os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
         server = subprocess.Popen(
-            ["jackd", "-n", name, "-r", *flags, "-t", "2000", *driver],
+            ["jackd", "-n", name, *priority, *flags, "-t", "2000", *driver],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,

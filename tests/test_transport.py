@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.transport import GRIDS, Grid, Meter, Timeline, read_meter
+from bridge.transport import GRIDS, Grid, Meter, Tempo, Timeline, read_meter
 
 bpms = st.floats(10, 400)
 meters = st.builds(Meter, st.integers(1, 15), st.sampled_from([2, 4, 8, 16]))
@@ -72,6 +72,31 @@ def test_a_change_of_tempo_jumps_nowhere_and_leaves_the_past(
     assert changed.beat_at(seconds + 60) == pytest.approx(changed.beat_at(seconds) + bpm, abs=1e-6)
     if before < seconds:
         assert changed.beat_at(before) == pytest.approx(timeline.beat_at(before), abs=1e-6)
+
+
+@given(timelines(), times, st.floats(20, 300), st.floats(-0.05, 0.05), st.floats(0.25, 2), times)
+def test_steered_it_goes_over_to_the_other_line_without_a_jump(
+    timeline: Timeline, seconds: float, bpm: float, wrong_seconds: float, over_seconds: float, before: float
+) -> None:
+    to = Tempo(timeline.beat_at(seconds) + wrong_seconds * bpm / 60, seconds, bpm)
+    steered = timeline.steered(to, seconds, over_seconds)
+    joined = seconds + over_seconds
+    for after in (joined, joined + 1.0, joined + 600.0):
+        assert steered.beat_at(after) == pytest.approx(to.beat + (after - seconds) * bpm / 60, abs=1e-6)
+    assert steered.beat_at(seconds) == pytest.approx(timeline.beat_at(seconds), abs=1e-6)
+    path = [steered.beat_at(seconds + part * over_seconds) for part in (0.0, 0.3, 0.6, 1.0, 1.1)]
+    assert path == sorted(path)
+    if before < seconds:
+        assert steered.beat_at(before) == pytest.approx(timeline.beat_at(before), abs=1e-6)
+    assert steered.since(seconds).beat_at(joined + 5.0) == steered.beat_at(joined + 5.0)
+
+
+def test_a_timeline_that_is_steered_for_hours_stays_small() -> None:
+    timeline = Timeline.steady(120, Meter())
+    for step in range(6000):
+        timeline = timeline.steered(Tempo(2.0 * step, float(step), 120.0), float(step), 0.5)
+    assert len(timeline.tempos) < 5000
+    assert timeline.beat_at(5000.0) == pytest.approx(10000.0)
 
 
 @given(timelines(), meters, st.floats(0, 3000), st.floats(0, 3000))

@@ -1,0 +1,159 @@
+"""The music follows a master from outside, on a device whose time is not the master's."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bridge import conductor as conductor_module
+from bridge.clock_follower import State
+from bridge.conductor import Conductor
+from bridge.transport import Meter, Place
+
+RATE_HZ = 48000
+BLOCK_SECONDS = 1024 / RATE_HZ
+LATENCY_SECONDS = 0.05
+
+
+class Now:
+    """Monotonic time, and a device whose callbacks come when they are due, or a little later."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seconds = 1000.0
+        self._late = random.Random(1)
+        monkeypatch.setattr(conductor_module, "time", self)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def read_device(self) -> tuple[int, float]:
+        block = int((self.seconds - 900.0) / BLOCK_SECONDS)
+        return block * 1024, 900.0 + block * BLOCK_SECONDS + self._late.uniform(0.0, 0.002)
+
+
+@dataclass
+class Master:
+    """A `ClockSource` that is moved by hand."""
+
+    bpm: float = 120.0
+    beat: float | None = 0.0
+    since: float = 1000.0
+    places: int = 1
+
+    @property
+    def tempo_bpm(self) -> float:
+        return self.bpm
+
+    def state_at(self, seconds: float) -> State:
+        return "stopped" if self.beat is None else "running"
+
+    def beat_at(self, seconds: float, bar_beats: float) -> float | None:
+        return None if self.beat is None else self.beat + (seconds - self.since) * self.bpm / 60.0
+
+    def go(self, now: float, bpm: float) -> None:
+        """Another tempo from now on."""
+        self.beat, self.since, self.bpm = self.beat_at(now, 4.0), now, bpm
+
+    def set_tempo(self, bpm: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> Now:
+    return Now(monkeypatch)
+
+
+@pytest.fixture
+def conductor(now: Now) -> Conductor:
+    conductor = Conductor(now.read_device, 100.0, Meter())
+    conductor.use_device(RATE_HZ, LATENCY_SECONDS)
+    return conductor
+
+
+def keep_up(conductor: Conductor, now: Now, seconds: float) -> list[str]:
+    followed = []
+    for _ in range(round(seconds / 0.05)):
+        now.seconds += 0.05
+        followed.append(conductor.keep_up())
+    return followed
+
+
+def heard_at(conductor: Conductor, bar: int) -> float:
+    """Monotonic time at which a bar's line is heard."""
+    line = conductor.in_device_time(conductor.line_at(Place(bar, 0.0)))
+    return 900.0 + line.sample / RATE_HZ + LATENCY_SECONDS
+
+
+def test_lines_are_heard_when_the_masters_bars_begin(now: Now, conductor: Conductor) -> None:
+    master = Master(bpm=96.0)
+    conductor.follow(master)
+    assert keep_up(conductor, now, 3.0)[0] == "jumped"
+    for bar in (3, 10):
+        assert heard_at(conductor, bar) == pytest.approx(1000.0 + bar * 4 * 60 / 96.0, abs=0.004)
+    conductor.offset_seconds = 0.03
+    keep_up(conductor, now, 3.0)
+    assert heard_at(conductor, 10) == pytest.approx(1000.03 + 10 * 4 * 60 / 96.0, abs=0.004)
+    assert conductor.tempo_bpm == 96.0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(40, 300), st.floats(40, 300))
+def test_a_change_of_the_masters_tempo_is_taken_over_without_a_jump(before: float, after: float) -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        now = Now(monkeypatch)
+        conductor = Conductor(now.read_device, 100.0, Meter())
+        conductor.use_device(RATE_HZ, LATENCY_SECONDS)
+        master = Master(bpm=before)
+        conductor.follow(master)
+        keep_up(conductor, now, 2.0)
+        beats = []
+        master.go(now.seconds, after)
+        for _ in range(40):
+            keep_up(conductor, now, 0.05)
+            beats.append(conductor.beat)
+        assert all(one < other < one + 0.06 * 400 / 60 for one, other in pairwise(beats))
+        true = master.beat_at(now.seconds + LATENCY_SECONDS, 4.0)
+        assert true is not None
+        assert conductor.beat == pytest.approx(true, abs=0.006 * after / 60)
+
+
+def test_while_the_master_is_stopped_the_music_goes_on_at_its_tempo(now: Now, conductor: Conductor) -> None:
+    master = Master(bpm=120.0)
+    conductor.follow(master)
+    keep_up(conductor, now, 2.0)
+    before, master.beat, master.bpm = conductor.beat, None, 60.0
+    assert "jumped" not in keep_up(conductor, now, 4.0)
+    assert conductor.beat == pytest.approx(before + 4.0, abs=0.1)
+    line = conductor.next_line("bar")
+    assert line is not None
+    assert 0.0 <= line.beat - conductor.beat <= 4.0
+    master.beat, master.since, master.places = 64.0, now.seconds, 2  # it continues from bar 17
+    assert keep_up(conductor, now, 0.05) == ["jumped"]
+    assert conductor.place.bar == 16
+    conductor.follow(None)
+    assert keep_up(conductor, now, 4.0) == ["still"] * 80
+    assert conductor.place.bar == 17
+
+
+def test_bars_are_counted_from_the_masters_beginning_in_the_meter_that_is_set(now: Now, conductor: Conductor) -> None:
+    conductor.set_meter(Meter(3, 4))
+    master = Master(bpm=60.0)
+    conductor.follow(master)
+    keep_up(conductor, now, 6.5)
+    assert (conductor.place.bar, conductor.place.beat) == (2, pytest.approx(0.55, abs=0.05))
+    conductor.set_meter(Meter(2, 4))
+    assert conductor.place.bar == 3
+
+
+def test_a_quiet_device_of_no_rate_keeps_time_by_itself(now: Now) -> None:
+    conductor = Conductor(lambda: (0, 0.0), 100.0, Meter())
+    master = Master(bpm=90.0)
+    conductor.follow(master)
+    keep_up(conductor, now, 4.0)
+    assert conductor.beat == pytest.approx(4.0 * 90 / 60, abs=0.02)
