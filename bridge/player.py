@@ -591,10 +591,10 @@ class Player:
             values += ((AT_SAMPLE, at),)
         self._tell(Report(order.number, "done", values))
 
-    def _keep_take(self, take: Take, prompt: Prompt, sample_rate_hz: int) -> None:
+    def _keep_take(self, take: Take, origin: Origin, prompt: Prompt) -> None:
         """For another attempt; a take on the tape is heard from the loop's next pass on."""
         job = take.job
-        self._tape_work.keep(job, prompt, take.audio, sample_rate_hz, take.file)
+        self._tape_work.keep(job, origin, prompt, take.audio, take.file)
         if job.span is None:
             return
         self._tell(self._tape_work.edited)
@@ -1033,7 +1033,7 @@ class Player:
             _LOG.warning("%s", error)
             self._tell(Warn(job.number, str(error)))
         if not cut_short:
-            self._keep_take(take, prompt, instrument.sample_rate_hz)
+            self._keep_take(take, origin, prompt)
 
     def _loaded_instrument(self) -> Instrument:
         if self._instrument is None:

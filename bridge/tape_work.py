@@ -27,7 +27,7 @@ from bridge.orders import (
 )
 from bridge.session_tape import SessionTape, edit_of
 from bridge.shared_samples import Samples
-from bridge.take_folder import read_prompt, read_take
+from bridge.take_folder import Origin, read_prompt, read_take
 from bridge.tape_export import export_bars
 from melnet_music.audio_file import read_audio
 from melnet_music.resample import resample
@@ -52,6 +52,7 @@ class KeptTake:
 
     job: Job
     """As it was made."""
+    origin: Origin
     prompt: Prompt
     edit: Edit | None
     """Of a take on the tape."""
@@ -154,7 +155,13 @@ class TapeWork:
         if kept is None:
             path = _file_of(again.take, again.file).with_suffix(".json")
             saved = read_take(path)
-            kept = KeptTake(saved.job, read_prompt(path, saved.prompt) if saved.prompt else {}, None)
+            kept = KeptTake(saved.job, saved.origin, read_prompt(path, saved.prompt) if saved.prompt else {}, None)
+        if kept.origin.preset_digest != instrument.preset_digest:
+            raise OrderError(
+                "refused",
+                f"take {again.take} was made with preset {kept.origin.preset!r} (digest {kept.origin.preset_digest}), "
+                f"and {instrument.preset_name!r} plays now: load the former to make it again",
+            )
         beside = instrument.beside(np.zeros(0, np.float32))
         if kept.prompt:
             beside.remember(kept.prompt)
@@ -176,19 +183,20 @@ class TapeWork:
             tail_seconds=min(margin, after) / rate,
         )
 
-    def keep(self, job: Job, prompt: Prompt, audio: Samples, sample_rate_hz: int, file: str) -> None:
+    def keep(self, job: Job, origin: Origin, prompt: Prompt, audio: Samples, file: str) -> None:
         """Keep what another attempt needs; a take on the tape is laid there.
 
         Args:
             job: as the scene had it.
-            audio: the take, at the instrument's rate.
+            audio: the take, at its origin's rate.
             file: where it is written.
         """
         edit = None
         if job.span:
-            edit = edit_of(job.number, audio, sample_rate_hz, job.lead_seconds, job.span, self._tape.rate_hz, file)
+            rate_hz = origin.sample_rate_hz
+            edit = edit_of(job.number, audio, rate_hz, job.lead_seconds, job.span, self._tape.rate_hz, file)
             self._tape.add(edit, job.again.take if job.again else None)
-        self._kept[job.number] = KeptTake(job, prompt, edit)
+        self._kept[job.number] = KeptTake(job, origin, prompt, edit)
         while len(self._kept) > _KEPT_TAKES:
             del self._kept[next(iter(self._kept))]
 

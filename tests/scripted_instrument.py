@@ -57,12 +57,12 @@ class TakeSpeed:
 
 class ScriptedInstrument:
     engine_name = "scripted"
-    preset_digest = "0000"
     seam_samples = 0
 
     def __init__(self, preset: str) -> None:
         script = dict(word.split("=") for word in preset.split())
         self.preset_name = preset
+        self.preset_digest = script.get("digest", "0000")
         self.real_time_factor = float(script.get("rtf", "8"))
         self._really = float(script.get("really", self.real_time_factor))
         self.preset_folder = Path(script.get("folder", "."))

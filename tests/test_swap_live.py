@@ -22,7 +22,7 @@ from bridge.take_folder import read_take
 DEVICE = "system"
 TEMPO = 240.0
 BAR_SAMPLES = RATE_HZ
-OLD, NEW = "rtf=20 hz=48000 block=0.05", "rtf=20 hz=48000 block=0.1"
+OLD, NEW = "rtf=20 hz=48000 block=0.05", "rtf=20 hz=48000 block=0.1 digest=1111"
 TAKE_SECONDS = 8.0
 
 
@@ -113,6 +113,21 @@ def test_jobs_behind_are_made_by_the_new_preset(player: Player) -> None:
         finished = pairs(player.wait_for("finished", "generate", number, seconds=60.0))
         saved = read_take(Path(str(finished["file"])).with_suffix(".json"))
         assert (saved.origin.preset, finished["gaps"]) == (NEW, 0)
+
+
+def test_a_take_is_made_again_with_its_own_preset_only(player: Player) -> None:
+    player.send("generate", 1, "seconds", 0.2)
+    player.wait_for("finished", "generate", 1)
+    player.send("load", NEW)
+    player.wait_for("done", "load")
+    player.send("take/reroll", 2)
+    code, message = player.wait_for("fail", "take/reroll", 2)[2:]
+    assert code == "refused"
+    assert OLD in str(message)
+    player.send("load", OLD)
+    player.wait_for("done", "load")
+    player.send("take/reroll", 2)
+    player.wait_for("finished", "take/reroll", 2)
 
 
 def test_what_cannot_be_loaded_leaves_the_take_alone(player: Player, tmp_path: Path) -> None:
