@@ -520,11 +520,8 @@ def parse(address: str, values: Sequence[object]) -> Invocation:
     name = address.removeprefix(f"{NAMESPACE}/")
     command = COMMANDS.get(name) if name != address else None
     if command is None:
-        known = [each.address for each in _TABLE]
         raise CommandError(
-            "unknown_command",
-            f"unknown address {shown(address)}{nearest(address, known)}",
-            command=name[:64],
+            "unknown_command", f"unknown address {shown(address)}{_near_addresses(address, name)}", command=name[:64]
         )
     if len(values) == 1 and values[0] is None and not command.fixed:
         values = []  # OSCQuery has no type for no arguments but nil, so some clients send it
@@ -633,6 +630,16 @@ def _job_id(command: Command, values: Sequence[object]) -> int:
         return int(_ID.check(values[0]))
     except CommandError:
         return NO_ID
+
+
+def _near_addresses(address: str, name: str) -> str:
+    """The nearest one, and those beside it: all of them are too many for a message."""
+    near = difflib.get_close_matches(address[:64], [each.address for each in _TABLE], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    group = f"{name.partition('/')[0]}/"
+    beside = [each.name for each in _TABLE if each.name.startswith(group)]
+    first_words = dict.fromkeys(each.name.partition("/")[0] for each in _TABLE)
+    return f"{hint} Valid below {NAMESPACE}/: {', '.join(beside or first_words)}"
 
 
 def nearest(name: str, known: Iterator[str] | Sequence[str] | Mapping[str, object]) -> str:
