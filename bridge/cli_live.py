@@ -286,7 +286,12 @@ def devices(arguments: Namespace) -> int:
     """List the sound devices, ``*`` marks the system's choice; then the MIDI ports."""
     found, midi = list_devices(), list_midi_ports(arguments.midi_system)
     if arguments.json:
-        _write_json({"audio": [asdict(device) for device in found], "midi": asdict(midi)})
+        _write_json(
+            {
+                "audio": [asdict(device) for device in found],
+                "midi": {"inputs": midi.inputs, "outputs": midi.outputs, "problem": midi.problem},
+            }
+        )
         return 0
     for device in found:
         default = "*" if device.is_default_output or device.is_default_input else " "

@@ -40,7 +40,7 @@ from melnet_music.sampling import ENGINES
 from melnet_music.sampling.cpu import recurrence, tier_kernels, workspace
 from melnet_music.sampling.cpu.packed_tier import PackedTier, pack_tier
 from melnet_music.sampling.cpu.workspace import Workspace
-from melnet_music.sampling.engine import generate
+from melnet_music.sampling.engine import TierSharpness, generate
 from melnet_music.tiers import tier_grids
 
 # ---- the list of products ----
@@ -116,14 +116,14 @@ def test_the_products_listed_are_those_that_the_kernels_do(
         here.extract(length)
         assert counted == listed["extractor"]
         counted.clear()
-        here.draw(0, length, (1.0, 0.0), 0.0, True)
+        here.draw(0, length, TierSharpness(), 0.0, True)
         assert counted == listed["past"] + listed["frequency_delayed"]
         counted.clear()
         here.give(
             np.zeros((length, grid.bins, packed.channels), np.float32),
             (np.zeros((length, grid.bins), np.float32), np.True_),
         )
-        here.draw(0, length, (1.0, 0.0), 0.0, True)
+        here.draw(0, length, TierSharpness(), 0.0, True)
         assert counted == listed["past"]
 
 
