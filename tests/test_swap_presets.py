@@ -21,7 +21,7 @@ from melnet_music.resample import resample
 
 HZ = 22050
 MEL_BINS = 32
-TAKE_SECONDS = 8.0
+TAKE_SECONDS = 20.0
 BAR_SAMPLES = RATE_HZ
 QUIET = -5.0
 """Mean of the log-mel frames: the sound stays far from full scale, and is not bent."""
