@@ -20,6 +20,8 @@ from bridge.orders import BarLine
 from bridge.transport import GRID_BARS, Grid, Meter, Place, Tempo, Timeline
 
 _STAND_IN_HZ = 48000
+_MOVED_BEATS = 0.02
+"""What a master's ticks wander by: 10 ms at 120 bpm."""
 _STEER_SECONDS = 0.5
 """In so long what is wrong with the timeline is put right."""
 _AHEAD_SECONDS = 4.0
@@ -226,8 +228,11 @@ class Conductor:
         return round(self._timeline.beat_at(sample / self._clock().rate_hz), 3)
 
     def place_of(self, sample: float) -> Place:
-        """The bar and beat at a device time."""
-        return self._timeline.place_at(self.beat_of(sample))
+        """The bar and beat at a device time; what began on a line lies on it, though a master may have moved since."""
+        beat = self.beat_of(sample)
+        if self._source and abs(beat - round(beat)) < _MOVED_BEATS:
+            beat = float(round(beat))
+        return self._timeline.place_at(beat)
 
     def _now_seconds(self) -> float:
         clock = self._clock()
