@@ -20,6 +20,7 @@ USUAL_SECONDS, PRESENT_SECONDS = 10.0, 3.0
 DELAY_CHUNKS = 6
 """A chunk is led by those that are so far before it: engines work on several at once, and all are to make the same."""
 MOST_TILT = 1.0
+"""However far astray, a density is tilted by no more, in normalised units."""
 FAR_DB = 10.0
 """So far astray, and it is led twice as hard as near by for every dB: out of silence nothing less leads back."""
 _LEAST_POWER = 1e-12
@@ -29,7 +30,11 @@ class LevelHold:
     """Leads one take, chunk by chunk."""
 
     def __init__(self, usual_power: float, tilt_per_db: float, frames_per_second: float) -> None:
-        """``usual_power``: of a frame of what was heard."""
+        """
+        Args:
+            usual_power: of a frame of what was heard, a sum of squared mel magnitudes.
+            tilt_per_db: near the level, for each dB that is missing; 0: the take is let go.
+        """
         self._usual_power, self._tilt_per_db, self._frames_per_second = usual_power, tilt_per_db, frames_per_second
         self._levels = [usual_power]
         """At the beginning, and after every chunk that is made."""
