@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Literal, TypeAlias, get_args
 
 from bridge.clock_out import ClockOut
@@ -37,6 +37,7 @@ _MOST_WAITING = 4096
 """Events that wait to be passed on: of a controller that sends without end."""
 _MOST_UNHEARD = 8
 """Looks without an answer, after which a JACK server is dead."""
+_LAST_CALLBACKS_SECONDS = 0.1
 _CHANNELS = 16
 _ACTIVE_SENSING = 0xFE
 _CONTROL_CHANGE, _ALL_NOTES_OFF = 0xB0, 123
@@ -246,8 +247,7 @@ class _Scout:
         return self._unheard <= _MOST_UNHEARD
 
     def close(self) -> None:
-        for lister in self._listers.values():
-            _close(lister)
+        _close(*self._listers.values())
 
 
 class _Ports:
@@ -350,15 +350,21 @@ class _Ports:
             self._clock.close()
         for channel in range(_CHANNELS):
             self.send(SendMidi(bytes([_CONTROL_CHANGE | channel, _ALL_NOTES_OFF, 0])))
-        for port in (port for opened in self._open.values() for port in opened.values()):
-            _close(port)
+        _close(*(port for opened in self._open.values() for port in opened.values()))
         self._scout.close()
 
 
-def _close(port: Any) -> None:
-    """And delete it: a JACK server waits seconds for a client that ends without a word."""
-    port.close_port()
-    port.delete()
+def _close(*ports: Any) -> None:
+    """And delete them: a JACK server waits seconds for a client that ends without a word.
+
+    Deleting holds the interpreter's lock and waits for the port's thread, which may be waiting for that lock in a
+    callback: so only when its last callbacks are through, after the last period in which the port was there.
+    """
+    for port in ports:
+        port.close_port()
+    sleep(_LAST_CALLBACKS_SECONDS)
+    for port in ports:
+        port.delete()
 
 
 def _direction(use: Use) -> Direction:

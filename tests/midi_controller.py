@@ -9,6 +9,7 @@ Not in the tests' own process: the JACK library remembers in every process the f
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import rtmidi
@@ -34,6 +35,8 @@ def main() -> None:
         out.send_message(bytes.fromhex(line))
     for port in (out, shown):
         port.close_port()
+    time.sleep(0.1)  # the last callback wants the lock that deleting holds
+    for port in (out, shown):
         port.delete()
 
 
