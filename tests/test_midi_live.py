@@ -38,7 +38,7 @@ with = { take = 98 }
 notes = [48, 72]
 play = "follow"
 """
-PARTS = 10
+PARTS = 100
 ALL_READ = "no take 98 in this session"
 
 
@@ -87,6 +87,21 @@ def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
             pad.send(0x90, 60, 100)
         plugged(player, "none")
         assert player.ask("status")["player"] == "ready"
+
+    with live_daemon(tmp_path, midi=settings, midi_map=map_file) as daemon, client(daemon) as player:
+        wait_ready(player)
+        player.send("subscribe")
+        player.wait_for("done", "subscribe")
+        with controller("pad") as pad:
+            plugged(player, "pad:out")
+            pad.send(0xB0, 20, 0)  # of what the knob learned before the restart: far from 120 bpm, no jump
+            pad.send(0xB0, 20, 20)
+            pad.send(0xB0, 119, 127)
+            player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 20.0)
+            player.send("get", "tempo")
+            assert player.wait_for("get.reply") == ["tempo", 120.0]
+            pad.send(0xB0, 20, 127)  # on its way it passes 120 bpm
+            assert player.wait_for("event", "property", "tempo")[2] == 160.0
 
 
 @pytest.mark.usefixtures("jack")
