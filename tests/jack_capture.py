@@ -1,7 +1,7 @@
 """Record a JACK client's output, in a process of its own: ``jack_capture.py SOURCE_REGEX OUT.npy SECONDS``.
 
-Says "ready" once it is connected, answers every line with how many samples it has, records until its standard input
-ends, and writes float32[N] of port 1.
+Says "ready" once it is connected, answers every line with how many samples it has and the monotonic time at which JACK
+asked for the first of them, records until its standard input ends, and writes float32[N] of port 1.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ def main() -> None:
     client = jack.Client("capture", no_start_server=True)
     port = client.inports.register("in")
     recorded = np.zeros(round(most_seconds * client.samplerate), np.float32)
-    count = 0
+    count, first_frame = 0, 0
 
     @client.set_process_callback
     def process(samples: int) -> None:
-        nonlocal count
+        nonlocal count, first_frame
+        if not count:
+            first_frame = client.last_frame_time
         taken = min(samples, len(recorded) - count)
         recorded[count : count + taken] = port.get_array()[:taken]
         count += taken
@@ -39,7 +41,8 @@ def main() -> None:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         for _ in sys.stdin:
-            sys.stdout.write(f"{count}\n")
+            first_at = time.monotonic() - (client.frame_time - first_frame) / client.samplerate
+            sys.stdout.write(f"{count} {first_at}\n")
             sys.stdout.flush()
     np.save(path, recorded[:count])
 

@@ -126,11 +126,18 @@ class Capture:
 
     def position(self) -> int:
         """How many samples are recorded by now."""
+        return int(self._ask()[0])
+
+    def began_at(self) -> float:
+        """The monotonic time at which JACK asked for the first of them, when some are recorded."""
+        return float(self._ask()[1])
+
+    def _ask(self) -> list[bytes]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        return self._process.stdout.readline().split()
 
     def stop(self) -> NDArray[np.float32]:
         """All that was recorded: float32[N] at RATE_HZ."""

@@ -36,7 +36,8 @@ _LOG = logging.getLogger(__name__)
 _BEATS_BEFORE = 8
 """Two bars, after which errors count."""
 _LOOK_SECONDS = 0.02
-_SETTLED_BPM, _SETTLED_SECONDS = 1.0, 0.006
+_SETTLED_BPM, _SETTLED_MS = 1.0, 6.0
+"""A follower has settled when it stays within this, or where the clock jitters, within what it strays at one tempo."""
 
 
 def measure(folder: Path, *, seconds: float) -> dict[str, object]:
@@ -154,6 +155,10 @@ def _jump(jitter_percent: int, seconds: float) -> dict[str, float]:
         jumped = followed.master.order(f"tempo {after_bpm}").seconds
         followed.listen(seconds)
     by_ticks = jitter_percent > 0
+    within_bpm, within_ms = _SETTLED_BPM, _SETTLED_MS
+    if jitter_percent:
+        steady = _steady(after_bpm, jitter_percent, seconds)
+        within_bpm, within_ms = steady["tempo_worst_error_bpm"], steady["phase_worst_ms"]
     errors = followed.errors(
         after_bpm, jumped + 0.4, by_ticks=by_ticks
     )  # the looks before and after the jump lie at one tempo by then
@@ -162,10 +167,12 @@ def _jump(jitter_percent: int, seconds: float) -> dict[str, float]:
     unsettled = [
         at
         for at, phase, tempo in errors
-        if abs(tempo - after_bpm) > _SETTLED_BPM or abs(phase - constant) > _SETTLED_SECONDS
+        if abs(tempo - after_bpm) > within_bpm or 1e3 * abs(phase - constant) > within_ms
     ]
     tempos = [tempo for at, _, tempo in followed.said if at > jumped]
     return {
+        "settled_within_bpm": within_bpm,
+        "settled_within_ms": within_ms,
         "settled_after_s": round(max(unsettled, default=jumped + 0.4) - jumped, 2),
         "a_bar_s": round(240.0 / after_bpm, 2),
         "fastest_bpm": round(max(tempos), 2),
