@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 from melnet_music.arrays import Array, OtherArray, namespace
 from melnet_music.config import ModelConfig
-from melnet_music.tiers import assemble, decompose, decompose_pooled, tier_grids
+from melnet_music.tiers import assemble, decompose, decompose_folded, decompose_pooled, tier_grids
 
 FUTURE_CHANNELS = 2
 """The value and its mask."""
@@ -44,7 +44,7 @@ NOTHING_KNOWN: Conditioning[Any] = Conditioning()
 def channel_count(config: ModelConfig, tier: int) -> int:
     """Channels that a tier's extractor sees; without any the tier has no extractor. ``tier`` counts from 0."""
     coarse = 1 if tier else 0
-    return coarse + FUTURE_CHANNELS * config.future_conditioning + NOTE_CHANNELS * config.note_conditioning
+    return coarse + FUTURE_CHANNELS * config.future_conditioning + _note_channels(config, tier)
 
 
 def tier_channels(
@@ -75,22 +75,31 @@ def tier_channels(
     for g, (stride, bins) in enumerate(grids):
         shape = (batch, frames // stride, bins)
         parts = [coarse[g - 1][..., None]] if g else []
-        for count, by_tier in extra:
-            parts.append(zeros(*shape, count) if by_tier is None else by_tier[g])
+        for counts, by_tier in extra:
+            parts.append(zeros(*shape, counts[g]) if by_tier is None else by_tier[g])
         channels.append(namespace(parts[0]).concatenate(parts, -1) if parts else zeros(*shape, 0))
     return channels
 
 
-def known_channels(known: Conditioning[Array], config: ModelConfig) -> list[tuple[int, list[Array] | None]]:
-    """(number of channels, grids by tier or None) of each kind the model was built with."""
-    kinds: list[tuple[int, list[Array] | None]] = []
+def known_channels(known: Conditioning[Array], config: ModelConfig) -> list[tuple[list[int], list[Array] | None]]:
+    """(number of channels by tier, grids by tier or None) of each kind the model was built with."""
+    kinds: list[tuple[list[int], list[Array] | None]] = []
+    tiers = range(len(config.tiers))
     if config.future_conditioning:
         grids = None
         if known.future is not None and known.future_mask is not None:
             arrays = namespace(known.future)
             mask = arrays.broadcast_to(known.future_mask[..., None], known.future.shape)
             grids = decompose(arrays.stack([known.future * mask, mask], -1), config)
-        kinds.append((FUTURE_CHANNELS, grids))
+        kinds.append(([FUTURE_CHANNELS for _ in tiers], grids))
     if config.note_conditioning:
-        kinds.append((NOTE_CHANNELS, None if known.notes is None else decompose_pooled(known.notes, config)))
+        by_tier = decompose_folded if config.note_detail == "folded" else decompose_pooled
+        counts = [_note_channels(config, tier) for tier in tiers]
+        kinds.append((counts, None if known.notes is None else by_tier(known.notes, config)))
     return kinds
+
+
+def _note_channels(config: ModelConfig, tier: int) -> int:
+    if not config.note_conditioning:
+        return 0
+    return NOTE_CHANNELS << (len(config.splits) - tier if config.note_detail == "folded" else 0)

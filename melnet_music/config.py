@@ -89,6 +89,9 @@ class ModelConfig(_Strict):
     """Extractor channels for the known future value and its mask: inpainting."""
     note_conditioning: bool = True
     """Extractor channels for notes sounding and notes starting."""
+    note_detail: Literal["pooled", "folded"] = "folded"
+    """What a bin of a coarse tier sees of the notes: ``folded``, all bins that it stands for, each in channels of its
+    own; ``pooled``, the strongest of them, which leaves the first tier unsure of the pitch."""
     chunked_lookahead: bool = True
     """Restart the extractor's backward-time RNN at the end of every chunk. Off: the paper's whole-clip RNN."""
 

@@ -73,6 +73,20 @@ def decompose_pooled(grid: Array, model: ModelConfig) -> list[Array]:
     return own[::-1]
 
 
+def decompose_folded(grid: Array, model: ModelConfig) -> list[Array]:
+    """As `decompose`, but a kept bin takes the channels of both of the pair: nothing of ``[B, T, M, C]`` is lost.
+
+    The first tier has C times 2^(splits) channels, each later tier half of the one before.
+    """
+    own = []
+    for axis in reversed(model.splits):
+        kept, other = split(grid, axis, model.split_keeps)
+        own.append(other)
+        grid = namespace(grid).concatenate([kept, other], -1)
+    own.append(grid)
+    return own[::-1]
+
+
 def assemble(own: list[Array], model: ModelConfig) -> list[Array]:
     """Each tier's own bins -> the grid after each tier. The last is the full grid: the inverse of `decompose`.
 

@@ -83,7 +83,7 @@ def test_a_gap_is_learned_and_what_follows_it_is_given(works: list[Work], tier: 
         assert start % 2 == stop % 2 == 0
         lengths.add(stop - start)
         example = example_of(clips, tier=tier)
-        value, mask = (example.channels[..., -4], example.channels[..., -3])
+        value, mask = example.channels[..., tier], example.channels[..., tier + 1]  # after the coarse value
         given = np.arange(32) >= stop
         expected = decompose(
             torch.from_numpy(np.tile(given[None, :, None], (2, 1, 8)).astype(np.float32)), CONFIG.model

@@ -17,6 +17,7 @@ CONFIGS = {
     "kept first": tiny_config(splits=("time", "frequency"), split_keeps="first"),
     "future only": tiny_config(splits=("time",), note_conditioning=False),
     "notes only": tiny_config(splits=("time",), future_conditioning=False),
+    "pooled notes": tiny_config(splits=("frequency", "time"), note_detail="pooled"),
     "none": tiny_config(splits=("time",), future_conditioning=False, note_conditioning=False),
 }
 GENERATOR = np.random.default_rng(0)

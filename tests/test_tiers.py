@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from tiny_models import tiny_config
 
 from melnet_music.config import ModelConfig
-from melnet_music.tiers import assemble, decompose, decompose_pooled, interleave, split, tier_grids
+from melnet_music.tiers import (
+    assemble,
+    decompose,
+    decompose_folded,
+    decompose_pooled,
+    interleave,
+    split,
+    tier_grids,
+)
 
 models = st.builds(
     lambda splits, keeps: tiny_config(splits=tuple(splits), split_keeps=keeps),
@@ -107,6 +115,16 @@ def test_pooling_takes_the_maximum_of_the_pairs_that_a_cell_stands_for(
     for plain, most in zip(own, pooled, strict=True):
         assert (most >= plain).all()
     assert pooled[0].max() == grid.max()
+
+
+@given(model=models, groups=sizes, lowest=sizes)
+def test_folding_shows_every_tier_all_that_its_bins_stand_for(model: ModelConfig, groups: int, lowest: int) -> None:
+    """The strongest of a bin's channels is what pooling leaves of them; the first tier has all of the grid."""
+    grid = numbered(model, groups, lowest)[..., None]
+    folded, pooled = decompose_folded(grid, model), decompose_pooled(grid, model)
+    for all_of_them, strongest in zip(folded, pooled, strict=True):
+        assert np.array_equal(all_of_them.max(-1, keepdims=True), strongest)
+    assert np.array_equal(np.sort(folded[0], axis=None), np.sort(grid, axis=None))
 
 
 @given(model=models, groups=sizes, lowest=sizes)

@@ -179,22 +179,25 @@ class Pipeline:
 
 
 def channels_of(
-    coarse: NDArray[Any] | None, extra: list[tuple[int, list[NDArray[Any]] | None]], tier: int, shape: tuple[int, int]
+    coarse: NDArray[Any] | None,
+    extra: list[tuple[list[int], list[NDArray[Any]] | None]],
+    tier: int,
+    shape: tuple[int, int],
 ) -> Float32Array:
     """What one tier's extractor sees, ``[T, F, C]``, as `tier_channels`.
 
     ``coarse [T, F]``: what the tiers below made, None in the first; ``extra``: from `known_channels`.
     """
-    count = sum(count for count, _ in extra) + (coarse is not None)
+    count = sum(counts[tier] for counts, _ in extra) + (coarse is not None)
     channels = np.zeros((*shape, count), np.float32)
     at = 0
     if coarse is not None:
         channels[..., 0] = coarse
         at = 1
-    for count, grids in extra:
+    for counts, grids in extra:
         if grids is not None:
-            channels[..., at : at + count] = grids[tier][0]
-        at += count
+            channels[..., at : at + counts[tier]] = grids[tier][0]
+        at += counts[tier]
     return channels
 
 
