@@ -20,6 +20,7 @@ LOUD_MAGNITUDE = 1e-2
 """Bins above this mel magnitude count as loud: most of the others are background."""
 EXCERPT_FRAMES = 512
 EXCERPTS = 24
+_STEP_FRAMES, _FEWEST_STEPS = 16, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,25 +60,40 @@ class NatSums:
         return float(self.loud_nats.sum() / max(self.loud_bins.sum(), 1))
 
 
-def excerpt_places(works: list[Work], count: int = EXCERPTS) -> list[tuple[Work, int]]:
+def excerpt_frames(works: list[Work]) -> int:
+    """How long the excerpts of these works can be: `EXCERPT_FRAMES`, or less where all of them are shorter.
+
+    Raises:
+        ValueError: none has even a second or so.
+    """
+    longest = max(len(work.log_mel) for work in works)
+    steps = longest // _STEP_FRAMES
+    if steps < _FEWEST_STEPS:
+        raise ValueError(
+            f"the longest held-out recording has {longest} frames, and {_FEWEST_STEPS * _STEP_FRAMES} are needed: "
+            "add a longer one"
+        )
+    return min(EXCERPT_FRAMES, steps * _STEP_FRAMES)
+
+
+def excerpt_places(works: list[Work], count: int = EXCERPTS, frames: int = EXCERPT_FRAMES) -> list[tuple[Work, int]]:
     """(work, first frame) of held-out excerpts, spread evenly over all works: always the same ones.
 
     Raises:
         ValueError: no work is long enough.
     """
-    spans = [
-        (work, start) for work in works for start in range(0, len(work.log_mel) - EXCERPT_FRAMES + 1, EXCERPT_FRAMES)
-    ]
+    spans = [(work, start) for work in works for start in range(0, len(work.log_mel) - frames + 1, frames)]
     if not spans:
-        raise ValueError(f"no held-out recording has {EXCERPT_FRAMES} frames; add a longer one")
+        raise ValueError(f"no held-out recording has {frames} frames; add a longer one")
     count = min(count, len(spans))
     return [spans[number * len(spans) // count] for number in range(count)]
 
 
 def excerpts(works: list[Work], model: MelNet, count: int = EXCERPTS) -> Iterator[Tensor]:
-    """The clips at `excerpt_places`, ``[1, T, M]`` normalised, on the model's device."""
-    for work, start in excerpt_places(works, count):
-        clip = torch.from_numpy(np.array(work.log_mel[start : start + EXCERPT_FRAMES], np.float32))
+    """Clips as long as `excerpt_frames`, ``[1, T, M]`` normalised, on the model's device."""
+    frames = excerpt_frames(works)
+    for work, start in excerpt_places(works, count, frames):
+        clip = torch.from_numpy(np.array(work.log_mel[start : start + frames], np.float32))
         yield model.normalise(clip.to(model.mean.device)).unsqueeze(0)
 
 

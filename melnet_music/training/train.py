@@ -20,6 +20,7 @@ from melnet_music.config import PresetConfig
 from melnet_music.training import world
 from melnet_music.training.curve import Curve, TierProgress
 from melnet_music.training.features import Work, load_works
+from melnet_music.training.held_out import excerpt_frames
 from melnet_music.training.memory import check_memory
 from melnet_music.training.recordings import Split
 from melnet_music.training.samples import draw_sample
@@ -67,7 +68,7 @@ def train(
         return
     chosen = [choose_device(name) for name in devices]
     # fills the cache once, and fails here rather than in a process
-    works = {split: load_works(data, split, config.sound, processes=processes) for split in _SPLITS}
+    works = _load(data, config, processes)
     _check_memory(config, queue[:processes], plan, chosen)
     if processes == 1:
         for job in jobs:
@@ -88,6 +89,16 @@ def train(
                 for result in running:
                     if result.ready():
                         result.get()  # raises what the process raised, which ends the others
+
+
+def _load(data: Path, config: PresetConfig, processes: int = 1) -> dict[Split, list[Work]]:
+    """
+    Raises:
+        ValueError: there are too few recordings, or too short ones.
+    """
+    works = {split: load_works(data, split, config.sound, processes=processes) for split in _SPLITS}
+    excerpt_frames(works["valid"])
+    return works
 
 
 def _train_in_process(job: tuple[Any, ...], free: Any, lines: Any, parent: int) -> None:
@@ -125,7 +136,7 @@ def train_tier(
     """
     here = here or World(0, 1, torch.device("cpu"))
     set_up_process(here.device)
-    works = works or {split: load_works(data, split, config.sound) for split in _SPLITS}
+    works = works or _load(data, config)
     out.mkdir(parents=True, exist_ok=True)
     with _memory_errors_told(tier):
         run = TierRun(config, works["train"], works["valid"], out, tier, plan, here, start_from)
