@@ -92,6 +92,8 @@ class ModelConfig(_Strict):
     note_detail: Literal["pooled", "folded"] = "folded"
     """What a bin of a coarse tier sees of the notes: ``folded``, all bins that it stands for, each in channels of its
     own; ``pooled``, the strongest of them, which leaves the first tier unsure of the pitch."""
+    note_partials: PositiveInt = 8
+    """A note is shown on the bins of so many of its partials."""
     chunked_lookahead: bool = True
     """Restart the extractor's backward-time RNN at the end of every chunk. Off: the paper's whole-clip RNN."""
 

@@ -469,7 +469,7 @@ class Instrument:
             elif before < frames:
                 notes = given.until_now((first + before) * frame_s - join_s, frames - before, frame_s)
             later = [replace(note, onset_s=join_s + note.onset_s, end_s=join_s + note.end_s) for note in notes]
-            drawn = note_map(later, first, frames, self.sound)
+            drawn = note_map(later, first, frames, self.sound, self.preset.config.model.note_partials)
             drawn[:before] = 0
             if not request.rests:
                 drawn[~(drawn[..., 0] > 0).any(1)] = 0

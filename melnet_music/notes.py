@@ -11,8 +11,6 @@ import numpy.typing as npt
 from melnet_music.config import SoundConfig
 from melnet_music.mel_scale import mel_frequencies
 
-PARTIALS = 4
-"""A note is drawn on the bins of its first partials, each at the strength 1 / its number."""
 KNOWN_SILENCE = -0.25
 """Drawn where it is known that nothing sounds. A model sees 0 where notes are not known: a rest is not that."""
 
@@ -30,8 +28,12 @@ class Note:
     """MIDI velocity, 1..127."""
 
 
-def note_map(notes: list[Note], start_frame: int, frames: int, sound: SoundConfig) -> npt.NDArray[np.float32]:
+def note_map(
+    notes: list[Note], start_frame: int, frames: int, sound: SoundConfig, partials: int
+) -> npt.NDArray[np.float32]:
     """Draw notes on frames ``start_frame`` to ``start_frame + frames``.
+
+    A note is drawn on the bins of its first ``partials``, each at the strength 1 / its number.
 
     Returns:
         ``[T, M, 2]``: strength of notes sounding in the frame, `KNOWN_SILENCE` where there is none; and of notes
@@ -39,7 +41,7 @@ def note_map(notes: list[Note], start_frame: int, frames: int, sound: SoundConfi
     """
     drawn = np.zeros((frames, sound.mel_bins, 2), np.float32)
     drawn[..., 0] = KNOWN_SILENCE
-    bins = _partial_bins(sound)
+    bins = _partial_bins(sound, partials)
     for note in notes:
         onset = round(note.onset_s * sound.frames_per_second) - start_frame
         end = max(round(note.end_s * sound.frames_per_second) - start_frame, onset + 1)
@@ -54,11 +56,11 @@ def note_map(notes: list[Note], start_frame: int, frames: int, sound: SoundConfi
 
 
 @lru_cache
-def _partial_bins(sound: SoundConfig) -> tuple[tuple[int, ...], ...]:
+def _partial_bins(sound: SoundConfig, count: int) -> tuple[tuple[int, ...], ...]:
     """The mel bin nearest to each partial below ``fmax_hz``, for every MIDI pitch."""
     centres = mel_frequencies(sound)[1:-1]
     table = []
     for pitch in range(128):
-        partials = 440 * 2 ** ((pitch - 69) / 12) * np.arange(1, PARTIALS + 1)
+        partials = 440 * 2 ** ((pitch - 69) / 12) * np.arange(1, count + 1)
         table.append(tuple(int(np.abs(centres - hz).argmin()) for hz in partials if hz <= sound.fmax_hz))
     return tuple(table)

@@ -105,7 +105,7 @@ def test_a_clip_too_short_for_a_gap_has_none(works: list[Work]) -> None:
 
 def test_notes_come_in_anywhere_and_stay(works: list[Work]) -> None:
     drawer = ClipDrawer(works, tiny_config(future_probability=0.0, notes_probability=1.0), 1, 0)
-    whole = [note_map(work.notes, 0, len(work.log_mel), SOUND) for work in works]
+    whole = [note_map(work.notes, 0, len(work.log_mel), SOUND, CONFIG.model.note_partials) for work in works]
     starts = set()
     for step in range(20):
         notes = drawer.draw(step, range(1), 64).notes

@@ -224,7 +224,7 @@ def test_notes_of_a_take_are_counted_from_where_its_sound_begins(
     heard_frames = (heard_samples - 1024) // 512 + 1 if heard_samples else 0
     first_frame = heard_frames // 8 * 8  # the state holds all whole chunks that were heard
     later = [replace(note, onset_s=join_s + note.onset_s, end_s=join_s + note.end_s) for note in NOTES]
-    expected = note_map(later, first_frame, len(mapped), loaded.sound)
+    expected = note_map(later, first_frame, len(mapped), loaded.sound, loaded.preset.config.model.note_partials)
     expected[: join_frame - first_frame] = 0
     np.testing.assert_array_equal(mapped, expected)
 

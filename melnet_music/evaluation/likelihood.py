@@ -220,7 +220,7 @@ def conditioned_likelihood(
     if not model.note_conditioning:
         notes_missing = "the preset was built without note_conditioning"
     if not notes_missing:
-        given = np.stack([_note_map(*places[number], sound) for number in noted])
+        given = np.stack([_note_map(*places[number], sound, model.note_partials) for number in noted])
         # for the control every excerpt gets the notes of the one half way along: another work, or another place
         maps = {"given": given, "shuffled": np.roll(given, len(given) // 2, 0), "withheld": None}
         for tier in tiers:
@@ -247,9 +247,9 @@ def _clips(places: Sequence[tuple[Work, int]]) -> Array:
     return np.stack([np.array(work.log_mel[start : start + EXCERPT_FRAMES], np.float32) for work, start in places])
 
 
-def _note_map(work: Work, start: int, sound: SoundConfig) -> Array:
+def _note_map(work: Work, start: int, sound: SoundConfig, partials: int) -> Array:
     span = start / sound.frames_per_second, (start + EXCERPT_FRAMES) / sound.frames_per_second
-    return note_map(work.notes_between(*span), start, EXCERPT_FRAMES, sound)
+    return note_map(work.notes_between(*span), start, EXCERPT_FRAMES, sound, partials)
 
 
 def _chunks(preset: Preset) -> dict[str, int | None]:

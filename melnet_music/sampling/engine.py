@@ -102,6 +102,8 @@ class Chunk(NamedTuple):
     sharpness: Sharpness
     known: Conditioning[NDArray[Any]] = NOTHING_KNOWN
     forced: Forced | None = None
+    tilt: NDArray[Any] | None = None
+    """``[B, T, M]``, added to each bin's tilt, in all tiers."""
 
     @property
     def frames(self) -> int:

@@ -97,6 +97,7 @@ class ClipDrawer:
         self, random: np.random.Generator, places: npt.NDArray[np.int64], frames: int, with_notes: bool
     ) -> tuple[Array, Array, Array, Array]:
         training, plan, sound = self.config.training, self.config.training.tiers[self.tier], self.config.sound
+        partials = self.config.model.note_partials
         work = self.works[int(random.choice(len(self.works), p=places / places.sum()))]
         start = int(random.integers(len(work.log_mel) - frames + 1))
         log_mel = np.array(work.log_mel[start : start + frames], np.float32)
@@ -111,7 +112,7 @@ class ClipDrawer:
             span = (start + given_from) / sound.frames_per_second, (start + frames) / sound.frames_per_second
             known = work.notes_between(*span)
             if work.notes:
-                notes[given_from:] = note_map(known, start + given_from, frames - given_from, sound)
+                notes[given_from:] = note_map(known, start + given_from, frames - given_from, sound, partials)
         return log_mel, notes, _noise(random, plan.past_noise, log_mel), _noise(random, plan.coarse_noise, log_mel)
 
 
