@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bridge.commands import PROPERTIES
 from bridge.curves import Curve
 from bridge.midi_map import DoCommand, Entry, PlayNotes, SetProperty, Source, read_midi_map, toml_entry
-from bridge.midi_map_file import MidiMapFile
+from bridge.midi_map_file import MidiMapFile, read_preset_map
+from melnet_music.preset import PresetInfo, list_presets
 
 EVERYTHING = """
 # the knobs
@@ -198,3 +199,12 @@ def test_learning_leaves_all_else_as_it_was_written(tmp_path: Path) -> None:
 def test_what_is_learned_is_read_back(curve: Curve, source: Source) -> None:
     target = SetProperty(curve.argument.name, curve)
     assert read_midi_map(toml_entry(source, target), "midi.toml").entries == (Entry(source, target, 1),)
+
+
+@pytest.mark.parametrize("preset", [each for each in list_presets() if each.has_weights], ids=lambda each: each.name)
+def test_every_preset_that_plays_brings_a_map(preset: PresetInfo) -> None:
+    entries = read_midi_map(read_preset_map(preset.path), preset.name).entries
+    assert any(isinstance(entry.target, PlayNotes) for entry in entries)
+    assert {entry.target.command.name for entry in entries if isinstance(entry.target, DoCommand)} >= {
+        "continue", "take/reroll", "take/undo", "panic"
+    }  # fmt: skip
