@@ -4,8 +4,9 @@
 
 C major is held, then F minor, six seconds each. Told, as means over the takes: how much of the sound's chroma lies on
 the pitch classes that tell the chords apart, E and G or F and A flat, while one is held (from one second after its keys
-on); two classes of twelve have a sixth by chance. The controls are the chord that is not held, and takes that follow
-nothing. And how long after the keys of F minor its classes take over: where a step fits best.
+on); two classes of twelve have a sixth by chance. The controls are the chord that is not held, takes that follow the
+same keys a tritone away (others' notes, in the same rhythm), and takes that follow nothing. And how long after the keys
+of F minor its classes take over: where a step fits best.
 
 Keys come in the time in which the take sounds, each chunk being drawn when the sound that is ready falls below `ahead`:
 so the figures do not hang on the machine. With `--live` it is the whole daemon on a JACK server without hardware.
@@ -39,23 +40,29 @@ from melnet_music.keyboard import Keyboard
 from melnet_music.notes import Note
 from melnet_music.vocoders.phase import PhaseVocoder
 
-C_MAJOR, F_MINOR = (48, 60, 64, 67), (41, 60, 65, 68)
+CHORDS = ((48, 60, 64, 67), (41, 60, 65, 68))
+"""C major, F minor."""
+OTHERS = ((54, 66, 70, 73), (47, 66, 71, 74))
+"""F sharp major, B minor."""
 TELLING = ([4, 7], [5, 8])
 """Pitch classes that only one of the chords has."""
 HELD_SECONDS = 6.0
 SETTLED_SECONDS = 1.0
 Chroma = NDArray[np.float64]
+Chords = tuple[tuple[int, ...], tuple[int, ...]]
 
 
-def in_its_own_time(takes: int, request: TakeRequest, follow: str, ahead: float) -> list[tuple[Chroma, list[float]]]:
+def in_its_own_time(
+    preset: str, takes: int, request: TakeRequest, follow: str, chords: Chords, ahead: float
+) -> list[tuple[Chroma, list[float]]]:
     """As `live`, without a daemon: the keys come when the take is at these places."""
-    instrument = Instrument.load("piano")
+    instrument = Instrument.load(preset)
     held_back_s = (PhaseVocoder(instrument.sound).lookahead_frames + 1) / instrument.sound.frames_per_second
     made = []
     for seed in range(takes):
         notes: LiveNotes | None = None
         if follow != "off":
-            notes = _Keys([(0.0, (), C_MAJOR), (HELD_SECONDS, C_MAJOR, F_MINOR)], held_back_s + ahead)
+            notes = _Keys([(0.0, (), chords[0]), (HELD_SECONDS, *chords)], held_back_s + ahead)
         asked = replace(request, seed=seed, notes=notes, rests=follow != "free")
         audio = np.concatenate(list(instrument.generation(asked)))
         made.append((describe(audio).chroma, [0.0, HELD_SECONDS]))
@@ -85,12 +92,14 @@ class _Keys:
         return self._follower.until_now(start_s, frames, frame_s)
 
 
-def live(folder: Path, takes: int, values: list[Value]) -> list[tuple[Chroma, list[float]]]:
+def live(
+    folder: Path, preset: str, takes: int, chords: Chords, values: list[Value]
+) -> list[tuple[Chroma, list[float]]]:
     """Chroma of each take, and the seconds in it that sounded when the keys of the two chords went down."""
     made = []
     with (
         jack_server(synchronous=False),
-        live_daemon(folder, preset="piano", factory=INSTRUMENT_FACTORY, output="system, JACK") as daemon,
+        live_daemon(folder, preset=preset, factory=INSTRUMENT_FACTORY, output="system, JACK") as daemon,
         client(daemon) as player,
     ):
         wait_ready(player)
@@ -99,7 +108,7 @@ def live(folder: Path, takes: int, values: list[Value]) -> list[tuple[Chroma, li
             player.send("generate", seed, *job)
             player.wait_for("started", "generate", seed)
             began, downs, held = time.monotonic(), list[float](), tuple[int, ...]()
-            for chord in (C_MAJOR, F_MINOR):
+            for chord in chords:
                 for key in held:
                     player.send("note", key, 0)
                 downs.append(time.monotonic() - began)
@@ -146,24 +155,31 @@ def main() -> None:
     parser.add_argument("--chunk-frames", type=int, default=8)
     parser.add_argument("--ahead", type=float, default=0.25)
     parser.add_argument("--bias", type=float, default=0.0)
+    parser.add_argument("--preset", default="piano")
     parser.add_argument("--live", action="store_true")
     chosen = parser.parse_args()
     request = TakeRequest(2 * HELD_SECONDS + 1.0, 0, chosen.temperature, chosen.bias, chunk_frames=chosen.chunk_frames)
     how: list[Value] = ["bias", chosen.bias, "temperature", chosen.temperature, "chunk_frames", chosen.chunk_frames]
     rows = []
-    for follow in (chosen.follow, "off"):
+    for name, follow, chords in (
+        (f"follow {chosen.follow}", chosen.follow, CHORDS),
+        ("others' keys", chosen.follow, OTHERS),
+        ("follow off", "off", CHORDS),
+    ):
         if chosen.live:
             with tempfile.TemporaryDirectory() as folder:
-                made = live(Path(folder), chosen.takes, [*how, "ahead", chosen.ahead, "follow", follow])
+                made = live(
+                    Path(folder), chosen.preset, chosen.takes, chords, [*how, "ahead", chosen.ahead, "follow", follow]
+                )
         else:
-            made = in_its_own_time(chosen.takes, request, follow, chosen.ahead)
+            made = in_its_own_time(chosen.preset, chosen.takes, request, follow, chords, chosen.ahead)
         cells = []
         for number in range(2):
             for classes in TELLING:
                 spans = [(down[number] + SETTLED_SECONDS, down[number] + HELD_SECONDS) for _, down in made]
                 shares = [share(chroma, classes, *span) for (chroma, _), span in zip(made, spans, strict=True)]
                 cells.append(f"{np.mean(shares):.2f}")
-        rows.append(f"| follow {follow} | {' | '.join(cells)} | {step_seconds(made):.2f} s |")
+        rows.append(f"| {name} | {' | '.join(cells)} | {step_seconds(made):.2f} s |")
     heads = [f"{held} held: {told}" for held in ("C", "F minor") for told in ("E, G", "F, A flat")]
     tell(f"\n| | {' | '.join(heads)} | keys to chroma |\n|---|---|---|---|---|---|")
     tell("\n".join(rows))
