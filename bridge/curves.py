@@ -7,6 +7,9 @@ from math import log
 
 from bridge.commands import Argument, CurveKind, Value
 
+STEP = 1 / 128
+"""Of the way, for each step of an endless encoder."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -49,6 +52,18 @@ class Curve:
         if self.kind == "log":
             return log(within / self.low) / log(self.high / self.low)
         return (within - self.low) / (self.high - self.low)
+
+    def turned(self, value: Value | None, steps: int) -> Value:
+        """What so many steps of an endless encoder make of a value; of one that is nowhere, from the middle on."""
+        if self.values:
+            index = self.values.index(value) + steps if value in self.values else 0
+            return self.values[min(max(index, 0), len(self.values) - 1)]
+        where = self.position_of(value)
+        turned = self.value_at((0.5 if where is None else where) + steps * STEP)
+        if self.argument.kind != "int" or turned != value or not isinstance(value, int):
+            return turned
+        one = 1 if (steps > 0) == (self.high > self.low) else -1  # a step is less than that
+        return round(min(max(value + one, min(self.low, self.high)), max(self.low, self.high)))
 
     def next_after(self, value: Value | None) -> Value:
         """What a press makes of a value."""

@@ -19,6 +19,7 @@ from bridge.midi_gestures import (
     SUSTAIN,
     Gesture,
     GestureReader,
+    encoder_steps,
     messages_for,
     value_at,
 )
@@ -197,7 +198,7 @@ class MidiDesk(Generic[Ticket]):
             is_pressed = self._is_pressed(knob, gesture)
             match entry.target:
                 case SetProperty():
-                    value = self._value(knob, entry.target, gesture, is_pressed)
+                    value = self._value(knob, entry, entry.target, gesture, is_pressed)
                     if value is not None:
                         self._moving = place
                         yield Invocation(COMMANDS["set"], {"name": entry.target.name, "value": value})
@@ -240,11 +241,16 @@ class MidiDesk(Generic[Ticket]):
         (self._pressed.add if is_down else self._pressed.discard)(knob)
         return is_down and not was_down
 
-    def _value(self, knob: _Knob, target: SetProperty, gesture: Gesture, is_pressed: bool) -> Value | None:
+    def _value(
+        self, knob: _Knob, entry: Entry, target: SetProperty, gesture: Gesture, is_pressed: bool
+    ) -> Value | None:
         """What the property is to be now; None: what it is."""
         present, curve = self._properties[target.name], target.curve
         if curve.kind == "toggle":
             return curve.next_after(present) if is_pressed else None
+        if entry.source.counts is not None:
+            turned = curve.turned(present, encoder_steps(entry.source.counts, gesture.value))
+            return turned if turned != present else None
         value, where = curve.value_at(gesture.position), curve.position_of(present)
         if gesture.kind in ("note", "program"):
             return value if is_pressed and value != present else None

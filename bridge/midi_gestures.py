@@ -12,6 +12,9 @@ GESTURE_KINDS: tuple[GestureKind, ...] = get_args(GestureKind)
 COARSE, FINE = 127, 16383
 """The greatest values of 7 and of 14 bits."""
 STEPS: dict[GestureKind, int] = {kind: FINE if kind in ("cc14", "nrpn", "bend") else COARSE for kind in GESTURE_KINDS}
+EncoderCounts = Literal["twos", "offset", "sign"]
+"""How an endless encoder says one step up and one down: 1 and 127, 65 and 63, or 1 and 65."""
+ENCODER_COUNTS: tuple[EncoderCounts, ...] = get_args(EncoderCounts)
 SUSTAIN = 64
 PEDAL_DOWN_FROM = 64
 FIRST_MODE_CONTROL = 120
@@ -52,6 +55,17 @@ def position_of(kind: GestureKind, value: int) -> float:
     if value <= _BEND_CENTRE:
         return value / (2 * _BEND_CENTRE)
     return 0.5 + (value - _BEND_CENTRE) / (2 * (FINE - _BEND_CENTRE))
+
+
+def encoder_steps(counts: EncoderCounts, value: int) -> int:
+    """Steps that an encoder was turned, up if more than 0, by the value of its control."""
+    match counts:
+        case "twos":
+            return value if value < 64 else value - 128
+        case "offset":
+            return value - 64
+        case "sign":
+            return value if value < 64 else 64 - value
 
 
 def value_at(kind: GestureKind, position: float) -> int:

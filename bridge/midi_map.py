@@ -31,7 +31,16 @@ from bridge.commands import (
     shown,
 )
 from bridge.curves import Curve
-from bridge.midi_gestures import COARSE, DATA_CONTROLS, FINE, FIRST_MODE_CONTROL, Gesture, GestureKind
+from bridge.midi_gestures import (
+    COARSE,
+    DATA_CONTROLS,
+    ENCODER_COUNTS,
+    FINE,
+    FIRST_MODE_CONTROL,
+    EncoderCounts,
+    Gesture,
+    GestureKind,
+)
 
 Playing = Literal["prompt", "follow"]
 PLAYINGS: tuple[Playing, ...] = get_args(Playing)
@@ -46,6 +55,7 @@ _HEADER = re.compile(r"\s*\[\[\s*map\s*\]\]")
 _NUMBERED: Mapping[str, tuple[GestureKind, int, int]] = {
     "note": ("note", 0, COARSE),
     "cc": ("cc", 0, FIRST_MODE_CONTROL - 1),
+    "encoder": ("cc", 0, FIRST_MODE_CONTROL - 1),
     "cc14": ("cc14", 0, 31),
     "nrpn": ("nrpn", 0, FINE - 1),
     "key_pressure": ("key_pressure", 0, COARSE),
@@ -61,6 +71,7 @@ _TARGETS: Mapping[str, tuple[str, ...]] = {
 }
 """What an entry does, and the keys that go with it."""
 _FILTERS = ("channel", "port")
+_COUNTS = "counts"
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,8 @@ class Source:
     """1 to 16; None: any."""
     port: str = ""
     """A part of the port's name, in any case."""
+    counts: EncoderCounts | None = None
+    """Of an endless encoder, whose control says how far it was turned; None: it says where it stands."""
 
     def matches(self, gesture: Gesture) -> bool:
         return (
@@ -193,13 +206,17 @@ class _Reader:
     def entry(self) -> Entry:
         source_key, target_key = self._one_of(_SOURCES, "control"), self._one_of(tuple(_TARGETS), "thing to do")
         allowed = (source_key, target_key, *_TARGETS[target_key], *_FILTERS)
+        allowed += (_COUNTS,) if source_key == "encoder" else ()
         for key in self._table:
             if key not in allowed:
                 raise self._error(key, f"unknown key {shown(key)} beside {target_key!r}{nearest(key, allowed)}")
         source = self._source(source_key)
         match target_key:
             case "set":
-                target: Target = self._set_property()
+                setting = self._set_property()
+                target: Target = setting
+                if source.counts and setting.curve.kind == "toggle":
+                    raise self._error("curve", "an encoder is turned, not pressed: want linear or log")
             case "do":
                 target = self._do_command()
             case _:
@@ -215,7 +232,7 @@ class _Reader:
         if len(given) > 1:
             raise self._error(given[1], f"{' and '.join(map(repr, given))}: want one {what} an entry")
         if not given:
-            every = (*_SOURCES, *_TARGETS, *(key for more in _TARGETS.values() for key in more), *_FILTERS)
+            every = (*_SOURCES, *_TARGETS, *(key for more in _TARGETS.values() for key in more), *_FILTERS, _COUNTS)
             for key in self._table:
                 if key not in every:
                     raise self._error(key, f"unknown key {shown(key)}{nearest(key, every)}")
@@ -243,7 +260,15 @@ class _Reader:
         if kind == "cc" and number in DATA_CONTROLS:
             raise self._error(key, f"cc {number} is a part of NRPN and RPN; map nrpn instead")
         number -= least if kind == "program" else 0
-        return Source(kind, number, number, channel, port)
+        return Source(kind, number, number, channel, port, self._encoder_counts() if key == "encoder" else None)
+
+    def _encoder_counts(self) -> EncoderCounts:
+        if "set" not in self._table:
+            raise self._error("encoder", "an encoder can only set a property")
+        counts: EncoderCounts = self._table.get(_COUNTS, ENCODER_COUNTS[0])
+        if counts not in ENCODER_COUNTS:
+            raise self._error(_COUNTS, f"{_COUNTS} is {shown(counts)}{nearest(str(counts), ENCODER_COUNTS)}")
+        return counts
 
     def _set_property(self) -> SetProperty:
         name, kind = self._table["set"], self._table.get("curve")
@@ -338,7 +363,8 @@ def source_text(source: Source) -> str:
     numbers = str(source.low) if source.low == source.high else f"{source.low} to {source.high}"
     if source.kind == "program":
         numbers = str(source.low + 1)
-    what = source.kind if source.kind in _SINGLE.values() else f"{source.kind} {numbers}"
+    kind = "encoder" if source.counts else source.kind
+    what = kind if kind in _SINGLE.values() else f"{kind} {numbers}"
     channel = f" on channel {source.channel}" if source.channel else ""
     return f"{what}{channel}" + (f" of {source.port}" if source.port else "")
 

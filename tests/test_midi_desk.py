@@ -187,6 +187,29 @@ def test_controllers_are_shown_what_is_but_not_what_they_do(tmp_path: Path) -> N
     assert len(desk.show()) == 3
 
 
+@pytest.mark.parametrize(("counts", "up", "down"), [("twos", 1, 127), ("offset", 65, 63), ("sign", 1, 65)])
+def test_an_endless_encoder_turns_on_from_where_the_property_is(
+    tmp_path: Path, counts: str, up: int, down: int
+) -> None:
+    entry = f'[[map]]\nencoder = 20\ncounts = "{counts}"\n'
+    other = f'[[map]]\nencoder = 21\ncounts = "{counts}"\nset = "late"\n'
+    desk = Desk(tmp_path / "midi.toml", f'{entry}set = "level"\n{entry}set = "chunk_frames"\nrange = [8, 16]\n{other}')
+    desk.set("chunk_frames", 8)
+    desk.hear(0xB0, 20, up)
+    assert (desk.properties["level"], desk.properties["chunk_frames"]) == (1.0, 9)
+    desk.hear(0xB0, 20, down)
+    desk.hear(0xB0, 20, down)
+    assert (desk.properties["level"], desk.properties["chunk_frames"]) == (1 - 2 / 128, 8)
+    desk.set("level", 0.25)
+    desk.hear(0xB0, 20, up)
+    assert desk.properties["level"] == 0.25 + 1 / 128
+    for wanted in ("drop", "drop"):
+        desk.hear(0xB0, 21, up)
+        assert desk.properties["late"] == wanted
+    desk.hear(0xB0, 21, down)
+    assert desk.properties["late"] == "next"
+
+
 PADS = """
 [[map]]
 note = 36

@@ -65,6 +65,11 @@ with = { preset = "piano" }
 [[map]]
 notes = [48, 72]
 play = "follow"
+
+[[map]]
+encoder = 21
+counts = "offset"
+set = "tempo"
 """
 
 
@@ -73,10 +78,10 @@ def test_everything_that_may_be_in_a_mapping_file() -> None:
     assert [entry.source for entry in entries] == [
         Source("cc", 1, 1), Source("cc14", 2, 2, 10, "faders"), Source("nrpn", 300, 300), Source("bend", 0, 0),
         Source("pressure", 0, 0), Source("cc", 20, 20), Source("note", 36, 36), Source("program", 0, 0),
-        Source("note", 48, 72),
+        Source("note", 48, 72), Source("cc", 21, 21, counts="offset"),
     ]  # fmt: skip
-    assert [entry.line for entry in entries] == [3, 8, 16, 20, 24, 28, 35, 42, 47]
-    pad, last = entries[6].target, entries[-1].target
+    assert [entry.line for entry in entries] == [3, 8, 16, 20, 24, 28, 35, 42, 47, 51]
+    pad, last = entries[6].target, entries[-2].target
     assert isinstance(pad, DoCommand)
     assert pad.arguments_at(0.0) == {"quantise": "bar", "temperature": 0.5, "seconds": 2.0}
     assert pad.arguments_at(1.0) == {"quantise": "bar", "temperature": 1.2, "seconds": 8.0}
@@ -112,6 +117,10 @@ MISTAKES = [
     ('[[map]]\nnote = 1\ndo = "continue"\nvelocity = { late = [0, 1] }\n', "line 4: late is no number"),
     ('[[map]]\nbend = 1\nset = "level"\n', "line 2: bend must be true, got 1"),
     ('[[map]]\ncc = 6\nset = "level"\n', "line 2: cc 6 is a part of NRPN and RPN; map nrpn instead"),
+    ('[[map]]\nencoder = 1\ncounts = "two"\nset = "level"\n', "line 3: counts is 'two'; did you mean 'twos'? Valid: "),
+    ('[[map]]\nencoder = 1\ndo = "panic"\n', "line 2: an encoder can only set a property"),
+    ('[[map]]\nencoder = 1\nset = "late"\ncurve = "toggle"\n', "line 4: an encoder is turned, not pressed"),
+    ('[[map]]\ncc = 1\ncounts = "twos"\nset = "level"\n', "line 3: unknown key 'counts' beside 'set'"),
     ('[maps]\ncc = 1\n', "line 1: unknown key 'maps'; did you mean 'map'? Valid: map, as [[map]]"),
     ('map = [{cc = 1, set = "level"}]\n', "line 1: write every entry as a table of its own, under [[map]]"),
     ('[[map]]\ncc = \n', "line 2: Invalid value; this is no TOML"),
