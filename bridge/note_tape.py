@@ -41,10 +41,6 @@ class NoteTape:
         """The notes of which something sounds there, whole, by when they start."""
         return [note for note in self._lanes[lane] if note.start < stop and note.stop > first]
 
-    def remove(self, lane: Lane, first: int, stop: int) -> None:
-        """Forget the notes that start there."""
-        self._lanes[lane] = [note for note in self._lanes[lane] if not first <= note.start < stop]
-
     def clear(self) -> None:
         for notes in self._lanes.values():
             notes.clear()

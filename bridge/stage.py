@@ -224,6 +224,9 @@ class Stage:
         self._sound: SpeakerOpened | None = None
         self._listening = False
         self._midi_ports = MidiPorts((), ())
+        self._keys_down: dict[int, Key] = {}
+        self._pedal_down: Pedal | None = None
+        """What is held, for a player that takes a dead one's place."""
         self._complained_at_seconds = -_COMPLAIN_EVERY_SECONDS
         self._phrase_is_played = False
         """Whether what is played is a phrase for the model, by the player's knowledge."""
@@ -240,6 +243,8 @@ class Stage:
         self._order_sound()
         self._player.send(Load(self._next_number(), self._preset, self._next_number()))
         self._restore_tape()
+        for played in (*self._keys_down.values(), *([self._pedal_down] if self._pedal_down else [])):
+            self._player.send(played)
         if self._listening:
             self._player.send(Listen(self._next_number(), True))
 
@@ -419,13 +424,19 @@ class Stage:
         Args:
             at_seconds: the monotonic time when.
         """
+        played = Key(key, velocity, at_seconds)
+        self._keys_down.pop(key, None)
+        if velocity:
+            self._keys_down[key] = played
         if self._player.running:
-            self._player.send(Key(key, velocity, at_seconds))
+            self._player.send(played)
 
     def pedal(self, down: bool, at_seconds: float) -> None:
         """The sustain pedal went down or up, at a monotonic time."""
+        played = Pedal(down, at_seconds)
+        self._pedal_down = played if down else None
         if self._player.running:
-            self._player.send(Pedal(down, at_seconds))
+            self._player.send(played)
 
     def _play(self, asked: Asked) -> None:
         if not self._player.running:
@@ -795,6 +806,8 @@ class Stage:
         self._playout.hush()
         self._loop_lane.hush()
         self._ledger.loop, self._phrase_is_played = None, False
+        self._keys_down.clear()
+        self._pedal_down = None
         told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost
         for held in self._held.clear():
             same = held.sender, held.invocation.command.name, held.invocation.job_id

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from live_daemon import Player, client, live_daemon, pairs, wait_ready
+from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 
 from bridge.cli import main
 from bridge.daemon import Daemon
@@ -86,6 +88,22 @@ def test_a_take_follows_and_is_made_again_rerolled_and_exported(player: Player, 
     player.wait_for("done", "take/export")
     exported = [(note.onset_s, note.end_s, note.pitch, note.velocity) for note in read_midi_notes(folder / "mine.mid")]
     assert exported == [pytest.approx(note, abs=1e-4) for note in notes]
+
+
+def test_keys_that_are_held_are_held_for_a_new_player_too(player: Player, daemon: Daemon) -> None:
+    player.send("subscribe")
+    player.wait_for("done", "subscribe")
+    player.send("note", 60, 90)
+    player.send("note", 64, 90)
+    player.send("note", 64, 0)
+    player.send("sync", 1)
+    player.wait_for("synced", 1)
+    os.kill(process_id(daemon, "player"), signal.SIGKILL)
+    player.wait_until(lambda message: message.values[:2] == ["player", "died"], "death", 20.0)
+    wait_ready(player)
+    finished = player.run_job("generate", 50, "seconds", 1.0, "follow", "rest")
+    notes = json.loads(Path(str(finished["file"])).with_suffix(".json").read_text())["notes"]
+    assert [note[2] for note in notes] == [60]
 
 
 def test_a_played_phrase_is_what_is_continued(player: Player, tmp_path: Path) -> None:
