@@ -21,7 +21,7 @@ from melnet_music.resample import resample
 
 HZ = 22050
 MEL_BINS = 32
-TAKE_SECONDS = 20.0
+TAKE_SECONDS = 10.0
 BAR_SAMPLES = RATE_HZ
 QUIET = -5.0
 """Mean of the log-mel frames: the sound stays far from full scale, and is not bent."""
@@ -50,6 +50,13 @@ def read(told: dict[str, object]) -> NDArray[np.float32]:
     samples, rate_hz = soundfile.read(str(told["file"]), dtype="float32")
     assert rate_hz == HZ
     return samples
+
+
+def assert_rendered_again(told: dict[str, object], preset: str) -> None:
+    take = Path(str(told["file"])).with_suffix(".json")
+    assert main(["render", str(take), str(take.with_suffix(".again.wav")), "--preset", preset]) == 0
+    again, _ = soundfile.read(take.with_suffix(".again.wav"), dtype="float32")
+    np.testing.assert_array_equal(again[: len(read(told))], read(told))
 
 
 def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path) -> None:
@@ -90,10 +97,33 @@ def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path)
     steps = np.abs(np.diff(heard[: join + len(heard_new)]))
     assert steps[line - 2 * seam : line + seam].max() <= np.delete(steps, slice(line - 2 * seam, line + seam)).max()
 
-    for told, preset in ((handed, old_preset), (finished, new_preset)):
-        take = str(Path(str(told["file"])).with_suffix(".json"))
-        assert main(["render", take, str(tmp_path / "again.wav"), "--preset", preset]) == 0
-        again, _ = soundfile.read(tmp_path / "again.wav", dtype="float32")
-        np.testing.assert_array_equal(again[: len(read(told))], read(told))
+    assert_rendered_again(handed, old_preset)
+    assert_rendered_again(finished, new_preset)
     assert np.abs(old).max() > 1e-3
     assert np.abs(new[lead:]).max() > 1e-3
+
+
+def test_a_take_that_follows_keys_goes_on_following_them(tmp_path: Path) -> None:
+    old_preset, new_preset = (write_preset(tmp_path / f"tiny{hidden}", hidden) for hidden in (8, 12))
+    with (
+        jack_server(),
+        live_daemon(tmp_path / "takes", preset=old_preset, factory=INSTRUMENT_FACTORY, output="system") as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("set", "tempo", 240.0)
+        player.send("note", 60, 90)
+        player.send("generate", 1, "seconds", TAKE_SECONDS, "follow", "rest", "quantise", "bar")
+        player.wait_for("started", "generate", 1, seconds=60.0)
+        player.send("load", new_preset, "quantise", "bar")
+        handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
+        player.wait_for("started", "load", seconds=60.0)
+        player.send("note", 60, 0)
+        player.send("note", 67, 90)
+        finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
+    assert (handed["gaps"], finished["gaps"], finished["follows"]) == (0, 0, handed["take"])
+    keys = [[note[2] for note in read_take(Path(str(told["file"])).with_suffix(".json")).job.notes or ()]
+            for told in (handed, finished)]  # fmt: skip
+    assert keys == [[60], [60, 67]]
+    assert_rendered_again(handed, old_preset)
+    assert_rendered_again(finished, new_preset)
