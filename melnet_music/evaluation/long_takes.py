@@ -17,6 +17,7 @@ Array = npt.NDArray[np.float64]
 
 WINDOW_SECONDS = 5.0
 SPREAD_PERCENTILES = (5.0, 95.0)
+_REAL_FOR_EACH = 10
 MEASURES = {
     "level": "dBFS",
     "onset_rate": "onsets a second",
@@ -78,16 +79,22 @@ def measure_long_takes(
     workers: Workers,
     progress: NamedProgress,
 ) -> LongTakes:
-    """``count`` continuations of so many seconds, against every window of the held-out recordings."""
+    """``count`` continuations of so many seconds, against windows of the held-out recordings.
+
+    Of these every stretch as long as a take counts, or `_REAL_FOR_EACH` a take, spread evenly, where there are more.
+    """
     sound, random = source.sound, np.random.default_rng([seed, 2])
     rate = sound.sample_rate_hz
-    stretches = [
-        DescribeJob(work.read_audio(start, start + length), rate)
+    spans = [
+        (work, start, start + length)
         for work in held_out
         for start, length in _stretches(len(work.log_mel) / sound.frames_per_second, seconds)
     ]
-    if not stretches:
+    if not spans:
         raise NotMeasurableError(f"no held-out recording has {WINDOW_SECONDS:g} s; add longer ones")
+    chosen = min(len(spans), _REAL_FOR_EACH * count)
+    spans = [spans[number * len(spans) // chosen] for number in range(chosen)]
+    stretches = [DescribeJob(work.read_audio(start, stop), rate) for work, start, stop in spans]
     real = workers.work_off(described, stretches, naming(progress, "real stretches"))
     places = spread_places(held_out, sound, PROMPT_SECONDS, count, random)
     jobs = [(source.continuation(place, seconds, seed + n), rate) for n, place in enumerate(places)]
