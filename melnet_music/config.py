@@ -123,6 +123,10 @@ class SamplingConfig(_Strict):
     """As temperature, for the upsampling tiers; multiplied with it."""
     upper_bias: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Added to bias in the upsampling tiers."""
+    notes_temperature: Annotated[float, Field(gt=0, le=2)] | None = None
+    """As temperature, where notes are given: they say what is to sound, and less is left to chance. None: the same."""
+    notes_bias: Annotated[float, Field(ge=0, le=10)] | None = None
+    """As bias, where notes are given; None: the same."""
     tilt: Annotated[float, Field(ge=-1, le=1)] = 0.0
     """Density times exp(tilt x) in the first tier: more than 0 is louder."""
     level_hold: Annotated[float, Field(ge=0, le=1)] = 0.0

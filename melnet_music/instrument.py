@@ -499,7 +499,7 @@ class Instrument:
                 forced = Forced(self._normalised(values), np.arange(length) < len(known))
             noise = take_noise(request.seed, place, length, mel_bins)
             known_here = Conditioning(notes=played(place, length))
-            sharpness = self._sharpness(request)
+            sharpness = self._sharpness(request, known_here)
             sharpness = replace(sharpness, tilt=sharpness.tilt + hold.tilt(place // length))
             yield Chunk(noise, sharpness, known_here, forced)
 
@@ -521,10 +521,11 @@ class Instrument:
         notes = played(first - start, length)
         if notes is not None:
             notes[:, stop:] = 0  # nor what follows the part
+        known = Conditioning(x, future[None].astype(np.float32), notes) if sees_future else Conditioning(notes=notes)
         chunk = Chunk(
             take_noise(request.seed, 0, length, self.sound.mel_bins),
-            self._sharpness(request),
-            Conditioning(x, future[None].astype(np.float32), notes) if sees_future else Conditioning(notes=notes),
+            self._sharpness(request, known),
+            known,
             Forced(x, (place < start) | future),
         )
         yield from _limited(_without_first(self._made_frames(state, [chunk]), start), count)
@@ -543,8 +544,9 @@ class Instrument:
                     state = state if made is None else made.state
                     yield self._no_frames if made is None else self._log_mel(made.frames)
 
-    def _sharpness(self, request: TakeRequest) -> Sharpness:
-        return Sharpness.of(self.preset.config.sampling, request.temperature, request.bias)
+    def _sharpness(self, request: TakeRequest, known: Conditioning[npt.NDArray[Any]]) -> Sharpness:
+        noted = known.notes is not None and bool(known.notes.any())
+        return Sharpness.of(self.preset.config.sampling, request.temperature, request.bias, noted=noted)
 
     def _normalised(self, frames: Samples) -> Samples:
         """Log-mel ``[T, M]`` -> what the engine takes, ``[1, T, M]``."""

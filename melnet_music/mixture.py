@@ -26,7 +26,7 @@ class Mixture(NamedTuple):
         return torch.logsumexp(parts, -1) - 0.5 * math.log(2 * math.pi)
 
     def draw(
-        self, uniform: Tensor, normal: Tensor, temperature: float = 1.0, bias: float = 0.0, tilt: Tensor | float = 0.0
+        self, uniform: Tensor, normal: Tensor, temperature: float = 1.0, bias: float = 0.0, tilt: float = 0.0
     ) -> Tensor:
         """A value a bin from given noise: ``uniform`` picks the component, ``normal`` the place in it.
 
@@ -34,11 +34,9 @@ class Mixture(NamedTuple):
             uniform, normal: ``[...]``.
             temperature: scales sigma.
             bias: pi logits times ``1 + bias``, log sigma minus ``bias`` (Graves 2013, section 5.4).
-            tilt: one for all bins, or ``[...]``: density times ``exp(tilt x)``, which leaves it a mixture of
-                Gaussians: each mean moves by ``tilt sigma^2``, and the higher components win. What is certain stays
-                as it is.
+            tilt: density times ``exp(tilt x)``, which leaves it a mixture of Gaussians: each mean moves by
+                ``tilt sigma^2``, and the higher components win. What is certain stays as it is.
         """
-        tilt = tilt.unsqueeze(-1) if isinstance(tilt, Tensor) else tilt
         variance = torch.exp(2.0 * (self.log_sigma - bias)) * temperature**2
         weights = torch.softmax(self.log_pi * (1.0 + bias) + tilt * (self.mu + 0.5 * tilt * variance), -1)
         pick = (weights.cumsum(-1) <= uniform.unsqueeze(-1)).sum(-1, keepdim=True)

@@ -304,6 +304,11 @@ def test_sharpness_comes_from_the_preset_unless_the_take_has_its_own() -> None:
     assert Sharpness.of(config).tier(0) == (0.8, 0.5, 0.1)
     assert Sharpness.of(config).tier(2) == (0.4, 1.5, 0.0)
     assert Sharpness.of(config, temperature=1.0, bias=0.0).tier(1) == (0.5, 1.0, 0.0)
+    assert Sharpness.of(config, noted=True) == Sharpness.of(config)
+    config = config.model_copy(update={"notes_temperature": 0.6, "notes_bias": 0.2})
+    assert Sharpness.of(config).tier(0) == (0.8, 0.5, 0.1)
+    assert Sharpness.of(config, noted=True).tier(0) == (0.6, 0.2, 0.1)
+    assert Sharpness.of(config, temperature=1.0, noted=True).tier(0) == (1.0, 0.2, 0.1)
 
 
 # ---- saved states ----

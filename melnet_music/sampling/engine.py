@@ -77,11 +77,17 @@ class Sharpness:
     """Of the first tier: more than 0 is louder, less is softer."""
 
     @staticmethod
-    def of(config: SamplingConfig, temperature: float | None = None, bias: float | None = None) -> Sharpness:
-        """A preset's, with a take's own temperature and bias where given."""
+    def of(
+        config: SamplingConfig, temperature: float | None = None, bias: float | None = None, *, noted: bool = False
+    ) -> Sharpness:
+        """A preset's, with a take's own temperature and bias where given; ``noted``: where notes are known."""
+        usual = config.temperature, config.bias
+        if noted:
+            given = config.notes_temperature, config.notes_bias
+            usual = usual[0] if given[0] is None else given[0], usual[1] if given[1] is None else given[1]
         return Sharpness(
-            config.temperature if temperature is None else temperature,
-            config.bias if bias is None else bias,
+            usual[0] if temperature is None else temperature,
+            usual[1] if bias is None else bias,
             config.upper_temperature,
             config.upper_bias,
             config.tilt,
@@ -102,8 +108,6 @@ class Chunk(NamedTuple):
     sharpness: Sharpness
     known: Conditioning[NDArray[Any]] = NOTHING_KNOWN
     forced: Forced | None = None
-    tilt: NDArray[Any] | None = None
-    """``[B, T, M]``, added to each bin's tilt, in all tiers."""
 
     @property
     def frames(self) -> int:

@@ -71,7 +71,6 @@ class ReferenceEngine:
         if frames % model.config.frames_per_group:
             raise ValueError(f"asked for {frames} frames, want a multiple of {model.config.frames_per_group}")
         uniform, normal = (decompose(self._tensor(grid), model.config) for grid in chunk.noise)
-        tilts = None if chunk.tilt is None else decompose(self._tensor(chunk.tilt), model.config)
         known, taken = chunk.known.map(self._tensor), self._taken(chunk.forced)
         own: list[Tensor] = []
         after = []
@@ -88,8 +87,7 @@ class ReferenceEngine:
                     frame = taken[0][g][:, t]
                 else:
                     sharpness = chunk.sharpness.tier(g)
-                    tilt = None if tilts is None else tilts[g][:, t]
-                    frame = _draw_frame(network, past, here, uniform[g][:, t], normal[g][:, t], sharpness, tilt)
+                    frame = _draw_frame(network, past, here, uniform[g][:, t], normal[g][:, t], sharpness)
                 tier = replace(tier, previous=frame)
                 drawn.append(frame)
                 yield
@@ -130,9 +128,8 @@ def _draw_frame(
     uniform: Tensor,
     normal: Tensor,
     sharpness: TierSharpness,
-    tilt: Tensor | None,
 ) -> Tensor:
-    """One frame, low bin to high. ``past [B, 1, F, H]`` a layer, noise and tilt ``[B, F]`` -> ``[B, F]``."""
+    """One frame, low bin to high. ``past [B, 1, F, H]`` a layer, noise ``[B, F]`` -> ``[B, F]``."""
     stack = network.frequency_delayed
     context = stack.context(features)
     states = stack.start(uniform.shape[0])
@@ -141,8 +138,6 @@ def _draw_frame(
     for f in range(network.bins):
         here = None if context is None else (context[:, 0, f] if context.dim() == 4 else context[f])
         h, states = stack.step(value, here, [layer[:, 0, f] for layer in past], states)
-        temperature, bias, leaning = sharpness
-        here_leaning = leaning if tilt is None else leaning + tilt[:, f]
-        value = network.mixture(h).draw(uniform[:, f], normal[:, f], temperature, bias, here_leaning)
+        value = network.mixture(h).draw(uniform[:, f], normal[:, f], *sharpness)
         values.append(value)
     return torch.stack(values, 1)

@@ -34,7 +34,6 @@ class ChunkInWork:
         self._chunk, self._config, self._grids = chunk, config, grids
         self._extra = known_channels(chunk.known, config)
         self._noise = [decompose(grid, config) for grid in chunk.noise]
-        self._tilt = None if chunk.tilt is None else decompose(chunk.tilt, config)
         self._values: list[NDArray[Any]] | None = None
         if chunk.forced:
             self._values = decompose(chunk.forced.values, config)
@@ -101,7 +100,6 @@ class ChunkInWork:
         coarse = None if self._coarse is None else self._coarse[0]
         workspace.give(channels_of(coarse, self._extra, g, (frames, self._grids[g].bins)), known)
         workspace.give_noise(*(grids[g][0] for grids in self._noise))
-        workspace.give_tilt(None if self._tilt is None else self._tilt[g][0], frames)
 
 
 class Pipeline:

@@ -87,8 +87,6 @@ class Places(NamedTuple):
     """``[frames, bins, C]``."""
     uniform: int
     normal: int
-    tilt: int
-    """``[frames, bins]``, added to the chunk's."""
     known: int
     """``[frames]``, not 0: the frame is known, and not drawn."""
     # --- made on the way
@@ -347,7 +345,7 @@ def _draw_bins(
         place = t * p.bins + f
         drawn = _draw_value(
             arena, p.theta_now, p.components, arena[p.uniform + place], arena[p.normal + place], temperature, bias,
-            tilt + arena[p.tilt + place], log_sigma_floor, softplus, p.theta_now + p.theta,
+            tilt, log_sigma_floor, softplus, p.theta_now + p.theta,
         )  # fmt: skip
         arena[own + f] = drawn
         arena[value] = drawn

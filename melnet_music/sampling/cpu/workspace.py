@@ -97,10 +97,6 @@ class Workspace:
         self._grid(p.uniform, *uniform.shape)[:] = uniform
         self._grid(p.normal, *normal.shape)[:] = normal
 
-    def give_tilt(self, tilt: Float32Array | None, frames: int) -> None:
-        """``[T, F]``, added to the sharpness's; None: nothing is."""
-        self._grid(self._p.tilt, frames, self._p.bins)[:] = 0.0 if tilt is None else tilt
-
     def drawn(self, frames: int) -> Float32Array:
         """The frames of the chunk, ``[T, F]``, a copy."""
         p = self._p
@@ -166,7 +162,6 @@ def _lay_out(packed: PackedTier, frames: int, frames_at_once: int, threads: int)
         channels=room.take(frames * bins * packed.channels),
         uniform=room.take(frames * bins),
         normal=room.take(frames * bins),
-        tilt=room.take(frames * bins),
         known=room.take(frames),
         base=room.take(grid) if extracted else p.cell_constant,
         base_step=bins * hidden if extracted else 0,
