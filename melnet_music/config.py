@@ -146,6 +146,9 @@ class TierTraining(_Strict):
     batch: PositiveInt = 1
     clip_frames: PositiveInt = 256
     """Length of a clip on the full grid. A run starts with a quarter of it, then a half."""
+    before_frames: Annotated[int, Field(ge=0)] = 0
+    """Before every other clip up to so many frames more are heard, and not learned: a model that only ever began anew
+    loses its way after some such lengths."""
     past_noise: Annotated[float, Field(ge=0)] = 0.0
     """Largest standard deviation of noise on what the stacks over the past see (exposure), in normalised units."""
     coarse_noise: Annotated[float, Field(ge=0)] = 0.0

@@ -41,6 +41,8 @@ class Clips:
     """``[B, T, M]``, to be added to what the stacks over the past see; all zeros for half of the clips."""
     coarse_noise: Array
     """``[B, T, M]``, to be added to the coarse values that an upsampling tier sees."""
+    before_frames: int = 0
+    """The first so many of the T are only heard."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,8 @@ class Example:
     """``[B, T_g, F_g]``."""
     parts: tuple[tuple[int, int | None], ...]
     """Consecutive parts in the tier's own frames: where each stops, and its chunk length."""
+    before: tuple[int, int | None] = (0, None)
+    """So many of the tier's own frames are only heard, in chunks of so many."""
 
 
 class ClipDrawer:
@@ -68,7 +72,7 @@ class ClipDrawer:
         self._lengths = np.array([len(work.log_mel) for work in works])
 
     def draw(self, step: int, rows: range, frames: int) -> Clips:
-        """The clips ``rows`` of the batch of one step, each of ``frames`` frames: a multiple of a group's.
+        """The clips ``rows`` of the batch of one step, each of ``frames`` frames to learn: a multiple of a group's.
 
         Raises:
             ValueError: every work is shorter than that.
@@ -79,6 +83,10 @@ class ClipDrawer:
         gap = None
         if shared.random() < training.future_probability and model.future_conditioning:
             gap = _draw_gap(shared, frames, model.frames_per_group)
+        before = self._before_frames(step, frames)
+        if gap is not None:
+            gap = before + gap[0], before + gap[1]
+        frames += before
         with_notes = shared.random() < training.notes_probability and model.note_conditioning
         places = np.maximum(self._lengths - frames + 1, 0)
         if not places.any():
@@ -88,7 +96,16 @@ class ClipDrawer:
             )
         clips = [self._clip(self._random(step, row), places, frames, with_notes) for row in rows]
         log_mel, notes, past_noise, coarse_noise = (np.stack(parts) for parts in zip(*clips, strict=True))
-        return Clips(log_mel, notes if with_notes else None, gap, chunk, past_noise, coarse_noise)
+        return Clips(log_mel, notes if with_notes else None, gap, chunk, past_noise, coarse_noise, before)
+
+    def _before_frames(self, step: int, frames: int) -> int:
+        """How much is heard before the clips of a step: nothing for half of them, then any length as likely."""
+        most = min(self.config.training.tiers[self.tier].before_frames, int(self._lengths.max()) - frames)
+        unit = max(*self.config.training.chunk_frames, self.config.model.frames_per_group)
+        if most < unit:
+            return 0
+        random = self._random(step, _BEFORE)
+        return int(random.integers(1, most // unit + 1)) * unit if random.random() < 0.5 else 0
 
     def _random(self, step: int, row: int = -1) -> np.random.Generator:
         return np.random.default_rng((self.seed, self.tier, step, row + 1))
@@ -114,6 +131,10 @@ class ClipDrawer:
             if work.notes:
                 notes[given_from:] = note_map(known, start + given_from, frames - given_from, sound, partials)
         return log_mel, notes, _noise(random, plan.past_noise, log_mel), _noise(random, plan.coarse_noise, log_mel)
+
+
+_BEFORE = 1 << 30
+"""In place of a clip's row, where what all clips of a step share is drawn beside the rest."""
 
 
 def _noise(random: np.random.Generator, largest: float, like: Array) -> Array:
@@ -152,13 +173,16 @@ def make_example(clips: Clips, model: MelNet, tier: int) -> Example:
     known = Conditioning(None if mask is None else x, mask, notes)
     coarse = decompose(x + put(clips.coarse_noise), config)[:tier]
     channels = model.channels(coarse, known, batch, frames)[-1]
+    stride = model.grids[tier].stride_frames
+    before = clips.before_frames // stride
     weight = torch.ones_like(own[tier])
     if mask is not None:
         weight = 1 - decompose(mask.unsqueeze(-1).expand_as(x), config)[tier]
-    stride = model.grids[tier].stride_frames
+    weight[:, :before] = 0.0
     chunk = model.tier_chunk(tier, clips.chunk_frames)
     parts: tuple[tuple[int, int | None], ...] = ((frames // stride, chunk),)
     if clips.gap is not None:
         parts = ((clips.gap[0] // stride, chunk), (frames // stride, None))
-    example = Example(own[tier], channels, weight, decompose(put(clips.past_noise), config)[tier], parts)
+    noise = decompose(put(clips.past_noise), config)[tier]
+    example = Example(own[tier], channels, weight, noise, parts, (before, chunk))
     return example if config.chunked_lookahead else replace(example, parts=((frames // stride, None),))

@@ -6,7 +6,11 @@ import torch
 from torch import Tensor
 
 from melnet_music.model import TierNetwork
+from melnet_music.tier_state import TierState
 from melnet_music.training.clips import Example
+
+_HEARD_AT_ONCE = 128
+"""Of the tier's own frames: in one piece, minutes would need more memory than the clip that is learned."""
 
 
 def mean_nats(network: TierNetwork, example: Example, weight: float) -> Tensor:
@@ -14,7 +18,8 @@ def mean_nats(network: TierNetwork, example: Example, weight: float) -> Tensor:
 
     Processes that share a batch divide by the weight of the whole batch, and sum.
     """
-    state, start, total = None, 0, torch.zeros((), device=example.own.device)
+    start, chunk = example.before
+    state, total = _heard(network, example, start, chunk), torch.zeros((), device=example.own.device)
     for stop, chunk in example.parts:
         own, channels, noise, counted = (
             grid[:, start:stop] for grid in (example.own, example.channels, example.past_noise, example.weight)
@@ -23,3 +28,14 @@ def mean_nats(network: TierNetwork, example: Example, weight: float) -> Tensor:
         total = total - (mixed.log_prob(own) * counted).sum()
         start = stop
     return total / weight
+
+
+@torch.no_grad()
+def _heard(network: TierNetwork, example: Example, frames: int, chunk: int | None) -> TierState[Tensor] | None:
+    """The state after the first frames; None: there are none."""
+    state = None
+    for first in range(0, frames, _HEARD_AT_ONCE):
+        part = slice(first, min(first + _HEARD_AT_ONCE, frames))
+        own, channels = example.own[:, part], example.channels[:, part]
+        state = network.advance(own, channels, state or network.initial_state(len(own)), chunk)
+    return state
