@@ -17,6 +17,7 @@ from melnet_music.notes import Note, note_map
 from melnet_music.tiers import decompose
 from melnet_music.training.clips import ClipDrawer, Clips, Example, make_example
 from melnet_music.training.features import Work, load_works
+from melnet_music.training.likelihood import mean_nats
 
 CONFIG = tiny_config()
 SOUND = CONFIG.sound
@@ -101,6 +102,46 @@ def test_a_gap_is_learned_and_what_follows_it_is_given(works: list[Work], tier: 
 def test_a_clip_too_short_for_a_gap_has_none(works: list[Work]) -> None:
     drawer = ClipDrawer(works, tiny_config(future_probability=1.0), 0, 0)
     assert drawer.draw(0, range(1), 4).gap is None
+
+
+def heard_before(config: PresetConfig, frames: int) -> PresetConfig:
+    tiers = tuple(tier.model_copy(update={"before_frames": frames}) for tier in config.training.tiers)
+    return config.model_copy(update={"training": config.training.model_copy(update={"tiers": tiers})})
+
+
+def test_half_of_the_clips_begin_after_what_is_only_heard(works: list[Work]) -> None:
+    config = tiny_config(future_probability=0.5, notes_probability=0.0)
+    plain, drawer = ClipDrawer(works, config, 1, 0), ClipDrawer(works, heard_before(config, 48), 1, 0)
+    lengths = []
+    for step in range(60):
+        clips, alone = drawer.draw(step, range(2), 32), plain.draw(step, range(2), 32)
+        before = clips.before_frames
+        lengths.append(before)
+        assert clips.log_mel.shape[1] == 32 + before
+        assert clips.chunk_frames == alone.chunk_frames
+        assert clips.gap == (None if alone.gap is None else (before + alone.gap[0], before + alone.gap[1]))
+        example = example_of(clips)
+        assert example.before == (before // 2, clips.chunk_frames and clips.chunk_frames // 2)
+        assert not example.weight[:, : before // 2].any()
+        assert example.weight[:, before // 2].all()
+    assert set(lengths) == {0, 16, 32, 48}
+    assert 20 < lengths.count(0) < 40
+
+
+@pytest.mark.parametrize("tier", [0, 1])
+def test_what_is_only_heard_costs_no_nats_and_makes_what_follows_as_likely_as_in_one_piece(tier: int) -> None:
+    model = MelNet(CONFIG.model, SOUND.mel_bins)
+    frames = np.random.default_rng(0).standard_normal((2, 64, 8)).astype(np.float32)
+    still = np.zeros_like(frames)
+    network = model.tier(tier)
+
+    def nats(stop: int, before: int) -> float:
+        clips = Clips(frames[:, :stop], None, None, 8, still[:, :stop], still[:, :stop], before)
+        return mean_nats(network, make_example(clips, model, tier), 1.0).item()
+
+    assert nats(64, 48) == pytest.approx(nats(64, 0) - nats(48, 0), rel=1e-4)
+    mean_nats(network, make_example(Clips(frames, None, None, 8, still, still, 48), model, tier), 1.0).backward()
+    assert all(torch.isfinite(each.grad).all() for each in network.parameters() if each.grad is not None)
 
 
 def test_notes_come_in_anywhere_and_stay(works: list[Work]) -> None:
