@@ -150,16 +150,17 @@ def step_seconds(made: list[tuple[Chroma, list[float]]]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--takes", type=int, default=6)
-    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--temperature", type=float, help="(the preset's own)")
     parser.add_argument("--follow", default="rest")
     parser.add_argument("--chunk-frames", type=int, default=8)
     parser.add_argument("--ahead", type=float, default=0.25)
-    parser.add_argument("--bias", type=float, default=0.0)
+    parser.add_argument("--bias", type=float, help="(the preset's own)")
     parser.add_argument("--preset", default="piano")
     parser.add_argument("--live", action="store_true")
     chosen = parser.parse_args()
     request = TakeRequest(2 * HELD_SECONDS + 1.0, 0, chosen.temperature, chosen.bias, chunk_frames=chosen.chunk_frames)
-    how: list[Value] = ["bias", chosen.bias, "temperature", chosen.temperature, "chunk_frames", chosen.chunk_frames]
+    given = {"bias": chosen.bias, "temperature": chosen.temperature, "chunk_frames": chosen.chunk_frames}
+    how: list[Value] = [each for name, value in given.items() if value is not None for each in (name, value)]
     rows = []
     for name, follow, chords in (
         (f"follow {chosen.follow}", chosen.follow, CHORDS),
