@@ -1,6 +1,6 @@
 """A two-bar phrase played on keys: how much of it is heard when the model voices it, and where it goes on from.
 
-    python -m tests.figures.voice_phrase [--takes 8] [--temperature 0.9]
+    python -m tests.figures.voice_phrase [--takes 8]
 
 The phrase is at 120 bpm: a bass, chords and a melody. Voiced out of nothing, as it is, and as a continuation of the
 preset's phrase would be, with so many seeds: notes by pitch and onset (70 ms) and moments of onset that are heard, as
@@ -92,7 +92,7 @@ def live(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--takes", type=int, default=8)
-    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--temperature", type=float, help="(the preset's own)")
     parser.add_argument("--preset", default="piano")
     chosen = parser.parse_args()
     instrument, notes = Instrument.load(chosen.preset), phrase()
