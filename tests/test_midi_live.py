@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,17 @@ def jack() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def playing(takes: Path, map_file: Path) -> Iterator[Player]:
+    """A subscriber of a daemon that opens the ports of a controller ``pad``."""
+    settings = MidiSettings(("pad",), ("pad",), "jack")
+    with live_daemon(takes, midi=settings, midi_map=map_file) as daemon, client(daemon) as player:
+        wait_ready(player)
+        player.send("subscribe")
+        player.wait_for("done", "subscribe")
+        yield player
+
+
 def plugged(player: Player, name: str) -> None:
     """Wait until the daemon has opened or closed it."""
     player.wait_until(lambda message: message.values[:3] == ["midi", "in", name], f"{name} in MIDI", 20.0)
@@ -57,11 +69,7 @@ def plugged(player: Player, name: str) -> None:
 def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
     map_file = tmp_path / "midi.toml"
     map_file.write_text(MAP)
-    settings = MidiSettings(("pad",), ("pad",), "jack")
-    with live_daemon(tmp_path, midi=settings, midi_map=map_file) as daemon, client(daemon) as player:
-        wait_ready(player)
-        player.send("subscribe")
-        player.wait_for("done", "subscribe")
+    with playing(tmp_path, map_file) as player:
         with controller("pad") as pad:
             plugged(player, "pad:out")
             assert pad.next_shown() == b"\xb0\x07\x7f"
@@ -88,20 +96,16 @@ def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
         plugged(player, "none")
         assert player.ask("status")["player"] == "ready"
 
-    with live_daemon(tmp_path, midi=settings, midi_map=map_file) as daemon, client(daemon) as player:
-        wait_ready(player)
-        player.send("subscribe")
-        player.wait_for("done", "subscribe")
-        with controller("pad") as pad:
-            plugged(player, "pad:out")
-            pad.send(0xB0, 20, 0)  # of what the knob learned before the restart: far from 120 bpm, no jump
-            pad.send(0xB0, 20, 20)
-            pad.send(0xB0, 119, 127)
-            player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 20.0)
-            player.send("get", "tempo")
-            assert player.wait_for("get.reply") == ["tempo", 120.0]
-            pad.send(0xB0, 20, 127)  # on its way it passes 120 bpm
-            assert player.wait_for("event", "property", "tempo")[2] == 160.0
+    with playing(tmp_path, map_file) as player, controller("pad") as pad:
+        plugged(player, "pad:out")
+        pad.send(0xB0, 20, 0)  # of what the knob learned before the restart: far from 120 bpm, no jump
+        pad.send(0xB0, 20, 20)
+        pad.send(0xB0, 119, 127)
+        player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 20.0)
+        player.send("get", "tempo")
+        assert player.wait_for("get.reply") == ["tempo", 120.0]
+        pad.send(0xB0, 20, 127)  # on its way it passes 120 bpm
+        assert player.wait_for("event", "property", "tempo")[2] == 160.0
 
 
 @pytest.mark.usefixtures("jack")
@@ -109,10 +113,7 @@ def test_nonsense_from_a_port_ends_nothing(tmp_path: Path) -> None:
     generator = random.Random(1)
     map_file = tmp_path / "midi.toml"
     map_file.write_text(MAP)
-    settings = MidiSettings(("pad",), ("pad",), "jack")
-    with live_daemon(tmp_path, midi=settings, midi_map=map_file) as daemon, client(daemon) as player:
-        wait_ready(player)
-        player.send("subscribe")
+    with playing(tmp_path, map_file) as player:
         with controller("pad") as pad:
             plugged(player, "pad:out")
             for _ in range(PARTS):  # no more at once than JACK has room for

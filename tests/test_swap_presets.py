@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
 from jack_rig import RATE_HZ, Capture, jack_server
-from live_daemon import client, live_daemon, pairs, wait_ready
+from live_daemon import Player, client, live_daemon, pairs, wait_ready
 from numpy.typing import NDArray
 from tiny_models import tiny_config, tiny_model
 
@@ -46,6 +48,20 @@ tiers = [{{ hidden = {hidden}, layers = 1 }}, {{ hidden = {hidden}, layers = 1 }
     return str(folder)
 
 
+@contextmanager
+def swappable(folder: Path) -> Iterator[tuple[str, str, Player]]:
+    """Two presets, and a client of a daemon that plays the first of them in bars of a second."""
+    old_preset, new_preset = (write_preset(folder / f"tiny{hidden}", hidden) for hidden in (8, 12))
+    with (
+        jack_server(),
+        live_daemon(folder / "takes", preset=old_preset, factory=INSTRUMENT_FACTORY, output="system") as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("set", "tempo", 240.0)
+        yield old_preset, new_preset, player
+
+
 def read(told: dict[str, object]) -> NDArray[np.float32]:
     samples, rate_hz = soundfile.read(str(told["file"]), dtype="float32")
     assert rate_hz == HZ
@@ -60,14 +76,7 @@ def assert_rendered_again(told: dict[str, object], preset: str) -> None:
 
 
 def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path) -> None:
-    old_preset, new_preset = (write_preset(tmp_path / f"tiny{hidden}", hidden) for hidden in (8, 12))
-    with (
-        jack_server(),
-        live_daemon(tmp_path / "takes", preset=old_preset, factory=INSTRUMENT_FACTORY, output="system") as daemon,
-        client(daemon) as player,
-    ):
-        wait_ready(player)
-        player.send("set", "tempo", 240.0)
+    with swappable(tmp_path) as (old_preset, new_preset, player):
         capture = Capture(tmp_path)
         capture.wait_until_ready()
         player.send("generate", 1, "seconds", TAKE_SECONDS, "seed", 3, "quantise", "bar")
@@ -104,14 +113,7 @@ def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path)
 
 
 def test_a_take_that_follows_keys_goes_on_following_them(tmp_path: Path) -> None:
-    old_preset, new_preset = (write_preset(tmp_path / f"tiny{hidden}", hidden) for hidden in (8, 12))
-    with (
-        jack_server(),
-        live_daemon(tmp_path / "takes", preset=old_preset, factory=INSTRUMENT_FACTORY, output="system") as daemon,
-        client(daemon) as player,
-    ):
-        wait_ready(player)
-        player.send("set", "tempo", 240.0)
+    with swappable(tmp_path) as (old_preset, new_preset, player):
         player.send("note", 60, 90)
         player.send("generate", 1, "seconds", TAKE_SECONDS, "follow", "rest", "quantise", "bar")
         player.wait_for("started", "generate", 1, seconds=60.0)
