@@ -26,7 +26,10 @@ class Pickup:
         before, self._before = self._before, position
         if present is None or present == self._left_at or abs(position - present) <= NEAR:
             return True
-        return before is not None and min(before, position) <= present <= max(before, position)
+        if before is not None and min(before, position) <= present <= max(before, position):
+            return True
+        self._left_at = None  # it is elsewhere now, even if the property comes back to there
+        return False
 
     def leave_at(self, present: float | None) -> None:
         """The knob moved the property to here."""

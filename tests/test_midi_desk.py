@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.commands import COMMANDS, PROPERTIES, CommandError, Invocation, Value
@@ -57,6 +57,7 @@ turns = st.lists(
 
 
 @given(st.floats(0, 1), turns)
+@example(0.0, [("turn", 0.0), ("turn", 0.5), ("set", 1.0), ("turn", 0.0), ("set", 0.5), ("turn", 0.0)])
 def test_a_property_never_jumps_to_a_knob(present: float, moves: list[tuple[str, float]]) -> None:
     pickup, knob, is_held = Pickup(), None, False
     for what, position in moves:
