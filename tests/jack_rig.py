@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +24,32 @@ PORTAUDIO_OUTPUT = "PortAudio:out"
 PORTAUDIO_INPUT = "PortAudio:in"
 _DEADLINE_SECONDS = 15.0
 _SHARED_MEMORY = Path("/dev/shm")
-_NAMES = tuple(f"melnet-rig-{number}" for number in range(4))
+_VARIABLES = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")
+# JACK keeps a table of eight servers in shared memory, and a server that is killed stays in it until one of the
+# same name starts: so names are used again, and few. Two workers with the most that one test holds need six.
+_NAMES = tuple(f"melnet-rig-{number}" for number in range(7))
+
+
+@contextmanager
+def _locked(name: str, *, wait: bool) -> Iterator[bool]:
+    """Whether a name is ours meanwhile, and no other test run's."""
+    with open(Path(tempfile.gettempdir()) / f"{name}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
 
 
 @contextmanager
 def _server_name() -> Iterator[str]:
-    """A name that no other test run holds.
-
-    JACK keeps a table of eight servers in shared memory, and a server that is killed stays in it until one of
-    the same name starts: so names are used again, and few.
-    """
+    """A name that no other test run holds."""
     for name in _NAMES:
-        with open(Path(tempfile.gettempdir()) / f"{name}.lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield name
-            return
+        with _locked(name, wait=False) as ours:
+            if ours:
+                yield name
+                return
     pytest.fail(f"{', '.join(_NAMES)}: all of these JACK servers are in use by other test runs")
 
 
@@ -74,38 +82,45 @@ def jack_server(
     flags = ["-S"] if synchronous else []
     priority = ["-R", "-P", "70"] if realtime else ["-r"]
     driver = ["-d", "dummy", "-r", str(rate_hz), "-p", str(PERIOD_SAMPLES), "-C", "2", "-P", "2"]
-    before = {key: os.environ.get(key) for key in ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")}
-    with _server_name() as name, tempfile.TemporaryFile() as said:
-        _clear_up(name)
-        os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
-        server = subprocess.Popen(
-            ["jackd", "-n", name, *priority, *flags, "-t", "2000", *driver],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=subprocess.STDOUT,
-        )
-        try:
+    with _server_name() as name, tempfile.TemporaryFile() as said, ExitStack() as stack:
+        # one at a time: a server that starts is not in the table yet when another run would empty that
+        with _locked("melnet-rig-start", wait=True):
+            _clear_up(name)
+            stack.callback(_restore, {key: os.environ.get(key) for key in _VARIABLES})
+            os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
+            server = subprocess.Popen(
+                ["jackd", "-n", name, *priority, *flags, "-t", "2000", *driver],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+            )
+            stack.callback(_end, server, name)
             deadline = time.monotonic() + _DEADLINE_SECONDS
             while subprocess.run(["jack_lsp"], capture_output=True, check=False).returncode:
                 if time.monotonic() > deadline or server.poll() is not None:
                     said.seek(0)
                     pytest.fail(f"jackd did not come up (status {server.poll()}): {said.read().decode()}")
                 time.sleep(0.02)
-            yield server
-        finally:
-            server.terminate()
-            try:
-                server.wait(5.0)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-            for left in _SHARED_MEMORY.glob(f"jack*{name}*"):  # by a server that was killed
-                left.unlink(missing_ok=True)
-            for key, value in before.items():
-                if value is None:
-                    os.environ.pop(key, None)
-                else:
-                    os.environ[key] = value
+        yield server
+
+
+def _end(server: subprocess.Popen[bytes], name: str) -> None:
+    server.terminate()
+    try:
+        server.wait(5.0)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+    for left in _SHARED_MEMORY.glob(f"jack*{name}*"):  # by a server that was killed
+        left.unlink(missing_ok=True)
+
+
+def _restore(before: dict[str, str | None]) -> None:
+    for key, value in before.items():
+        if value is None:
+            os.environ.pop(key, None)
+        else:
+            os.environ[key] = value
 
 
 class Capture:
