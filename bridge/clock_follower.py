@@ -24,8 +24,10 @@ LOST_SECONDS = 0.5
 
 _MEMORY_SECONDS = 4.0
 """Of the line. Measured with times quantised to JACK's periods of 21 ms: within 2.6 ms and 0.15 % at 60 to 300 bpm."""
-_NEWEST = 12
-"""So many ticks are looked at together; one alone says nothing where two come at once, and then none for long."""
+_FEWEST_NEWEST, _MOST_NEWEST = 12, 36
+_NEWEST_TELL_TEMPO = 0.01
+"""So many ticks are looked at together that they tell the tempo as closely as this: one alone says nothing where two
+come at once, and then none for long, and a clock whose jitter adds up wanders as if its tempo changed."""
 _FEWEST = 4
 """Of the newest, that a jump of the tempo is told by."""
 _LEAVES_AT = 2.0
@@ -67,7 +69,7 @@ class ClockFollower:
     def __init__(self) -> None:
         self._line: SteadyCount | None = None
         self._noise_squared = _NOISE_SECONDS**2
-        self._newest: deque[_Tick] = deque(maxlen=_NEWEST)
+        self._newest: deque[_Tick] = deque(maxlen=_MOST_NEWEST)
         self._last_seconds = -math.inf
         self._ticks = 0
         self._running = False
@@ -124,14 +126,21 @@ class ClockFollower:
         self._newest.append(_Tick(number, seconds, error, before))
         seen = min(error * error, 9 * self._noise_squared)
         self._noise_squared += (seen - self._noise_squared) * self._line.period_seconds / _NOISE_MEMORY_SECONDS
-        errors = [tick.error_seconds for tick in self._newest]
-        if len(errors) == _NEWEST and abs(statistics.median(errors)) > _LEAVES_AT * self._noise_seconds:
-            self._line = self._explain()
+        newest = self._look_at(self._line)
+        if newest and abs(statistics.median(tick.error_seconds for tick in newest)) > _LEAVES_AT * self._noise_seconds:
+            self._line = self._explain(newest)
             self._newest.clear()
+
+    def _look_at(self, line: SteadyCount) -> list[_Tick]:
+        """The newest ticks that are looked at together; none while there are too few."""
+        # the slope through n times with noise has a standard deviation of noise sqrt(12 / n^3)
+        count = (math.sqrt(12.0) * self._noise_seconds / (_NEWEST_TELL_TEMPO * line.period_seconds)) ** (2.0 / 3.0)
+        newest = min(max(math.ceil(count), _FEWEST_NEWEST), _MOST_NEWEST)
+        return list(self._newest)[-newest:] if len(self._newest) >= newest else []
 
     def _is_double(self, silent_seconds: float) -> bool:
         """Whether a tick comes so soon after another one, on a clock that was steady, that it is the same."""
-        if self._line is None or len(self._newest) < _NEWEST or not self._can_count:
+        if self._line is None or len(self._newest) < _FEWEST_NEWEST or not self._can_count:
             return False
         return silent_seconds < self._line.period_seconds / _DOUBLED_WITHIN
 
@@ -164,11 +173,11 @@ class ClockFollower:
 
     # --- what the newest ticks mean that leave the line ---------------------------------------------------
 
-    def _explain(self) -> SteadyCount:
+    def _explain(self, newest: list[_Tick]) -> SteadyCount:
         """The line from here on."""
-        tick_seconds, noise_squared = self._newest[0].before.period_seconds, self._noise_seconds**2
-        other_tempo = self._best(period=_ANY_TEMPO)
-        shifted = self._best(phase=_ANY_PHASE, period=_SLIGHTLY_OTHER_TEMPO)
+        tick_seconds, noise_squared = newest[0].before.period_seconds, self._noise_seconds**2
+        other_tempo = self._best(newest, period=_ANY_TEMPO)
+        shifted = self._best(newest, phase=_ANY_PHASE, period=_SLIGHTLY_OTHER_TEMPO)
 
         def fits_as_well(squares: float, as_squares: float) -> bool:
             return squares <= _SIMPLER_BY * as_squares + 2 * noise_squared
@@ -176,8 +185,10 @@ class ClockFollower:
         is_shifted = fits_as_well(shifted[0], other_tempo[0])
         squares, line = shifted if is_shifted else other_tempo
         if self._can_count:
-            missing = {round(tick.error_seconds / tick_seconds) for tick in self._newest} - {0}
-            counted = [self._best(missing=each, phase=_SAME_PHASE, period=_SLIGHTLY_OTHER_TEMPO) for each in missing]
+            missing = {round(tick.error_seconds / tick_seconds) for tick in newest} - {0}
+            counted = [
+                self._best(newest, missing=each, phase=_SAME_PHASE, period=_SLIGHTLY_OTHER_TEMPO) for each in missing
+            ]
             best = min(counted, key=lambda each: each[0], default=None)
             if best and fits_as_well(best[0], min(squares, shifted[0], other_tempo[0])):
                 return best[1]
@@ -185,9 +196,10 @@ class ClockFollower:
             self._noise_squared = max(self._noise_squared, _NOISE_SECONDS**2)
         return line
 
-    def _best(self, *, missing: int = 0, phase: float = 0.0, period: float = 0.0) -> tuple[float, SteadyCount]:
+    def _best(
+        self, ticks: list[_Tick], *, missing: int = 0, phase: float = 0.0, period: float = 0.0
+    ) -> tuple[float, SteadyCount]:
         """The line by one explanation from the tick on for which it fits best, and its sum of squares."""
-        ticks = list(self._newest)
         found = []
         for first in range(len(ticks) - _FEWEST):
             line = ticks[first].before.copy()

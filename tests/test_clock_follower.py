@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 from collections.abc import Iterator
 
 import pytest
@@ -22,12 +23,24 @@ seeds = st.integers(0, 1000)
 class Master:
     """Ticks of a song, one after the other, as a port with jitter brings them."""
 
-    def __init__(self, bpm: float, *, jitter_seconds: float = 0.0, period_seconds: float = 0.0, seed: int = 0) -> None:
-        """``period_seconds``: all that comes within it comes at its end."""
+    def __init__(
+        self,
+        bpm: float,
+        *,
+        jitter_seconds: float = 0.0,
+        wander: float = 0.0,
+        period_seconds: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        """
+        Args:
+            wander: jitter that the next tick is counted from; a part of a tick.
+            period_seconds: all that comes within it comes at its end.
+        """
         self.bpm = bpm
         self.seconds = 100.0
         """Of the last tick."""
-        self._jitter_seconds, self._period_seconds = jitter_seconds, period_seconds
+        self._jitter_seconds, self._wander, self._period_seconds = jitter_seconds, wander, period_seconds
         self._random = random.Random(seed)
         self._came_at = 0.0
 
@@ -37,7 +50,7 @@ class Master:
 
     def next_at(self) -> float:
         """The time at which the next tick comes."""
-        self.seconds += self.tick_seconds
+        self.seconds += self.tick_seconds * (1.0 + self._random.gauss(0.0, self._wander))
         at = self.seconds + abs(self._random.gauss(0.0, self._jitter_seconds))
         if self._period_seconds:
             at = math.ceil(at / self._period_seconds) * self._period_seconds
@@ -139,6 +152,24 @@ def test_from_120_to_140_it_neither_lags_nor_overshoots() -> None:
         bar = tempos[4 * TICKS_A_BEAT :]
         assert max(abs(tempo - 140.0) for tempo in bar) < 1.5
         assert max(tempos) < 146.0
+
+
+def test_a_jump_of_a_clock_whose_jitter_adds_up_is_followed_within_a_bar() -> None:
+    """By a tenth of a tick each, as `jack_midi_clock -J 20` has it: within a bar, such ticks tell 1 % of the tempo."""
+    settled_after, fastest = [], []
+    for seed in range(20):
+        master = Master(120.0, wander=0.1, period_seconds=JACK_PERIOD_SECONDS, seed=seed)
+        follower = started(master)
+        master.play(follower, 24 * TICKS_A_BEAT)
+        master.bpm, tempos = 140.0, []
+        for _ in range(16 * TICKS_A_BEAT):
+            master.play(follower, 1)
+            tempos.append(follower.tempo_bpm or 0.0)
+        settled_after.append(max(tick for tick, tempo in enumerate(tempos) if abs(tempo - 140.0) > 7.0))
+        fastest.append(max(tempos))
+    assert max(settled_after) < 4 * TICKS_A_BEAT
+    assert statistics.median(settled_after) < 30
+    assert sorted(fastest)[-3] < 148.0  # of twenty, two may overshoot
 
 
 @settings(deadline=None, max_examples=30)
