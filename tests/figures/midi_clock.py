@@ -38,6 +38,8 @@ _BEATS_BEFORE = 8
 _LOOK_SECONDS = 0.02
 _SETTLED_BPM, _SETTLED_MS = 1.0, 6.0
 """A follower has settled when it stays within this, or where the clock jitters, within what it strays at one tempo."""
+_NEAR_BPM = 5.0
+"""What is asked besides of tempo alone, with jitter or without."""
 _STEADY_FOR = 6
 """So many times as long as after a jump that straying is looked at, so that its worst is in it."""
 _JUMPS = 5
@@ -160,6 +162,7 @@ def _jumps(jitter_percent: int, seconds: float) -> dict[str, object]:
     return {
         "settled_within_bpm": within_bpm,
         "settled_within_ms": within_ms,
+        "near_bpm": _NEAR_BPM,
         "a_bar_s": round(240.0 / after_bpm, 2),
         **{name: [jump[name] for jump in jumps] for name in jumps[0]},
     }
@@ -184,7 +187,9 @@ def _jump(
         if abs(tempo - after_bpm) > within_bpm or 1e3 * abs(phase - constant) > within_ms
     ]
     tempos = [tempo for at, _, tempo in followed.said if at > jumped]
+    far = [at for at, _, tempo in followed.said if at > jumped and abs(tempo - after_bpm) > _NEAR_BPM]
     return {
+        "near_after_s": round(max(far) - jumped, 2),
         "settled_after_s": round(max(unsettled, default=jumped + 0.4) - jumped, 2),
         "fastest_bpm": round(max(tempos), 2),
         "slowest_after_settling_bpm": round(min(tempo for *_, tempo in settled), 2),
