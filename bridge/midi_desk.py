@@ -312,6 +312,8 @@ class MidiDesk(Generic[Ticket]):
         assert self._waiting is not None
         assert self._file is not None
         waiting, self._waiting = self._waiting, None
+        if source.counts and waiting.target.curve.kind == "toggle":
+            return NotLearned(waiting.ticket, "refused", "an encoder is turned, not pressed: want linear or log")
         try:
             self._users = self._file.bind(source, waiting.target)
         except ValueError as error:
@@ -369,7 +371,9 @@ class MidiDesk(Generic[Ticket]):
         """Send controls to where their properties are, and end a wait that was too long."""
         now = time.monotonic()
         if self._waiting is not None and now >= self._waiting.until_seconds:
-            yield from self._give_up(f"no control was moved for {LEARNING_SECONDS:g} s")
+            yield from self._give_up(
+                f"no control was moved for {LEARNING_SECONDS:g} s; turn an endless encoder both ways"
+            )
         if self._to_show and now >= self._show_at_seconds:
             self._show_at_seconds = now + _SHOW_EVERY_SECONDS
             places, self._to_show = sorted(self._to_show), set()

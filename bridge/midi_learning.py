@@ -2,21 +2,73 @@
 
 from __future__ import annotations
 
-from bridge.midi_gestures import COARSE, DATA_CONTROLS, FIRST_MODE_CONTROL, STEPS, Gesture
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from bridge.midi_gestures import (
+    COARSE,
+    DATA_CONTROLS,
+    FIRST_MODE_CONTROL,
+    STEPS,
+    EncoderCounts,
+    Gesture,
+)
 from bridge.midi_map import Source
 
 _MOVED = 3 / COARSE
 """Of its way, and a control was moved by hand: worn knobs tremble."""
 _PAIR_SECONDS = 0.02
 """Between the two messages of one movement of 14 bits."""
+_TURNS: Mapping[EncoderCounts, tuple[range, range]] = {
+    "twos": (range(1, 8), range(121, 128)),
+    "offset": (range(65, 72), range(57, 64)),
+    "sign": (range(1, 8), range(65, 72)),
+}
+"""What a hand has an encoder send, up and down: few steps at a time."""
+_WAYS = [way for ways in _TURNS.values() for way in ways]
+_LEAP = 48
+"""So far no knob or fader goes between two messages."""
+_SURE_AFTER = 3
+"""Messages of an encoder."""
+
+
+@dataclass
+class _Heard:
+    """Of one control."""
+
+    first: int
+    last: int
+    seen: set[int] = field(default_factory=set)
+    messages: int = 0
+    is_odd: bool = False
+    """Whether it did what knobs do not: sent a value twice, or leapt."""
+
+    def hear(self, value: int) -> None:
+        if self.messages and (value == self.last or abs(value - self.last) >= _LEAP):
+            self.is_odd = True
+        self.last = value
+        self.seen.add(value)
+        self.messages += 1
+
+    @property
+    def may_be_encoder(self) -> bool:
+        return self.is_odd and all(any(value in way for way in _WAYS) for value in self.seen)
+
+    @property
+    def encoder_counts(self) -> EncoderCounts | None:
+        """How it counts; None: it was not turned enough to tell, which takes both ways."""
+        for counts, (up, down) in _TURNS.items():
+            is_turned = not self.seen.isdisjoint(up) and not self.seen.isdisjoint(down)
+            if is_turned and self.seen <= {*up, *down} and self.messages >= _SURE_AFTER:
+                return counts
+        return None
 
 
 class Learning:
     """Told every gesture; keys and programs are no controls that a property could follow."""
 
     def __init__(self) -> None:
-        self._first: dict[tuple[str, Source], int] = {}
-        """Where controls stood when they were first heard of."""
+        self._heard: dict[tuple[str, Source], _Heard] = {}
         self._coarse: Gesture | None = None
         self._pairs: set[tuple[str, int, int]] = set()
         """Port, channel and number of controls that have sent 14 bits."""
@@ -43,5 +95,9 @@ class Learning:
 
     def _moved(self, gesture: Gesture) -> Source | None:
         source = Source(gesture.kind, gesture.number, gesture.number, gesture.channel)
-        first = self._first.setdefault((gesture.port, source), gesture.value)
-        return source if abs(gesture.value - first) >= _MOVED * STEPS[gesture.kind] else None
+        heard = self._heard.setdefault((gesture.port, source), _Heard(gesture.value, gesture.value))
+        heard.hear(gesture.value)
+        if gesture.kind == "cc" and heard.may_be_encoder:
+            counts = heard.encoder_counts
+            return replace(source, counts=counts) if counts else None
+        return source if abs(gesture.value - heard.first) >= _MOVED * STEPS[gesture.kind] else None

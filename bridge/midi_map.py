@@ -382,9 +382,10 @@ def target_text(target: Target) -> str:
 
 def toml_entry(source: Source, target: SetProperty) -> str:
     """An entry of a mapping file, as `read_midi_map` reads it back."""
-    key = "notes" if source.low != source.high else source.kind
+    key = "encoder" if source.counts else "notes" if source.low != source.high else source.kind
     number: object = [source.low, source.high] if key == "notes" else source.low + (source.kind == "program")
     lines = ["[[map]]", f"{key} = {_toml(True if source.kind in _SINGLE.values() else number)}"]
+    lines += [f"{_COUNTS} = {_toml(source.counts)}"] if source.counts else []
     lines += [f"channel = {source.channel}"] if source.channel else []
     lines += [f"port = {_toml(source.port)}"] if source.port else []
     lines.append(f"set = {_toml(target.name)}")

@@ -13,7 +13,8 @@ from bridge.commands import COMMANDS, PROPERTIES, CommandError, Invocation, Valu
 from bridge.held_notes import HeldNotes, LetGo
 from bridge.midi import MidiEvent, MidiPorts, SendMidi
 from bridge.midi_desk import BeginPhrase, Deed, Learned, MidiDesk, NotLearned
-from bridge.midi_gestures import GestureReader, messages_for, position_of, value_at
+from bridge.midi_gestures import EncoderCounts, GestureReader, messages_for, position_of, value_at
+from bridge.midi_map import Source
 from bridge.midi_map_file import MidiMapFile
 from bridge.orders import Key, Pedal
 from bridge.pickup import NEAR, Pickup
@@ -318,6 +319,43 @@ def test_wide_controls_are_learned_as_such(tmp_path: Path) -> None:
     for data in ((99, 1), (98, 2), (6, 3), (38, 4), (99, 1), (98, 2), (6, 30), (38, 4)):
         deeds += desk.hear(0xB0, *data)
     assert deeds[1:] == [Learned("me", "tail", "nrpn 130 on channel 1")]
+
+
+@pytest.mark.parametrize(
+    ("turned", "counts"),
+    [
+        ((1, 1, 1, 127), "twos"), ((1, 127, 127), "twos"), ((127, 125, 127, 3), "twos"), ((1, 127, 1), "twos"),
+        ((65, 65, 63), "offset"), ((63, 63, 61, 66), "offset"),
+        ((1, 1, 65), "sign"), ((65, 65, 67, 1), "sign"), ((1, 65, 1), "sign"),
+    ],
+)  # fmt: skip
+def test_an_encoder_is_learned_when_it_is_turned_both_ways(
+    tmp_path: Path, turned: tuple[int, ...], counts: EncoderCounts
+) -> None:
+    desk = Desk(tmp_path / "midi.toml")
+    list(desk.desk.learn("me", "level", low=None, high=None, curve=None))
+    deeds = [deed for value in turned[:-1] for deed in desk.hear(0xB0, 20, value)]
+    assert deeds == []
+    assert desk.hear(0xB0, 20, turned[-1])[0] == Learned("me", "level", "encoder 20 on channel 1")
+    [entry] = MidiMapFile(tmp_path / "midi.toml").read().entries
+    assert entry.source == Source("cc", 20, 20, 1, counts=counts)
+
+
+@pytest.mark.parametrize(
+    "moved", [(0, 127), (1, 1, 2, 3, 4, 5, 6, 7, 8), (60, 61, 62, 63), (127, 127, 0), (65, 65, 66, 68, 71, 72)]
+)
+def test_knobs_and_buttons_are_not_taken_for_encoders(tmp_path: Path, moved: tuple[int, ...]) -> None:
+    desk = Desk(tmp_path / "midi.toml")
+    list(desk.desk.learn("me", "level", low=None, high=None, curve=None))
+    deeds = [deed for value in moved for deed in desk.hear(0xB0, 20, value)]
+    assert deeds[0] == Learned("me", "level", "cc 20 on channel 1")
+
+
+def test_no_encoder_is_learned_for_what_is_pressed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "midi.toml")
+    list(desk.desk.learn("me", "follow", low=None, high=None, curve="toggle"))
+    deeds = [deed for value in (1, 1, 127) for deed in desk.hear(0xB0, 20, value)]
+    assert deeds == [NotLearned("me", "refused", "an encoder is turned, not pressed: want linear or log")]
 
 
 def test_nothing_can_be_learned_without_a_port(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from math import ceil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bridge.commands import PROPERTIES
@@ -204,8 +204,13 @@ def test_learning_leaves_all_else_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in file.path.parent.iterdir()] == ["midi.toml"]
 
 
-@given(curves(), st.sampled_from([Source("cc", 1, 1, 16), Source("nrpn", 300, 300), Source("bend", 0, 0, 1)]))
+CONTROLS = [Source("cc", 1, 1, 16), Source("nrpn", 300, 300), Source("bend", 0, 0, 1)]
+ENCODER = Source("cc", 17, 17, 2, counts="sign")
+
+
+@given(curves(), st.sampled_from([*CONTROLS, ENCODER]))
 def test_what_is_learned_is_read_back(curve: Curve, source: Source) -> None:
+    assume(source != ENCODER or curve.kind != "toggle")
     target = SetProperty(curve.argument.name, curve)
     assert read_midi_map(toml_entry(source, target), "midi.toml").entries == (Entry(source, target, 1),)
 
