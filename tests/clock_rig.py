@@ -22,6 +22,8 @@ class Whereabouts:
     """Monotonic."""
     beat: float
     rolling: bool
+    clock_late_seconds: float
+    """Of `jack_midi_clock` itself, since it began to play or went elsewhere."""
 
 
 class TransportMaster:
@@ -40,8 +42,8 @@ class TransportMaster:
         assert self._process.stdout is not None
         self._process.stdin.write(f"{what}\n")
         self._process.stdin.flush()
-        seconds, beat, rolling = self._process.stdout.readline().split()
-        return Whereabouts(float(seconds), float(beat), rolling == "1")
+        seconds, beat, rolling, late = self._process.stdout.readline().split()
+        return Whereabouts(float(seconds), float(beat), rolling == "1", float(late))
 
     def where(self) -> Whereabouts:
         return self.order("where")

@@ -1,8 +1,9 @@
 """Roll, stop and locate JACK's transport, and say by which tempo its beats go: ``jack_master.py TEMPO_BPM``.
 
 Says "ready" once it leads; obeys ``roll``, ``stop``, ``locate BEAT`` and ``tempo BPM`` on its standard input, and
-answers each, and ``where``, with ``SECONDS BEAT ROLLING``: when the last period began, in monotonic time as its
-callback saw it, and the beat there. (A server that does not keep up has another time than the machine.)
+answers each, and ``where``, with ``SECONDS BEAT ROLLING LATE``: when the last period began, in monotonic time as its
+callback saw it, and the beat there (a server that does not keep up has another time than the machine); and by how much
+`jack_midi_clock` was late at the first tick since it began to play or went elsewhere, in seconds, to the sample.
 
 Not in the tests' own process: the JACK library remembers in every process the first server that it met.
 """
@@ -16,6 +17,7 @@ from typing import Any
 import jack
 
 METER_BEATS, TICKS_A_BEAT = 4, 1920
+CLOCK_PORT = "jack_midi_clock:mclk_out"
 
 
 class Master:
@@ -26,6 +28,11 @@ class Master:
         self._bpm, self._from_frame, self._from_beat = tempo_bpm, 0, 0.0
         self._next_bpm = tempo_bpm
         self._period = (0.0, 0.0, False)
+        self._clock_in = client.midi_inports.register("clock")
+        self._song_beat: float | None = None
+        """The beat that the clock said it would go on from; None: it plays on."""
+        self._clock_plays = False
+        self._clock_late = 0.0
         client.set_timebase_callback(self._tell_place)
         client.set_process_callback(self._note_period)
 
@@ -36,6 +43,28 @@ class Master:
         now = monotonic()
         state, position = self._client.transport_query_struct()
         self._period = now, self.beat_of(position.frame), state == jack.ROLLING
+        for offset, message in self._clock_in.incoming_midi_events():
+            self._hear_clock(bytes(message), self.beat_of(position.frame + offset))
+
+    def _hear_clock(self, message: bytes, beat: float) -> None:
+        match message[0]:
+            case 0xF2:  # song position
+                self._song_beat = (message[1] | message[2] << 7) / 4
+            case 0xFA:  # start
+                self._song_beat, self._clock_plays = 0.0, True
+            case 0xFB:  # continue
+                self._clock_plays = True
+            case 0xFC:  # stop
+                self._clock_plays = False
+            case 0xF8 if self._clock_plays and self._song_beat is not None:
+                self._clock_late = (beat - self._song_beat) * 60.0 / self._bpm
+                self._song_beat = None
+
+    def hear_clock(self) -> None:
+        """Connect it, once it is there."""
+        for port in self._client.get_ports(CLOCK_PORT):
+            if not self._clock_in.is_connected_to(port):
+                self._client.connect(port, self._clock_in)
 
     def _tell_place(self, state: int, frames: int, position: Any, is_new: bool) -> None:
         if self._bpm != self._next_bpm:
@@ -60,8 +89,8 @@ class Master:
         elif order == "tempo":
             self._next_bpm = values[0]
 
-    def where(self) -> tuple[float, float, bool]:
-        return self._period
+    def where(self) -> tuple[float, float, bool, float]:
+        return *self._period, self._clock_late
 
 
 def main() -> None:
@@ -73,8 +102,9 @@ def main() -> None:
         say("ready")
         for line in sys.stdin:
             order, *values = line.split()
+            master.hear_clock()
             master.obey(order, *map(float, values))
-            say("{:.6f} {:.6f} {:d}".format(*master.where()))
+            say("{:.6f} {:.6f} {:d} {:.6f}".format(*master.where()))
 
 
 def say(line: str) -> None:

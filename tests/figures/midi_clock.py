@@ -3,7 +3,8 @@
 The clock is `jack_midi_clock` with and without its own jitter; JACK delivers it in periods of 1024 samples, all of a
 period at once. Its jitter adds up from tick to tick, so that it leaves the transport: then the truth is the line
 through the ticks of half a second before and after. An error's constant part, which `clock_offset` takes away, is told
-apart from what varies about it. The clock that the daemon's own thread sends is measured beside it.
+apart from what varies about it. `jack_midi_clock` itself is late by something new whenever it goes elsewhere, which is
+told from where in a period its ticks lie. The clock that the daemon's own thread sends is measured beside it.
 """
 
 from __future__ import annotations
@@ -214,10 +215,13 @@ def _places() -> dict[str, object]:
                     figures[f"{name}: state"] = followed.clock.state_at(time.monotonic())
             began = time.monotonic()
             followed.listen(5.0)
-            errors = followed.errors(120.0, began + 1.0)
+            phase_ms = 1e3 * statistics.fmean(phase for _, phase, _ in followed.errors(120.0, began + 1.0))
+            late_ms = 1e3 * master.where().clock_late_seconds
             figures[name] = {
                 "beat": round(followed.said[-1][1], 2),
-                "phase_mean_ms": round(1e3 * statistics.fmean(phase for _, phase, _ in errors), 2),
+                "phase_mean_ms": round(phase_ms, 2),
+                "clock_itself_late_ms": round(late_ms, 2),
+                "phase_against_clock_ms": round(phase_ms + late_ms, 2),
             }
     return figures
 
