@@ -31,6 +31,7 @@ from bridge.device_clock import DeviceClock, Line, read_device_clock
 from bridge.handover import Handover
 from bridge.heard_memory import HeardMemory
 from bridge.input_ring import InputRing
+from bridge.live_input import HELD_SECONDS, LiveInput
 from bridge.loop_lane import LoopLane
 from bridge.midi_map_file import read_preset_map
 from bridge.note_tape import TapedNote
@@ -93,7 +94,6 @@ _LOG = logging.getLogger(__name__)
 
 INSTRUMENT_FACTORY = "melnet_music.instrument:Instrument.load"
 _HEARD_AT_ONCE_SECONDS = 1.0
-_UNHEARD_SECONDS_HELD = 60.0
 _AHEAD_SECONDS = 30.0
 """How far ahead of the ring a take is generated that need not hurry."""
 _EASE_SECONDS = 2.0
@@ -176,7 +176,6 @@ class Player:
         self._connection = connection
         self._settings = settings
         self._output = output
-        self._input = audio_input
         self._memory = memory
         self._tape = tape
         self._tape_work = TapeWork(tape)
@@ -207,14 +206,7 @@ class Player:
         self._takes: deque[Take] = deque()
         """Takes in the making or not played out yet, oldest first; only the first one feeds the ring."""
         self._played = PlayedNotes()
-        self._listening = False
-        self._input_resampler: StreamResampler | None = None
-        self._input_block = np.empty(1 << 16, np.float32)
-        self._unheard: deque[Samples] = deque()
-        self._unheard_samples = 0
-        self._come_samples = 0
-        """Of input since listening began, at the instrument's rate, heard or not."""
-        self._missed_samples = 0
+        self._live_input = LiveInput(audio_input, tape)
         self._told_heard = Heard(0.0, 0.0)
 
     def run(self) -> None:
@@ -227,7 +219,7 @@ class Player:
             self._beat()
             self._round_began = time.monotonic()
             self._take_input()
-            if self._unheard and self._can_spare_time():
+            if self._live_input.holds_some and self._can_spare_time():
                 self._hear(_HEARD_AT_ONCE_SECONDS)
             self._step_load()
             if self._may_step():
@@ -266,7 +258,7 @@ class Player:
 
     def _obey_orders(self) -> bool:
         """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
-        resting_seconds = 0.01 if self._takes or self._listening or self._load_order else 0.2
+        resting_seconds = 0.01 if self._takes or self._live_input.listening or self._load_order else 0.2
         ripe_in_seconds = self._ripe_in_seconds()  # before it is asked whether one is ripe: it may become so in between
         patience_seconds = 0.0 if self._is_busy() else min(resting_seconds, ripe_in_seconds)
         self._beat()  # what took long is over
@@ -435,7 +427,7 @@ class Player:
         An engine that is hardly faster than playing cannot: it goes on from what was heard when it was asked.
         """
         alone = not (job.lead_seconds or job.again)
-        listens = self._listening and self._tape.input_begin is not None
+        listens = self._live_input.listening and self._tape.input_begin is not None
         return job.kind == "continue" and alone and listens and self._rate * pacing.CAUTION >= _JOINING_RATE
 
     def _after_phrase_seconds(self, phrase: Phrase, line: Line) -> float:
@@ -453,7 +445,7 @@ class Player:
         begin = self._tape.input_begin
         if not (job.line and self._joins(job)) or begin is None:
             return job
-        heard_seconds = (self._come_samples - self._unheard_samples) / sample_rate_hz
+        heard_seconds = self._live_input.heard_samples / sample_rate_hz
         skip_seconds = (job.line.first_sample - begin) / self._tape.rate_hz - heard_seconds
         return replace(job, skip_seconds=skip_seconds) if 0.0 < skip_seconds < _MOST_SKIPPED_SECONDS else job
 
@@ -524,9 +516,7 @@ class Player:
             self._tell(Refusal(order.number, "no_input", "there is no audio input; start with --audio-in"))
             return
         self._take_input()  # what came before counts, however busy this process was
-        self._listening = order.listening
-        self._input_resampler = None
-        self._begin_input()
+        self._live_input.listen(order.listening)
         self._tell(Report(order.number, "done"))
 
     def _use_sound(self, order: UseSound) -> None:
@@ -537,11 +527,9 @@ class Player:
                 if isinstance(take, Successor) and not take.told_started:
                     self._tell_started(take)
         self._sound = order
-        self._listening = self._listening and order.input_hz is not None
-        self._input_resampler = None
         if self._tape.use_device(order.output_hz):
             self._refuse_jobs_on_tape()
-        self._begin_input()
+        self._live_input.use_device(order.input_hz)
 
     def _refuse_jobs_on_tape(self) -> None:
         jobs = [take.job for take in self._takes] + [order for order in self._waiting if isinstance(order, Job)]
@@ -568,11 +556,6 @@ class Player:
         """How long after what is played with it the input comes, in device time."""
         latency_seconds = self._sound.output_latency_seconds + self._sound.input_latency_seconds
         return round((latency_seconds - self._sound.input_offset_seconds) * (self._sound.output_hz or 0))
-
-    def _begin_input(self) -> None:
-        if self._listening and self._sound.input_hz:
-            self._tape.begin_input(self._sound.input_hz, self._input.read)
-            self._come_samples = self._unheard_samples
 
     def _now_sample(self) -> float:
         clock = self._clock()
@@ -667,9 +650,7 @@ class Player:
         if self._memory.sample_rate_hz != instrument.sample_rate_hz:
             self._memory.forget(instrument.sample_rate_hz)
         if previous and previous.sample_rate_hz != instrument.sample_rate_hz:
-            self._forget_unheard()
-            self._input_resampler = None
-            self._begin_input()
+            self._live_input.change_rate()
         self._waiting = deque(each for each in self._waiting if each.number != order.number)
         self._tell(
             Loaded(
@@ -787,7 +768,7 @@ class Player:
     def _voice_phrase(self, order: VoicePhrase) -> Steps:
         assert order.phrase is not None
         request = request_of(Job(order.number, "generate", order.seed, order.phrase.seconds), self._request_type)
-        self._hear(_UNHEARD_SECONDS_HELD)
+        self._hear(HELD_SECONDS)
         yield from self._voice(order.phrase, request)
         values = (("notes", len(order.phrase.notes)), ("seconds", order.phrase.seconds))
         self._tell(Report(order.number, "done", values))
@@ -795,28 +776,8 @@ class Player:
     # --- hearing ----------------------------------------------------------------------------------------
 
     def _take_input(self) -> None:
-        """Empty the input ring, which does not wait for a busy player."""
-        while count := self._input.read_into(self._input_block):
-            if not (self._listening and self._instrument and self._sound.input_hz):
-                continue
-            if self._input_resampler is None:
-                self._input_resampler = StreamResampler(self._sound.input_hz, self._instrument.sample_rate_hz)
-            finite = np.nan_to_num(self._input_block[:count], posinf=0.0, neginf=0.0)
-            self._tape.take_in(finite, self._input.clock(), self._clock(), self._late_samples)
-            come = self._input_resampler.push(finite)
-            self._come_samples += len(come)
-            self._hold_unheard(come, self._instrument.sample_rate_hz)
-
-    def _hold_unheard(self, samples: Samples, sample_rate_hz: int) -> None:
-        self._unheard.append(samples)
-        self._unheard_samples += len(samples)
-        while self._unheard_samples > _UNHEARD_SECONDS_HELD * sample_rate_hz:
-            self._missed_samples += self._drop_oldest_unheard()
-
-    def _drop_oldest_unheard(self) -> int:
-        dropped = len(self._unheard.popleft())
-        self._unheard_samples -= dropped
-        return dropped
+        rate_hz = self._instrument.sample_rate_hz if self._instrument else None
+        self._live_input.take_in(rate_hz, self._clock(), self._late_samples)
 
     def _can_spare_time(self, reserve_seconds: float = pacing.MARGIN_SECONDS) -> bool:
         """Whether other work now cannot make a sounding take run dry."""
@@ -827,9 +788,10 @@ class Player:
         assert self._instrument is not None
         most_samples = most_seconds * self._instrument.sample_rate_hz
         heard_samples = 0
-        while self._unheard and heard_samples < most_samples:
-            self._take_in(self._instrument, self._unheard[0])
-            heard_samples += self._drop_oldest_unheard()
+        while self._live_input.holds_some and heard_samples < most_samples:
+            samples = self._live_input.next_held()
+            self._take_in(self._instrument, samples)
+            heard_samples += len(samples)
 
     def _take_in(self, instrument: Instrument, samples: Samples) -> None:
         self._beat()  # a minute may be waiting to be heard, all in one step
@@ -839,9 +801,9 @@ class Player:
     def _tell_heard(self) -> None:
         if self._instrument is None:
             return
-        heard = Heard(self._instrument.heard_seconds, self._missed_samples / self._instrument.sample_rate_hz)
+        heard = Heard(self._instrument.heard_seconds, self._live_input.missed_samples / self._instrument.sample_rate_hz)
         changed = abs(heard.seconds - self._told_heard.seconds)
-        if changed >= 0.25 or (changed and not self._listening):
+        if changed >= 0.25 or (changed and not self._live_input.listening):
             self._tell(heard)
             self._told_heard = heard
 
@@ -960,7 +922,7 @@ class Player:
         instrument.clear()
         self._memory.forget(instrument.sample_rate_hz)
         self._heard_again = None
-        self._forget_unheard()
+        self._live_input.forget()
         self._tell(Report(order.number, "done"))
         yield from ()
 
@@ -969,13 +931,9 @@ class Player:
         seconds = (order.span[1] - order.span[0]) / self._tape.rate_hz
         self._tell(Report(order.number, "done", (("seconds", seconds), ("file", order.path))))
 
-    def _forget_unheard(self) -> None:
-        self._unheard.clear()
-        self._unheard_samples = 0
-
     def _make_take(self, job: Job) -> Steps:
         instrument = self._loaded_instrument()
-        self._hear(_UNHEARD_SECONDS_HELD)
+        self._hear(HELD_SECONDS)
         if job.phrase:
             yield from self._voice(job.phrase, request_of(job, self._request_type))
         instrument, job = self._tape_work.scene(instrument, self._joined(self._fitted(job), instrument.sample_rate_hz))
