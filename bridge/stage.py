@@ -94,7 +94,6 @@ from bridge.orders import (
     Recall,
     Refusal,
     Report,
-    Retime,
     Span,
     StartLoop,
     StopLoop,
@@ -112,6 +111,7 @@ from bridge.tape_export import files_of
 from bridge.tape_ledger import TapeLedger
 from bridge.tape_memory import TapeMemory
 from bridge.transport import Grid, Meter, Place, read_meter
+from bridge.waiting_lines import WaitingLines
 
 _LOG = logging.getLogger(__name__)
 
@@ -134,10 +134,6 @@ _JOB_COMMANDS: dict[str, JobKind | None] = {
 }  # fmt: skip
 """None: the kind of the take that is made again."""
 _LISTED_TAKES = 32
-_STEERED_SECONDS = 0.001
-"""A line that a master moves by less stays where it is."""
-_TOO_LATE_SECONDS = 0.05
-"""A line that is nearer stays where it is: the order has to reach the player, and the player the speaker."""
 MIDI: Address = ("midi", 0)
 """Stands for the sender of what MIDI controllers do; it gets no answers, and subscribers hear of its failures."""
 _COMPLAIN_EVERY_SECONDS = 1.0
@@ -206,10 +202,7 @@ class Stage:
                 tell(name, value)
         self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
         self._clocks = Clocks(self._conductor, lead_clock)
-        self._steered: dict[int, float] = {}
-        """Of those below: the device time that the player was told last, if it is another one than at first."""
-        self._lines: dict[int, LineBeat] = {}
-        """Of the jobs that wait for one, by the numbers of their orders."""
+        self._lines = WaitingLines(self._conductor, player.send)
         self._subscribers: Leases[Address] = Leases(SUBSCRIBERS)
         self._reply_addresses = ReplyAddresses(reply_hosts)
         self._syncs: list[tuple[Asked, set[int]]] = []
@@ -340,7 +333,7 @@ class Stage:
                         f"the {self._clocks.name} clock says which bar it is; set clock to internal to locate",
                     )
                 self._conductor.locate(Place(int(arguments["bar"]) - 1, float(arguments.get("beat", 1.0)) - 1.0))
-                self._retime_jobs()
+                self._lines.retime()
                 self._answer(asked, "done", _flat(self._transport()))
                 self._warn_of_loop(asked)
             case "subscribe":
@@ -464,7 +457,7 @@ class Stage:
         except ValueError as error:
             raise CommandError("refused", str(error)) from error
         if name in (TEMPO.name, METER.name):
-            self._retime_jobs()
+            self._lines.retime()
         self._answer(asked, "done", [name, _shown_property(value)])
         self._change_property(name, value)
         if name == INPUT_OFFSET.name and value != before and self._player.running:
@@ -549,7 +542,7 @@ class Stage:
         self._phrase_is_played = self._phrase_is_played and not job.ends_phrase
         self._jobs[job.number] = job
         if line:
-            self._lines[job.number] = line
+            self._lines.put(job.number, line)
 
     def _reroll(self, asked: Asked, take: BookedTake, line: LineBeat | None) -> Job:
         """The take once more, with the seed after its own if none is given."""
@@ -745,11 +738,6 @@ class Stage:
         grid = arguments.get(QUANTISE.name, self._properties[QUANTISE.name])
         return self._conductor.next_line(cast(Grid, grid)) if self._conductor.has_device else None
 
-    def _retime_jobs(self) -> None:
-        """Tell the player where the lines are now of the jobs that wait for them."""
-        for number, line in self._lines.items():
-            self._player.send(Retime(number, self._conductor.in_device_time(line)))
-
     def _look_at_clock(self) -> None:
         looked = self._clocks.look()
         if looked.state:
@@ -757,32 +745,9 @@ class Stage:
         if looked.tempo_bpm is not None:
             self._change_property(TEMPO.name, looked.tempo_bpm)
         if looked.followed == "jumped":
-            self._follow_jump()
+            self._lines.jump()
         elif looked.followed == "steered":
-            self._steer_jobs()
-
-    def _follow_jump(self) -> None:
-        """The master is somewhere else: what waits for any line of a grid takes the next one there."""
-        beat = self._conductor.beat_in(_TOO_LATE_SECONDS)
-        for number, line in self._lines.items():
-            if line.grid != "none":
-                self._lines[number] = self._conductor.line_from(beat, line.grid)
-        self._retime_jobs()
-        self._steered.clear()
-
-    def _steer_jobs(self) -> None:
-        """Tell the player which lines have moved with the master's tempo."""
-        steered = {}
-        for number, beat in self._lines.items():
-            line, first = self._conductor.in_device_time(beat), self._jobs[number].line
-            told = self._steered.get(number, first.sample if first else line.sample)
-            if self._conductor.seconds_until(min(told, line.sample)) > _TOO_LATE_SECONDS and (
-                abs(line.sample - told) > _STEERED_SECONDS * self._conductor.rate_hz
-            ):
-                self._player.send(Retime(number, line))
-                told = line.sample
-            steered[number] = told
-        self._steered = steered
+            self._lines.steer()
 
     def _transport(self) -> dict[str, Value]:
         place = self._conductor.place
@@ -836,7 +801,7 @@ class Stage:
         )
         self._order(asked, order)
         if line:
-            self._lines[order.number] = line
+            self._lines.put(order.number, line)
 
     def _prime_file(self, invocation: Invocation) -> PrimeFile:
         arguments = invocation.arguments
@@ -928,7 +893,7 @@ class Stage:
                     self._answer(asked, "warning", [event.message[:_MESSAGE_CHARACTERS]])
             case Refusal():
                 asked = self._asked.pop(event.number, None)
-                self._lines.pop(event.number, None)
+                self._lines.drop(event.number)
                 self._jobs.pop(event.number, None)
                 self._ledger.refused(event.number)
                 if asked:
@@ -945,11 +910,11 @@ class Stage:
             return
         if _closes(asked, report):
             del self._asked[report.number]
-            self._lines.pop(report.number, None)
+            self._lines.drop(report.number)
         if report.answer == "finished":
             self._book_take(report)
         if report.answer == "started":
-            self._lines.pop(report.number, None)
+            self._lines.drop(report.number)
         values = self._told_values(report)
         command = asked.invocation.command.name
         if command == "presets":
@@ -973,7 +938,7 @@ class Stage:
         if report.answer == "done":
             for name, value in report.values:
                 if name == AT_SAMPLE:
-                    self._move_line(report.number, float(value))
+                    self._lines.promised(report.number, float(value))
         return [each for name, value in report.values for each in self._told(name, value)]
 
     def _told(self, name: str, value: Value) -> list[Value]:
@@ -1001,12 +966,8 @@ class Stage:
         if restoring:
             self._player.send(restoring)
 
-    def _move_line(self, number: int, at_sample: float) -> None:
-        if number in self._lines:
-            self._lines[number] = replace(self._lines[number], beat=self._conductor.beat_of(at_sample))
-
     def _job_moved(self, moved: Moved) -> None:
-        self._move_line(moved.number, moved.at_sample)
+        self._lines.promised(moved.number, moved.at_sample)
         place = self._conductor.place_of(moved.at_sample)
         asked = self._asked.get(moved.number)
         if asked:
@@ -1128,7 +1089,7 @@ class Stage:
         self._conductor.use_device(rate_hz, sound.output.latency_seconds if sound and sound.output else 0.0)
         if self._player.running:
             self._order_sound()
-            self._retime_jobs()
+            self._lines.retime()
 
     def _lose_tape(self, rate_hz: int) -> None:
         """What lies on it is at the last device's rate, and the player makes it blank for this one."""

@@ -121,6 +121,27 @@ def test_what_waits_for_a_line_takes_the_next_one_where_the_master_goes(
     player.wait_for("finished", "generate", 2)
 
 
+def test_a_preset_that_waits_for_a_line_lives_through_another_tempo(master: TransportMaster, player: Player) -> None:
+    player.send("set", "clock", "midi")
+    master.order("roll")
+    player.wait_for("event", "clock", "midi", "running")
+    wait_until(player, "transport", is_with(master))
+    player.send("generate", 1, "seconds", 12.0, "quantise", "bar")
+    player.wait_for("started", "generate", 1)
+    bar = int(str(player.ask("transport")["bar"])) + 3
+    player.send("load", "rtf=20 hz=48000 block=0.1 digest=1111", "at_bar", bar)
+    assert pairs(player.wait_for("done", "load"))["bar"] == bar
+    master.order("tempo 126")
+    player.wait_until(
+        lambda message: message.values[:2] == ["property", "tempo"] and abs(float(str(message.values[2])) - 126) < 1.5,
+        "tempo of 126",
+        20.0,
+    )
+    player.wait_for("started", "load")
+    told = pairs(player.wait_for("finished", "generate", 1))
+    assert (told["gaps"], told["sounded"]) == (0, True)
+
+
 def test_a_link_that_cannot_be_had_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.link.find_spec", lambda _: None)
     with live_daemon(tmp_path) as daemon, client(daemon) as player:

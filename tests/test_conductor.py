@@ -2,66 +2,17 @@
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up_master import RATE_HZ, Master, Now, keep_up
 
-from bridge import conductor as conductor_module
-from bridge.clock_follower import State
 from bridge.conductor import Conductor
 from bridge.transport import Meter, Place
 
-RATE_HZ = 48000
-BLOCK_SECONDS = 1024 / RATE_HZ
 LATENCY_SECONDS = 0.05
-
-
-class Now:
-    """Monotonic time, and a device whose callbacks come when they are due, or a little later."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seconds = 1000.0
-        self._late = random.Random(1)
-        monkeypatch.setattr(conductor_module, "time", self)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def read_device(self) -> tuple[int, float]:
-        block = int((self.seconds - 900.0) / BLOCK_SECONDS)
-        return block * 1024, 900.0 + block * BLOCK_SECONDS + self._late.uniform(0.0, 0.002)
-
-
-@dataclass
-class Master:
-    """A `ClockSource` that is moved by hand."""
-
-    bpm: float = 120.0
-    beat: float | None = 0.0
-    since: float = 1000.0
-    places: int = 1
-
-    @property
-    def tempo_bpm(self) -> float:
-        return self.bpm
-
-    def state_at(self, seconds: float) -> State:
-        return "stopped" if self.beat is None else "running"
-
-    def beat_at(self, seconds: float, bar_beats: float) -> float | None:
-        return None if self.beat is None else self.beat + (seconds - self.since) * self.bpm / 60.0
-
-    def go(self, now: float, bpm: float) -> None:
-        """Another tempo from now on."""
-        self.beat, self.since, self.bpm = self.beat_at(now, 4.0), now, bpm
-
-    def set_tempo(self, bpm: float) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @pytest.fixture
@@ -74,14 +25,6 @@ def conductor(now: Now) -> Conductor:
     conductor = Conductor(now.read_device, 100.0, Meter())
     conductor.use_device(RATE_HZ, LATENCY_SECONDS)
     return conductor
-
-
-def keep_up(conductor: Conductor, now: Now, seconds: float) -> list[str]:
-    followed = []
-    for _ in range(round(seconds / 0.05)):
-        now.seconds += 0.05
-        followed.append(conductor.keep_up())
-    return followed
 
 
 def heard_at(conductor: Conductor, bar: int) -> float:

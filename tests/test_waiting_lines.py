@@ -1,0 +1,89 @@
+"""What waits for a line is told where it is, whenever it has moved."""
+
+from __future__ import annotations
+
+import pytest
+from made_up_master import RATE_HZ, Master, Now, keep_up
+
+from bridge.conductor import Conductor
+from bridge.transport import Meter, Place
+from bridge.waiting_lines import WaitingLines
+
+
+class Told:
+    """A player that only listens."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self.lines = WaitingLines(
+            conductor, lambda retime: self.samples.append((retime.job_number, retime.line.sample))
+        )
+        self.samples: list[tuple[int, float]] = []
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> Now:
+    return Now(monkeypatch)
+
+
+@pytest.fixture
+def conductor(now: Now) -> Conductor:
+    conductor = Conductor(now.read_device, 120.0, Meter())
+    conductor.use_device(RATE_HZ)
+    return conductor
+
+
+def test_a_line_that_stays_is_not_told_again(now: Now, conductor: Conductor) -> None:
+    conductor.follow(Master())
+    keep_up(conductor, now, 2.0)
+    told = Told(conductor)
+    told.lines.put(1, conductor.line_at(Place(4, 0.0)))
+    keep_up(conductor, now, 1.0)
+    told.lines.steer()
+    assert told.samples == []
+
+
+def test_lines_go_with_the_masters_tempo_up_to_shortly_before_they_are_due(now: Now, conductor: Conductor) -> None:
+    master = Master()
+    conductor.follow(master)
+    keep_up(conductor, now, 2.0)
+    told = Told(conductor)
+    near, far = conductor.line_from(conductor.beat_in(0.04), "none"), conductor.line_at(Place(6, 0.0))
+    told.lines.put(1, near)
+    told.lines.put(2, far)
+    master.go(now.seconds, 140.0)
+    conductor.keep_up()
+    told.lines.steer()
+    assert told.samples == [(2, conductor.in_device_time(far).sample)]
+    told.lines.steer()
+    assert len(told.samples) == 1
+
+
+def test_where_the_master_jumps_what_waits_for_a_grid_takes_the_next_line_there(now: Now, conductor: Conductor) -> None:
+    told = Told(conductor)
+    four_bars, bar_nine = conductor.next_line("4bar"), conductor.line_at(Place(8, 0.0))
+    assert four_bars
+    told.lines.put(1, four_bars)
+    told.lines.put(2, bar_nine)
+    now.seconds += 0.5
+    conductor.locate(Place(40, 1.0))
+    told.lines.jump()
+    there = conductor.in_device_time(conductor.line_at(Place(44, 0.0))).sample
+    assert told.samples == [(1, pytest.approx(there)), (2, conductor.in_device_time(bar_nine).sample)]
+
+
+def test_a_promised_line_is_kept_and_one_that_is_dropped_forgotten(now: Now, conductor: Conductor) -> None:
+    told = Told(conductor)
+    for number in (1, 2):
+        told.lines.put(number, conductor.line_at(Place(2, 0.0)))
+    promised = conductor.in_device_time(conductor.line_at(Place(3, 0.0))).sample
+    told.lines.promised(1, promised)
+    told.lines.promised(3, promised)  # waits for none
+    told.lines.drop(2)
+    now.seconds += 0.5
+    conductor.set_tempo(60.0)
+    told.lines.retime()
+    assert told.samples[0] == (1, conductor.in_device_time(conductor.line_at(Place(3, 0.0))).sample)
+    assert told.samples[0][1] > promised
+    told.lines.clear()
+    told.lines.retime()
+    assert len(told.samples) == 1
