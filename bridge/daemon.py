@@ -7,9 +7,11 @@ import logging
 import shutil
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import ParamSpec
 
 from bridge.audio import SpeakerOpened, SpeakerSettings, speak
 from bridge.child import Child
@@ -33,6 +35,8 @@ from bridge.watch import LOOK_EVERY_SECONDS, Watch
 
 _LOG = logging.getLogger(__name__)
 
+P = ParamSpec("P")
+
 _OUTPUT_RING_SAMPLES = 1 << 20  # 22 s at 48 kHz: longer than any engine block takes
 _INPUT_RING_SAMPLES = 1 << 20
 _LOOP_LANE_SAMPLES = 1 << 24  # a loop of 87 s at 48 kHz, four times; what is not used takes no memory
@@ -47,6 +51,9 @@ _STOP_DEADLINE_SECONDS = 5.0
 _PLAYER_STARTING_SECONDS = 60.0  # it imports numba
 _SPEAKER_STARTING_SECONDS = 30.0  # PortAudio may block while a sound server dies
 _SPEAKER_HUNG_SECONDS = 5.0  # a speaker that lives itself notices within 2 s that its device is dead
+
+_AFTER_ERROR_SECONDS = 0.01
+"""Lest an error that comes again and again takes the processor from the player."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,7 @@ class Daemon:
         self._hear_player()
         self._hear_speaker()
         for report in self._midi.reports():
-            self._stage.midi_event(report)
+            self._survive(self._stage.midi_event, report)
         self._kill_what_is_hung()
         if self._speaker_starts_at is not None and time.monotonic() >= self._speaker_starts_at:
             self._speaker_starts_at = None
@@ -195,10 +202,18 @@ class Daemon:
             datagram = self._endpoint.next()
             if datagram is None:
                 break
-            self._stage.receive(datagram.sender, datagram.data)
+            self._survive(self._stage.receive, datagram.sender, datagram.data)
         for sender, count in self._endpoint.tell_busy():
             self._stage.dropped(sender, count)
-        self._stage.run_due()
+        self._survive(self._stage.run_due)
+
+    def _survive(self, step: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
+        """An error in one step must not end what sounds: it is logged, and the next one is taken."""
+        try:
+            step(*arguments, **named)
+        except Exception:
+            _LOG.exception("this should not have happened; the daemon goes on")
+            time.sleep(_AFTER_ERROR_SECONDS)
 
     def _patience_seconds(self, pause_seconds: float | None) -> float | None:
         now = time.monotonic()
@@ -212,7 +227,7 @@ class Daemon:
             return
         try:
             for event in self._player.receive():
-                self._stage.player_event(event)
+                self._survive(self._stage.player_event, event)
         except EOFError:
             self._stage.player_died(hung=self._player_hung)
             self._player_hung = False
@@ -222,7 +237,7 @@ class Daemon:
             return
         try:
             for opened in self._speaker.receive():
-                self._stage.sound_changed(opened)
+                self._survive(self._stage.sound_changed, opened)
                 if opened.output or opened.input:
                     self._reopen_after_seconds = _REOPEN_SOONEST_SECONDS
         except EOFError:

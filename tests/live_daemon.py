@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -77,6 +78,18 @@ def pairs(values: list[object]) -> dict[str, object]:
     return dict(zip(map(str, values[2::2]), values[3::2], strict=True))
 
 
+class Errors(logging.Handler):
+    """Keeps what was logged with a traceback: the daemon lives through it, a test that provokes it must not."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.records.append(record)
+
+
 @contextmanager
 def live_daemon(
     takes: Path,
@@ -92,7 +105,7 @@ def live_daemon(
     player_hung_seconds: float = 10.0,
     reply_hosts: tuple[str, ...] = (),
 ) -> Iterator[Daemon]:
-    """A daemon in a thread of this process, its player and speaker in theirs."""
+    """A daemon in a thread of this process, its player and speaker in theirs; it must log no traceback."""
     daemon = Daemon(
         DaemonSettings(
             preset=preset,
@@ -113,13 +126,17 @@ def live_daemon(
         )
     )
     thread = threading.Thread(target=daemon.run, name="daemon")
+    errors, log = Errors(), logging.getLogger("bridge")
+    log.addHandler(errors)
     thread.start()
     try:
         yield daemon
     finally:
         daemon.stop()
         thread.join(DEADLINE_SECONDS)
+        log.removeHandler(errors)
         assert not thread.is_alive()
+        assert not errors.records, logging.Formatter().format(errors.records[0])
 
 
 def process_id(daemon: Daemon, name: Literal["player", "speaker"]) -> int:

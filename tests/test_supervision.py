@@ -72,6 +72,27 @@ def test_a_player_that_works_long_is_left_alone(tmp_path: Path) -> None:
         assert process_id(daemon, "player") == working
 
 
+def _make_a_take_through_errors_of_ours(takes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with live_daemon(takes) as daemon, client(daemon) as player:
+        wait_ready(player)
+        run_due, fails = daemon._stage.run_due, iter([True] * 3)
+
+        def run_due_or_fail() -> None:
+            if next(fails, False):
+                raise KeyError("an error of ours")
+            run_due()
+
+        monkeypatch.setattr(daemon._stage, "run_due", run_due_or_fail)
+        assert player.run_job("generate", 1, "seconds", 1.0)["seconds"] == 1.0
+        assert not next(fails, False)
+
+
+def test_an_error_of_ours_ends_neither_the_daemon_nor_a_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # and the rig lets no test pass where one is logged
+    with pytest.raises(AssertionError, match="an error of ours"):
+        _make_a_take_through_errors_of_ours(tmp_path, monkeypatch)
+
+
 def test_a_daemon_that_stops_waits_for_no_hung_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.daemon._STOP_DEADLINE_SECONDS", 0.5)
     with live_daemon(tmp_path) as daemon, client(daemon) as player:
