@@ -192,6 +192,11 @@ class Command:
     def address(self) -> str:
         return f"{NAMESPACE}/{self.name}"
 
+    @property
+    def is_job(self) -> bool:
+        """Whether it makes a take, of which is told until it is finished."""
+        return self.answer == _JOB_ANSWER
+
 
 @dataclass(frozen=True)
 class Invocation:

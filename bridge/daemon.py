@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import ParamSpec
 
+from bridge.answers import Asked
 from bridge.audio import SpeakerOpened, SpeakerSettings, speak
 from bridge.child import Child
 from bridge.heard_memory import HeardMemory
@@ -29,7 +30,7 @@ from bridge.player import INSTRUMENT_FACTORY, PlayerSettings, play
 from bridge.playout import PlayoutRing
 from bridge.property_board import PropertyBoard
 from bridge.reply_addresses import resolve_hosts
-from bridge.stage import Asked, Stage
+from bridge.stage import Stage
 from bridge.tape_memory import TapeMemory
 from bridge.watch import LOOK_EVERY_SECONDS, Watch
 

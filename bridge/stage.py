@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, TypeAlias, cast
 
+from bridge.answers import MESSAGE_CHARACTERS, MIDI, Answers, Asked, Send, flat
 from bridge.audio import OpenedDevice, SpeakerOpened
 from bridge.child import Child
 from bridge.clock_plan import ClockPlan
@@ -49,7 +50,6 @@ from bridge.commands import (
     Clock,
     CommandError,
     CurveKind,
-    FailCode,
     Follow,
     Invocation,
     Late,
@@ -61,7 +61,6 @@ from bridge.commands import (
 )
 from bridge.conductor import Conductor, LineBeat
 from bridge.due_queue import DueQueue
-from bridge.leases import Leases
 from bridge.loop_lane import LoopLane
 from bridge.midi import MidiEvent, MidiLost, MidiPorts, MidiReport
 from bridge.midi_clock import CLOCK_MESSAGES
@@ -105,7 +104,6 @@ from bridge.orders import (
 from bridge.osc import Address, MalformedDatagram, parse_datagram
 from bridge.player import PlayerSettings
 from bridge.playout import PlayoutRing
-from bridge.reply_addresses import ReplyAddresses
 from bridge.take_book import BookedTake, TakeBook, export_take
 from bridge.tape_export import files_of
 from bridge.tape_ledger import TapeLedger
@@ -115,7 +113,6 @@ from bridge.waiting_lines import WaitingLines
 
 _LOG = logging.getLogger(__name__)
 
-Send: TypeAlias = Callable[[Address, str, Iterable[Value]], None]
 Publish: TypeAlias = Callable[[str, Value | None], None]
 """(property, value); None: the preset's own."""
 
@@ -123,35 +120,14 @@ HELD_COMMANDS = 1024
 """Most commands of dated bundles that are held at once."""
 HORIZON_SECONDS = 3600.0
 """A bundle dated farther ahead is refused."""
-SUBSCRIBERS = 32
 _OPEN_ORDERS = 32  # so few fit into the pipe whatever the player is doing
-_MESSAGE_CHARACTERS = 400
 _DYING_SECONDS = 1.0
 _RESTARTS = 3
 _RESTARTS_WITHIN_SECONDS = 60.0
-_JOB_COMMANDS: dict[str, JobKind | None] = {
-    "continue": "continue", "generate": "generate", "inpaint": "inpaint", "take/reroll": None,
-}  # fmt: skip
-"""None: the kind of the take that is made again."""
 _LISTED_TAKES = 32
-MIDI: Address = ("midi", 0)
-"""Stands for the sender of what MIDI controllers do; it gets no answers, and subscribers hear of its failures."""
-_COMPLAIN_EVERY_SECONDS = 1.0
 _PLAYER_DOWN = "the player keeps dying; see the log, then load a preset"
 _LOOP_GUARD_SECONDS = 0.1
 """A loop is not begun sooner: its order has to reach the player, and the player the speaker."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A command that is not answered to the end yet, and who sent it."""
-
-    sender: Address
-    invocation: Invocation
-
-    @property
-    def is_job(self) -> bool:
-        return self.invocation.command.name in _JOB_COMMANDS
 
 
 class Stage:
@@ -181,7 +157,7 @@ class Stage:
             reply_hosts: to which clients may have their answers sent, besides their own, with their addresses.
             lead_clock: is told by which plan to send MIDI clock, None: by none; it must not wait. None: nobody does.
         """
-        self._send = send
+        self._answers = Answers(send, reply_hosts)
         self._player = player
         self._playout = playout
         self._tape = tape
@@ -203,8 +179,6 @@ class Stage:
         self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
         self._clocks = Clocks(self._conductor, lead_clock)
         self._lines = WaitingLines(self._conductor, player.send)
-        self._subscribers: Leases[Address] = Leases(SUBSCRIBERS)
-        self._reply_addresses = ReplyAddresses(reply_hosts)
         self._syncs: list[tuple[Asked, set[int]]] = []
         """Who waits for which orders to be closed."""
         self._held: DueQueue[Asked] = DueQueue(HELD_COMMANDS)
@@ -220,7 +194,6 @@ class Stage:
         self._keys_down: dict[int, Key] = {}
         self._pedal_down: Pedal | None = None
         """What is held, for a player that takes a dead one's place."""
-        self._complained_at_seconds = -_COMPLAIN_EVERY_SECONDS
         self._phrase_is_played = False
         """Whether what is played is a phrase for the model, by the player's knowledge."""
         self._deaths: list[float] = []
@@ -248,7 +221,7 @@ class Stage:
         self._loop_lane.hush()
         for asked in (*self._asked.values(), *self._more_panics, *self._held.clear()):
             kept = "; what is made of the take by now is kept as a file" if asked.is_job else ""
-            self._fail_asked(asked, "cancelled", f"the daemon is stopping{kept}")
+            self._answers.fail(asked, "cancelled", f"the daemon is stopping{kept}")
 
     # --- in: datagrams ----------------------------------------------------------------------------------
 
@@ -257,19 +230,19 @@ class Stage:
         try:
             messages = parse_datagram(data)
         except MalformedDatagram as error:
-            self._fail(sender, "", NO_ID, "malformed", str(error))
+            self._answers.fail_to(sender, "", NO_ID, "malformed", str(error))
             return
         for message in messages:
             try:
                 invocation = parse(message.address, message.values)
             except CommandError as error:
-                self._fail(sender, error.command, error.job_id, error.code, str(error))
+                self._answers.fail_to(sender, error.command, error.job_id, error.code, str(error))
             else:
                 self._attempt(Asked(sender, invocation), message.due_unix_seconds)
 
     def dropped(self, sender: Address, count: int) -> None:
         """Tell a client that so many of its datagrams came faster than they are looked at, and were dropped."""
-        self._fail(
+        self._answers.fail_to(
             sender,
             "",
             NO_ID,
@@ -300,10 +273,10 @@ class Stage:
             else:
                 self._obey(asked)
         except CommandError as error:
-            self._fail_asked(asked, error.code, str(error))
+            self._answers.fail(asked, error.code, str(error))
         except Exception as error:  # one command must never end the daemon
             _LOG.exception("obeying %s", asked.invocation.command.name)
-            self._fail_asked(asked, "failed", f"{type(error).__name__}: {error}")
+            self._answers.fail(asked, "failed", f"{type(error).__name__}: {error}")
 
     def _hold(self, asked: Asked, ahead_seconds: float) -> None:
         if ahead_seconds > HORIZON_SECONDS:
@@ -319,13 +292,13 @@ class Stage:
         arguments = asked.invocation.arguments
         match asked.invocation.command.name:
             case "ping":
-                self._to(asked.sender, f"{NAMESPACE}/pong", [])
+                self._answers.to(asked.sender, f"{NAMESPACE}/pong", [])
             case "version":
-                self._reply(asked, [version("melnet-music")])
+                self._answers.reply(asked, [version("melnet-music")])
             case "status":
-                self._reply(asked, _flat(self._status()))
+                self._answers.reply(asked, flat(self._status()))
             case "transport":
-                self._reply(asked, _flat(self._transport()))
+                self._answers.reply(asked, flat(self._transport()))
             case "transport/locate":
                 if self._clocks.name != "internal":
                     raise CommandError(
@@ -334,25 +307,25 @@ class Stage:
                     )
                 self._conductor.locate(Place(int(arguments["bar"]) - 1, float(arguments.get("beat", 1.0)) - 1.0))
                 self._lines.retime()
-                self._answer(asked, "done", _flat(self._transport()))
+                self._answers.answer(asked, "done", flat(self._transport()))
                 self._warn_of_loop(asked)
             case "subscribe":
                 self._subscribe(asked)
             case "unsubscribe":
-                self._subscribers.end(self._reply_addresses.of(asked.sender), time.monotonic())
-                self._answer(asked, "done", [])
+                self._answers.unsubscribe(asked.sender)
+                self._answers.answer(asked, "done", [])
             case "sync":
                 self._sync(asked)
             case "reply":
                 self._redirect(asked)
             case "get":
                 name = find_property(str(arguments["name"])).name
-                self._reply(asked, [name, _shown_property(self._properties[name])])
+                self._answers.reply(asked, [name, _shown_property(self._properties[name])])
             case "set":
                 self._set(asked, str(arguments["name"]), arguments["value"])
             case _ if name := asked.invocation.command.sets:
                 self._set(asked, name, arguments[name])
-            case "continue" | "generate" | "inpaint" | "take/reroll":
+            case _ if asked.is_job:
                 self._order_job(asked)
             case "loop/start":
                 self._start_loop(asked)
@@ -386,12 +359,12 @@ class Stage:
                 self._do(self._desk.learn(asked, str(arguments["name"]), low=low, high=high, curve=curve))
             case "midi/forget":
                 self._do(self._desk.forget(str(arguments["name"])))
-                self._answer(asked, "done", _flat(arguments))
+                self._answers.answer(asked, "done", flat(arguments))
             case "midi/map":
                 entries = self._desk.listing()
                 for entry in entries:
-                    self._reply(asked, _flat(entry))
-                self._answer(asked, "done", ["entries", len(entries)])
+                    self._answers.reply(asked, flat(entry))
+                self._answers.answer(asked, "done", ["entries", len(entries)])
             case "cancel":
                 self._order(asked, Cancel(self._next_number(), self._job_number(asked)))
             case "panic":
@@ -439,7 +412,7 @@ class Stage:
             self.note(int(arguments["key"]), int(arguments["velocity"]), time.monotonic())
         else:
             self.pedal(bool(arguments["down"]), time.monotonic())
-        self._answer(asked, "done", _flat(arguments))
+        self._answers.answer(asked, "done", flat(arguments))
 
     def _voice_phrase(self, asked: Asked) -> None:
         if not self._phrase_is_played:
@@ -458,7 +431,7 @@ class Stage:
             raise CommandError("refused", str(error)) from error
         if name in (TEMPO.name, METER.name):
             self._lines.retime()
-        self._answer(asked, "done", [name, _shown_property(value)])
+        self._answers.answer(asked, "done", [name, _shown_property(value)])
         self._change_property(name, value)
         if name == INPUT_OFFSET.name and value != before and self._player.running:
             self._order_sound()
@@ -492,25 +465,22 @@ class Stage:
         self._properties[name] = value
         for tell in self._publish:
             tell(name, value)
-        self._tell_subscribers("property", [name, _shown_property(value)])
+        self._answers.tell("property", [name, _shown_property(value)])
 
     def _subscribe(self, asked: Asked) -> None:
         lease = asked.invocation.command.keys[0]
         seconds = float(asked.invocation.arguments.get(lease.name, lease.default or 0.0))
-        subscriber, now = self._reply_addresses.of(asked.sender), time.monotonic()
-        is_new = subscriber not in self._subscribers.holders(now)
-        if not self._subscribers.grant(subscriber, seconds, now):
-            raise CommandError("busy", f"there are {SUBSCRIBERS} subscribers already")
-        self._answer(asked, "done", [lease.name, seconds])
-        for name, value in self._properties.items() if is_new else ():
-            self._send(subscriber, f"{NAMESPACE}/event", ["property", name, _shown_property(value)])
+        new = self._answers.subscribe(asked.sender, seconds)
+        self._answers.answer(asked, "done", [lease.name, seconds])
+        for name, value in self._properties.items() if new else ():
+            self._answers.tell("property", [name, _shown_property(value)], only=new)
 
     def _sync(self, asked: Asked) -> None:
         waits_for = {
             number for number, other in self._asked.items() if other.sender == asked.sender and not other.is_job
         }
         if not waits_for:
-            self._to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
+            self._answers.to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
         elif len(self._syncs) >= _OPEN_ORDERS:
             raise CommandError("busy", f"{_OPEN_ORDERS} syncs wait already")
         else:
@@ -521,23 +491,23 @@ class Stage:
         for asked, waits_for in self._syncs:
             waits_for.discard(number)
             if not waits_for:
-                self._to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
+                self._answers.to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
         self._syncs = [(asked, waits_for) for asked, waits_for in self._syncs if waits_for]
 
     def _redirect(self, asked: Asked) -> None:
         port, host = int(asked.invocation.arguments["port"]), asked.invocation.arguments.get("host")
-        self._reply_addresses.redirect(asked.sender, port, None if host is None else str(host))
-        self._answer(asked, "done", ["port", port, *(["host", host] if host is not None else [])])
+        self._answers.redirect(asked.sender, port, None if host is None else str(host))
+        self._answers.answer(asked, "done", ["port", port, *(["host", host] if host is not None else [])])
 
     def _order_job(self, asked: Asked) -> None:
-        if any(other.is_job and _same_job(asked, other) for other in self._asked.values()):
+        if any(other.is_job and asked.is_same_job(other) for other in self._asked.values()):
             raise CommandError("id_in_use", f"your job {asked.invocation.job_id} is still running")
         arguments = asked.invocation.arguments
-        kind = _JOB_COMMANDS[asked.invocation.command.name]
-        again = None if kind else self._find_take(arguments.get(TAKE.name))
+        command = asked.invocation.command.name
+        again = self._find_take(arguments.get(TAKE.name)) if command == "take/reroll" else None
         on_tape = again.job.span is not None if again else FROM_BAR.name in arguments or TO_BAR.name in arguments
         line = None if on_tape else self._line(arguments)
-        job = self._reroll(asked, again, line) if again else self._job(asked, cast(JobKind, kind), line)
+        job = self._reroll(asked, again, line) if again else self._job(asked, cast(JobKind, command), line)
         self._order(asked, job)
         self._phrase_is_played = self._phrase_is_played and not job.ends_phrase
         self._jobs[job.number] = job
@@ -682,7 +652,7 @@ class Stage:
             f"the loop keeps its length and its place: {seconds:.4g} s, now {bars:.4g} bars, which need not begin on a "
             "line; a loop that is started anew does"
         )
-        self._answer(asked, "warning", [message])
+        self._answers.answer(asked, "warning", [message])
 
     def _list_takes(self, asked: Asked) -> None:
         takes = self._book.last(_LISTED_TAKES)
@@ -698,8 +668,8 @@ class Stage:
             if take.job.span and self._conductor.has_device:
                 first, stop = (self._conductor.place_of(sample).bar for sample in take.job.span)
                 told |= {"from_bar": first + 1, "to_bar": max(stop, first + 1)}
-            self._reply(asked, _flat(told))
-        self._answer(asked, "done", ["takes", len(takes)])
+            self._answers.reply(asked, flat(told))
+        self._answers.answer(asked, "done", ["takes", len(takes)])
 
     def _recall(self, asked: Asked) -> None:
         take = self._find_take(asked.invocation.arguments[TAKE.name])
@@ -715,7 +685,7 @@ class Stage:
             export_take(take, path)
         except ValueError as error:
             raise CommandError("bad_file", str(error)) from error
-        self._answer(asked, "done", ["take", take.number, "file", str(path)])
+        self._answers.answer(asked, "done", ["take", take.number, "file", str(path)])
 
     def _export_bars(self, invocation: Invocation) -> ExportTape:
         arguments = invocation.arguments
@@ -741,7 +711,7 @@ class Stage:
     def _look_at_clock(self) -> None:
         looked = self._clocks.look()
         if looked.state:
-            self._tell_subscribers("clock", [self._clocks.name, looked.state])
+            self._answers.tell("clock", [self._clocks.name, looked.state])
         if looked.tempo_bpm is not None:
             self._change_property(TEMPO.name, looked.tempo_bpm)
         if looked.followed == "jumped":
@@ -762,7 +732,7 @@ class Stage:
 
     def _job_number(self, asked: Asked) -> int:
         for number, other in self._asked.items():
-            if other.is_job and _same_job(asked, other):
+            if other.is_job and asked.is_same_job(other):
                 return number
         raise CommandError("unknown_id", f"no job {asked.invocation.job_id} of yours is waiting or running")
 
@@ -778,16 +748,16 @@ class Stage:
             same = held.sender, held.invocation.command.name, held.invocation.job_id
             if same not in told:
                 told.add(same)
-                self._fail_asked(held, "cancelled", "panic dropped all that was held")
+                self._answers.fail(held, "cancelled", "panic dropped all that was held")
         if not self._player.running:
-            self._answer(asked, "done", [])
+            self._answers.answer(asked, "done", [])
         elif not any(other.invocation.command.name == "panic" for other in self._asked.values()):
             self._order(asked, Panic(self._next_number()))
         elif len(self._more_panics) < _OPEN_ORDERS:
             # One at a time, so that a stuck button cannot fill the pipe of a busy player.
             self._more_panics.append(asked)
         else:
-            self._answer(asked, "done", [])
+            self._answers.answer(asked, "done", [])
 
     def _load(self, asked: Asked) -> None:
         arguments = asked.invocation.arguments
@@ -873,7 +843,7 @@ class Stage:
         match event:
             case Loaded():
                 self._loaded, self._preset, self._ever_loaded = event, event.preset, True
-                self._tell_subscribers("player", ["ready", event.preset, event.digest])
+                self._answers.tell("player", ["ready", event.preset, event.digest])
                 self._use_midi_map(event)
                 _LOG.info(
                     "preset %s, %s engine: %.2f times real time", event.preset, event.engine, event.real_time_factor
@@ -882,7 +852,7 @@ class Stage:
                 self._heard = event
             case Edited():
                 self._ledger.edited = event
-                self._tell_subscribers("tape", [each for take in event.takes for each in ("take", take)])
+                self._answers.tell("tape", [each for take in event.takes for each in ("take", take)])
             case Moved():
                 self._job_moved(event)
             case HandedOver():
@@ -890,14 +860,14 @@ class Stage:
             case Warn():
                 asked = self._asked.get(event.number)
                 if asked:
-                    self._answer(asked, "warning", [event.message[:_MESSAGE_CHARACTERS]])
+                    self._answers.answer(asked, "warning", [event.message[:MESSAGE_CHARACTERS]])
             case Refusal():
                 asked = self._asked.pop(event.number, None)
                 self._lines.drop(event.number)
                 self._jobs.pop(event.number, None)
                 self._ledger.refused(event.number)
                 if asked:
-                    self._fail_asked(asked, event.code, event.message)
+                    self._answers.fail(asked, event.code, event.message)
                 elif not self._ever_loaded:
                     self.startup_error = event.message
                 self._closed(event.number)
@@ -915,15 +885,15 @@ class Stage:
             self._book_take(report)
         if report.answer == "started":
             self._lines.drop(report.number)
-        values = self._told_values(report)
+        values = self._told_report(report)
         command = asked.invocation.command.name
         if command == "presets":
-            self._reply(asked, values)
+            self._answers.reply(asked, values)
             self._closed(report.number)
             return
         if command.startswith("listen/"):
             self._listening = command == "listen/start"
-        self._answer(asked, report.answer, values)
+        self._answers.answer(asked, report.answer, values)
         if report.number not in self._asked:
             self._closed(report.number)
         if command == "panic" and self._more_panics:
@@ -931,21 +901,25 @@ class Stage:
             self._more_panics.clear()
             self._order(last, Panic(self._next_number()))  # for the jobs that came in between
             for other in others:
-                self._answer(other, "done", [])
+                self._answers.answer(other, "done", [])
 
-    def _told_values(self, report: Report) -> list[Value]:
-        """What clients are told of reported values: device time as bar and beat."""
+    def _told_report(self, report: Report) -> list[Value]:
         if report.answer == "done":
             for name, value in report.values:
                 if name == AT_SAMPLE:
                     self._lines.promised(report.number, float(value))
-        return [each for name, value in report.values for each in self._told(name, value)]
+        return self._told(report.values)
 
-    def _told(self, name: str, value: Value) -> list[Value]:
-        if name != AT_SAMPLE:
-            return [name, value]
-        place = self._conductor.place_of(float(value))
-        return ["bar", place.bar + 1, "beat", place.beat + 1.0]
+    def _told(self, values: Sequence[tuple[str, Value]]) -> list[Value]:
+        """What clients are told of reported values: device time as bar and beat."""
+        told: list[Value] = []
+        for name, value in values:
+            if name == AT_SAMPLE:
+                place = self._conductor.place_of(float(value))
+                told += ["bar", place.bar + 1, "beat", place.beat + 1.0]
+            else:
+                told += [name, value]
+        return told
 
     def _handed_over(self, event: HandedOver) -> None:
         """The job goes on under the number of its next take."""
@@ -953,7 +927,7 @@ class Stage:
         self._book.add(BookedTake(event.number, job, float(told["seconds"]), str(told["file"])))
         asked = self._asked.pop(event.number)
         self._asked[event.job.number], self._jobs[event.job.number] = asked, event.job
-        self._answer(asked, "handed", [each for name, value in event.values for each in self._told(name, value)])
+        self._answers.answer(asked, "handed", self._told(event.values))
 
     def _book_take(self, report: Report) -> None:
         told, job = dict(report.values), self._jobs.pop(report.number)
@@ -972,7 +946,7 @@ class Stage:
         asked = self._asked.get(moved.number)
         if asked:
             where = f"bar {place.bar + 1}, beat {place.beat + 1.0:g}"
-            self._answer(asked, "warning", [f"it was made slower than expected, and begins on {where}"])
+            self._answers.answer(asked, "warning", [f"it was made slower than expected, and begins on {where}"])
 
     def player_died(self, *, hung: bool = False) -> None:
         """Tell everybody who waits, fade out, and start another player.
@@ -983,11 +957,11 @@ class Stage:
         self._playout.hush()
         how = "hung, and was killed" if hung else "died"
         for asked in (*self._asked.values(), *self._more_panics):
-            self._fail_asked(
+            self._answers.fail(
                 asked, "player_died", f"the player process {how}; another one starts, and hears again what was heard"
             )
         self._player.stop(_DYING_SECONDS)
-        self._tell_subscribers("player", ["died"])
+        self._answers.tell("player", ["died"])
         for number in self._asked:
             self._closed(number)
         self._asked.clear()
@@ -1016,7 +990,7 @@ class Stage:
                 self._midi_ports = event
                 self._do(self._desk.ports_changed(event))
                 inputs, outputs = (", ".join(names) or "none" for names in (event.inputs, event.outputs))
-                self._tell_subscribers("midi", ["in", inputs, "out", outputs])
+                self._answers.tell("midi", ["in", inputs, "out", outputs])
                 if event.problem:
                     _LOG.warning("%s", event.problem)
                 _LOG.info("MIDI: from %s, to %s", inputs, outputs)
@@ -1037,28 +1011,20 @@ class Stage:
                 case BeginMidiPhrase() if not self._phrase_is_played:
                     self._attempt(Asked(MIDI, Invocation(COMMANDS["notes/prompt/start"])), None)
                 case Learned():
-                    self._answer(deed.ticket, "done", ["name", deed.name, "control", deed.control])
+                    self._answers.answer(deed.ticket, "done", ["name", deed.name, "control", deed.control])
                 case NotLearned():
-                    self._fail_asked(deed.ticket, deed.code, deed.reason)
+                    self._answers.fail(deed.ticket, deed.code, deed.reason)
 
     def _use_midi_map(self, loaded: Loaded) -> None:
         try:
             self._desk.use_preset_map(loaded.midi_map, f"{loaded.preset}/{MIDI_MAP}")
         except ValueError as error:
             _LOG.warning("%s", error)
-            self._tell_subscribers("midi", ["problem", str(error)[:_MESSAGE_CHARACTERS]])
+            self._answers.tell("midi", ["problem", str(error)[:MESSAGE_CHARACTERS]])
 
     def _midi_text(self, direction: Literal["inputs", "outputs", "clocks"]) -> str:
         names: tuple[str, ...] = getattr(self._midi_ports, direction)
         return ", ".join(names) or self._midi_ports.problem or "none"
-
-    def _midi_failed(self, asked: Asked, code: FailCode, message: str) -> None:
-        if not asked.is_job:  # of jobs they are told anyway
-            self._tell_subscribers("fail", [*_job_text(asked), code, message[:_MESSAGE_CHARACTERS]])
-        now = time.monotonic()
-        if now - self._complained_at_seconds >= _COMPLAIN_EVERY_SECONDS:
-            self._complained_at_seconds = now
-            _LOG.warning("MIDI: %s: %s", asked.invocation.command.name, message)
 
     # --- sound ------------------------------------------------------------------------------------------
 
@@ -1077,11 +1043,11 @@ class Stage:
             _LOG.warning("no sound: takes go to files in %s", self._takes_folder)
         else:
             _LOG.info("sound: %s", _device_text(sound.output, "none"))
-        self._tell_subscribers("sound", [_device_text(sound.output, _no_output_text(sound)) if sound else "gone"])
+        self._answers.tell("sound", [_device_text(sound.output, _no_output_text(sound)) if sound else "gone"])
         self._listening = self._listening and sound is not None and sound.input is not None
         for asked in self._asked.values() if sound is None else ():
             if asked.is_job:
-                self._answer(asked, "warning", ["the sound device is gone; the take goes to its file only"])
+                self._answers.answer(asked, "warning", ["the sound device is gone; the take goes to its file only"])
         rate_hz = sound.output.sample_rate_hz if sound and sound.output else None
         first, stop = self._tape.span
         if rate_hz and rate_hz != self._tape.rate_hz and first != stop:
@@ -1097,8 +1063,8 @@ class Stage:
         _LOG.warning("%s", why)
         self._ledger.clear()
         self._book.lift()
-        self._tell_subscribers("tape", [])
-        self._tell_subscribers("blank", [why])
+        self._answers.tell("tape", [])
+        self._answers.tell("blank", [why])
 
     def _order_sound(self) -> None:
         output = self._sound.output if self._sound else None
@@ -1112,41 +1078,6 @@ class Stage:
                 float(self._properties[INPUT_OFFSET.name] or 0.0) / 1000.0,
             )
         )
-
-    # --- out --------------------------------------------------------------------------------------------
-
-    def _to(self, sender: Address, address: str, values: Iterable[Value]) -> None:
-        """Send to whoever sent something, where he wants to be answered."""
-        if sender != MIDI:
-            self._send(self._reply_addresses.of(sender), address, values)
-
-    def _tell_subscribers(self, what: str, values: Sequence[Value]) -> None:
-        for subscriber in self._subscribers.holders(time.monotonic()):
-            self._send(subscriber, f"{NAMESPACE}/event", [what, *values])
-
-    def _tell_of_job(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
-        """Subscribers hear of everybody's jobs; ids are their senders', so the sender is named too."""
-        if asked.is_job:
-            self._tell_subscribers(answer, [*_job_text(asked), *values])
-
-    def _reply(self, asked: Asked, values: Sequence[Value]) -> None:
-        self._to(asked.sender, f"{asked.invocation.command.address}.reply", values)
-
-    def _answer(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
-        command = asked.invocation.command.name
-        self._to(asked.sender, f"{NAMESPACE}/{answer}", [command, asked.invocation.job_id, *values])
-        self._tell_of_job(asked, answer, values)
-
-    def _fail_asked(self, asked: Asked, code: FailCode, message: str) -> None:
-        self._fail(asked.sender, asked.invocation.command.name, asked.invocation.job_id, code, message)
-        self._tell_of_job(asked, "fail", [code, message[:_MESSAGE_CHARACTERS]])
-        if asked.sender == MIDI:
-            self._midi_failed(asked, code, message)
-
-    def _fail(self, to: Address, command: str, job_id: int, code: FailCode, message: str) -> None:
-        if len(message) > _MESSAGE_CHARACTERS:
-            message = f"{message[:_MESSAGE_CHARACTERS]}..."
-        self._to(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
 
 
 def _closes(asked: Asked, report: Report) -> bool:
@@ -1168,23 +1099,8 @@ def _shown_property(value: Value | None) -> Value:
     return PRESET_OWN if value is None else value
 
 
-def _flat(named: Mapping[str, Value]) -> list[Value]:
-    """Key, value, key, value, as it goes over the wire."""
-    return [each for pair in named.items() for each in pair]
-
-
-def _job_text(asked: Asked) -> list[Value]:
-    """Who sent it, what it is and its id."""
-    host, port = asked.sender
-    return [f"{host}:{port}", asked.invocation.command.name, asked.invocation.job_id]
-
-
-def _same_job(one: Asked, other: Asked) -> bool:
-    return (one.sender, one.invocation.job_id) == (other.sender, other.invocation.job_id)
-
-
 def _no_output_text(sound: SpeakerOpened) -> str:
-    why = f" ({'; '.join(sound.problems)[:_MESSAGE_CHARACTERS]})" if sound.problems else ""
+    why = f" ({'; '.join(sound.problems)[:MESSAGE_CHARACTERS]})" if sound.problems else ""
     return f"none: takes go to files{why}"
 
 
