@@ -20,46 +20,31 @@ from bridge.child import Child
 from bridge.clock_plan import ClockPlan
 from bridge.clocks import Clocks
 from bridge.commands import (
-    AHEAD,
-    AT_BAR,
-    AT_BEAT,
-    BARS,
     CLOCK,
     CLOCK_OFFSET,
     CLOCK_OUT,
     COMMANDS,
-    FOLLOW,
-    FROM_BAR,
     INPUT_OFFSET,
     INT32_MAX,
-    LATE,
     LEVEL,
     METER,
     NAMESPACE,
     NO_ID,
     PRESET_OWN,
     PROPERTIES,
-    QUANTISE,
-    SECONDS,
     SEED,
-    START,
-    STOP,
     TAKE,
     TEMPO,
-    TO_BAR,
     Clock,
     CommandError,
     CurveKind,
-    Follow,
     Invocation,
-    Late,
     Value,
     check_property,
     find_property,
     parse,
-    shown,
 )
-from bridge.conductor import Conductor, LineBeat
+from bridge.conductor import Conductor
 from bridge.due_queue import DueQueue
 from bridge.loop_lane import LoopLane
 from bridge.midi import MidiEvent, MidiLost, MidiPorts, MidiReport
@@ -67,17 +52,15 @@ from bridge.midi_clock import CLOCK_MESSAGES
 from bridge.midi_desk import BeginPhrase as BeginMidiPhrase
 from bridge.midi_desk import Deed, Learned, MidiDesk, NotLearned
 from bridge.midi_map_file import FILE_NAME as MIDI_MAP
+from bridge.order_reader import OrderReader
 from bridge.orders import (
     AT_SAMPLE,
-    Again,
     BeginPhrase,
     Cancel,
     Edited,
-    ExportTape,
     HandedOver,
     Heard,
     Job,
-    JobKind,
     Key,
     Listen,
     ListPresets,
@@ -89,26 +72,20 @@ from bridge.orders import (
     Pedal,
     PlayerEvent,
     PrimeClear,
-    PrimeFile,
     Recall,
     Refusal,
     Report,
-    Span,
-    StartLoop,
-    StopLoop,
     Undo,
     UseSound,
-    VoicePhrase,
     Warn,
 )
 from bridge.osc import Address, MalformedDatagram, parse_datagram
 from bridge.player import PlayerSettings
 from bridge.playout import PlayoutRing
 from bridge.take_book import BookedTake, TakeBook, export_take
-from bridge.tape_export import files_of
 from bridge.tape_ledger import TapeLedger
 from bridge.tape_memory import TapeMemory
-from bridge.transport import Grid, Meter, Place, read_meter
+from bridge.transport import Meter, Place, read_meter
 from bridge.waiting_lines import WaitingLines
 
 _LOG = logging.getLogger(__name__)
@@ -126,8 +103,6 @@ _RESTARTS = 3
 _RESTARTS_WITHIN_SECONDS = 60.0
 _LISTED_TAKES = 32
 _PLAYER_DOWN = "the player keeps dying; see the log, then load a preset"
-_LOOP_GUARD_SECONDS = 0.1
-"""A loop is not begun sooner: its order has to reach the player, and the player the speaker."""
 
 
 class Stage:
@@ -168,7 +143,6 @@ class Stage:
         self._jobs: dict[int, Job] = {}
         """That are not finished, by number."""
         self._preset = preset
-        self._allowed_folders = [folder.resolve() for folder in allowed_folders]
         self._takes_folder = takes_folder
         self._dropped_datagrams = dropped_datagrams
         self._publish = publish
@@ -179,6 +153,15 @@ class Stage:
         self._conductor = Conductor(playout.clock, float(cast(float, TEMPO.default)), _meter(str(METER.default)))
         self._clocks = Clocks(self._conductor, lead_clock)
         self._lines = WaitingLines(self._conductor, player.send)
+        self._reader = OrderReader(
+            conductor=self._conductor,
+            tape=tape,
+            loop=loop,
+            book=self._book,
+            properties=self._properties,
+            allowed_folders=allowed_folders,
+            next_number=self._next_number,
+        )
         self._syncs: list[tuple[Asked, set[int]]] = []
         """Who waits for which orders to be closed."""
         self._held: DueQueue[Asked] = DueQueue(HELD_COMMANDS)
@@ -332,10 +315,10 @@ class Stage:
             case "loop/stop":
                 if self._ledger.loop is None:
                     raise CommandError("refused", "there is no loop to stop")
-                self._order(asked, StopLoop(self._next_number(), self._loop_line(arguments)))
+                self._order(asked, self._reader.stop_loop(arguments))
                 self._ledger.loop = None
             case "tape/export":
-                self._order(asked, self._export_bars(asked.invocation))
+                self._order(asked, self._reader.export_bars(arguments))
             case "take/list":
                 self._list_takes(asked)
             case "take/undo":
@@ -378,7 +361,7 @@ class Stage:
             case "listen/stop":
                 self._order(asked, Listen(self._next_number(), False))
             case "prime/file":
-                self._order(asked, self._prime_file(asked.invocation))
+                self._order(asked, self._reader.prime_file(asked.invocation))
             case "prime/clear":
                 self._order(asked, PrimeClear(self._next_number()))
             case unknown:
@@ -417,8 +400,7 @@ class Stage:
     def _voice_phrase(self, asked: Asked) -> None:
         if not self._phrase_is_played:
             raise CommandError("refused", "no phrase is being played: send /melnet/notes/prompt/start first")
-        seed = int(asked.invocation.arguments.get(SEED.name, self._properties[SEED.name] or 0))
-        self._order(asked, VoicePhrase(self._next_number(), seed))
+        self._order(asked, self._reader.phrase(asked.invocation.arguments))
         self._phrase_is_played = False
 
     def _set(self, asked: Asked, name: str, given: Value) -> None:
@@ -502,142 +484,19 @@ class Stage:
     def _order_job(self, asked: Asked) -> None:
         if any(other.is_job and asked.is_same_job(other) for other in self._asked.values()):
             raise CommandError("id_in_use", f"your job {asked.invocation.job_id} is still running")
-        arguments = asked.invocation.arguments
-        command = asked.invocation.command.name
-        again = self._find_take(arguments.get(TAKE.name)) if command == "take/reroll" else None
-        on_tape = again.job.span is not None if again else FROM_BAR.name in arguments or TO_BAR.name in arguments
-        line = None if on_tape else self._line(arguments)
-        job = self._reroll(asked, again, line) if again else self._job(asked, cast(JobKind, command), line)
+        job, line = self._reader.job(asked.invocation, phrase_is_played=self._phrase_is_played)
+        if job.again is None and SEED.name not in asked.invocation.arguments:
+            self._change_property(SEED.name, job.seed + 1 if job.seed < INT32_MAX else 0)
         self._order(asked, job)
         self._phrase_is_played = self._phrase_is_played and not job.ends_phrase
         self._jobs[job.number] = job
         if line:
             self._lines.put(job.number, line)
 
-    def _reroll(self, asked: Asked, take: BookedTake, line: LineBeat | None) -> Job:
-        """The take once more, with the seed after its own if none is given."""
-        arguments = asked.invocation.arguments
-        seed = int(arguments.get(SEED.name, take.job.seed + 1 if take.job.seed < INT32_MAX else 0))
-        late = cast(Late, arguments.get(LATE.name, self._properties[LATE.name]))
-        return replace(
-            take.job,
-            number=self._next_number(),
-            seed=seed,
-            line=self._conductor.in_device_time(line) if line else None,
-            late=late,
-            again=Again(take.number, take.file),
-        )
-
-    def _find_take(self, number: Value | None) -> BookedTake:
-        try:
-            return self._book.find(None if number is None else int(number))
-        except ValueError as error:
-            raise CommandError("unknown_take", str(error)) from error
-
-    def _job(self, asked: Asked, kind: JobKind, line: LineBeat | None) -> Job:
-        arguments = asked.invocation.arguments
-        span, start, stop = self._part(arguments) if kind == "inpaint" else (None, 0.0, 0.0)
-        keys = {key.name for key in asked.invocation.command.keys}
-
-        def chosen(name: str) -> Value | None:
-            return arguments.get(name, self._properties[name]) if name in keys else None
-
-        temperature, bias, chunk_frames = chosen("temperature"), chosen("bias"), chosen("chunk_frames")
-        seed = int(chosen("seed") or 0)
-        if "seed" not in arguments:
-            self._change_property("seed", seed + 1 if seed < INT32_MAX else 0)
-        return Job(
-            self._next_number(),
-            kind,
-            seed=seed,
-            seconds=stop - start if kind == "inpaint" else self._length_seconds(arguments, chosen(SECONDS.name), line),
-            lead_seconds=float(chosen("lead") or 0.0),
-            tail_seconds=float(chosen("tail") or 0.0),
-            start_seconds=start,
-            stop_seconds=stop,
-            temperature=None if temperature is None else float(temperature),
-            bias=None if bias is None else float(bias),
-            chunk_frames=None if chunk_frames is None else int(chunk_frames),
-            line=self._conductor.in_device_time(line) if line else None,
-            late=cast(Late, chosen(LATE.name)),
-            span=span,
-            follow=cast(Follow, chosen(FOLLOW.name) or "off"),
-            ahead_seconds=float(chosen(AHEAD.name) or 0.0),
-            ends_phrase=kind == "continue" and self._phrase_is_played,
-        )
-
-    def _length_seconds(self, arguments: Mapping[str, Value], seconds: Value | None, line: LineBeat | None) -> float:
-        """Of new audio: as asked in seconds, or in bars from where it begins."""
-        if BARS.name not in arguments:
-            return float(seconds or 0.0)
-        if SECONDS.name in arguments:
-            raise CommandError("repeated_key", "give bars or seconds, not both")
-        length = self._conductor.bars_seconds(int(arguments[BARS.name]), line)
-        if length > SECONDS.high:
-            raise CommandError("out_of_range", f"these bars last {length:.4g} s; at most {SECONDS.high:g} s are made")
-        return length
-
-    def _part(self, arguments: Mapping[str, Value]) -> tuple[Span | None, float, float]:
-        """What is to be repainted: bars of the tape and their length from 0, or seconds of what was heard."""
-        bars = [arguments.get(name) for name in (FROM_BAR.name, TO_BAR.name)]
-        seconds = [arguments.get(name) for name in (START.name, STOP.name)]
-        given = bars if bars != [None, None] else seconds
-        if None in given or (given is bars and seconds != [None, None]):
-            raise CommandError("missing_argument", "give from_bar and to_bar, or start and stop")
-        span = None
-        if given is bars:
-            span = self._bars_on_tape(*(int(bar or 0) for bar in bars))
-            start, stop = 0.0, (span[1] - span[0]) / self._tape.rate_hz
-        else:
-            start, stop = (float(place or 0.0) for place in seconds)
-        if stop <= start:
-            raise CommandError("out_of_range", f"stop {stop:g} s must be after start {start:g} s")
-        if stop - start > SECONDS.high:
-            raise CommandError("out_of_range", f"at most {SECONDS.high:g} s are repainted, got {stop - start:.4g} s")
-        return span, start, stop
-
     # --- tape and takes ---------------------------------------------------------------------------------
 
-    def _bars_on_tape(self, from_bar: int, to_bar: int) -> Span:
-        """Device times of whole bars, both included.
-
-        Raises:
-            CommandError: they are not on the tape.
-        """
-        if to_bar < from_bar:
-            raise CommandError("out_of_range", f"to_bar {to_bar} is before from_bar {from_bar}")
-        if not self._conductor.has_device:
-            raise CommandError("refused", "there is no sound device, and so no tape")
-        first, stop = (
-            self._conductor.in_device_time(self._conductor.line_at(Place(bar, 0.0))).first_sample
-            for bar in (from_bar - 1, to_bar)
-        )
-        if not self._tape.holds(first, stop):
-            raise CommandError("refused", f"bars {from_bar} to {to_bar} are not on the tape: {self._tape_text()}")
-        return first, stop
-
-    def _tape_text(self) -> str:
-        first, stop = self._tape.span
-        if first == stop:
-            return "it is blank; what is listened to and what sounds is laid on it"
-        begin, end = self._conductor.place_of(first), self._conductor.place_of(stop)
-        return f"it holds bar {begin.bar + 1}, beat {begin.beat + 1:.3g}, to bar {end.bar + 1}, beat {end.beat + 1:.3g}"
-
-    def _loop_line(self, arguments: Mapping[str, Value]) -> int:
-        """The device time of the line that a loop begins or ends on: of a bar, unless told otherwise."""
-        grid = arguments.get(QUANTISE.name, self._properties[QUANTISE.name])
-        if QUANTISE.name not in arguments and grid == "none":
-            grid = "bar"
-        beat = self._conductor.beat_in(_LOOP_GUARD_SECONDS)
-        return self._conductor.in_device_time(self._conductor.line_from(beat, cast(Grid, grid))).first_sample
-
     def _start_loop(self, asked: Asked) -> None:
-        arguments = asked.invocation.arguments
-        span = self._bars_on_tape(int(arguments[FROM_BAR.name]), int(arguments[TO_BAR.name]))
-        longest = self._loop_lane.room_samples
-        if span[1] - span[0] > longest:
-            raise CommandError("out_of_range", f"a loop lasts at most {longest / self._tape.rate_hz:.0f} s")
-        loop = StartLoop(self._next_number(), span, self._loop_line(arguments))
+        loop = self._reader.start_loop(asked.invocation.arguments)
         self._order(asked, loop)
         self._ledger.loop = loop
 
@@ -672,41 +531,20 @@ class Stage:
         self._answers.answer(asked, "done", ["takes", len(takes)])
 
     def _recall(self, asked: Asked) -> None:
-        take = self._find_take(asked.invocation.arguments[TAKE.name])
+        take = self._reader.take(asked.invocation.arguments[TAKE.name])
         if take.placed is None:
             raise CommandError("refused", f"take {take.number} was made for no bars of the tape; export or reroll it")
         self._order(asked, Recall(self._next_number(), take.placed))
 
     def _export(self, asked: Asked) -> None:
         arguments = asked.invocation.arguments
-        take = self._find_take(arguments[TAKE.name])
-        path = self._allowed_path(str(arguments["path"]))
+        take = self._reader.take(arguments[TAKE.name])
+        path = self._reader.allowed_path(str(arguments["path"]))
         try:
             export_take(take, path)
         except ValueError as error:
             raise CommandError("bad_file", str(error)) from error
         self._answers.answer(asked, "done", ["take", take.number, "file", str(path)])
-
-    def _export_bars(self, invocation: Invocation) -> ExportTape:
-        arguments = invocation.arguments
-        from_bar, to_bar = int(arguments[FROM_BAR.name]), int(arguments[TO_BAR.name])
-        span, path = self._bars_on_tape(from_bar, to_bar), self._allowed_path(str(arguments["path"]))
-        try:
-            files_of(path)
-        except ValueError as error:
-            raise CommandError("bad_file", str(error)) from error
-        bars = tuple(self._conductor.bar_line(bar) for bar in range(from_bar, to_bar + 1))
-        return ExportTape(self._next_number(), str(path), span, bars)
-
-    def _line(self, arguments: Mapping[str, Value]) -> LineBeat | None:
-        """The line that a job is to begin on; None: at once."""
-        if AT_BAR.name in arguments:
-            place = Place(int(arguments[AT_BAR.name]) - 1, float(arguments.get(AT_BEAT.name, 1.0)) - 1.0)
-            return self._conductor.line_at(place) if self._conductor.has_device else None
-        if AT_BEAT.name in arguments:
-            raise CommandError("missing_argument", "at_beat is a beat of a bar: give at_bar too")
-        grid = arguments.get(QUANTISE.name, self._properties[QUANTISE.name])
-        return self._conductor.next_line(cast(Grid, grid)) if self._conductor.has_device else None
 
     def _look_at_clock(self) -> None:
         looked = self._clocks.look()
@@ -760,42 +598,10 @@ class Stage:
             self._answers.answer(asked, "done", [])
 
     def _load(self, asked: Asked) -> None:
-        arguments = asked.invocation.arguments
-        line = self._line(arguments)
-        order = Load(
-            self._next_number(),
-            str(arguments["preset"]),
-            self._next_number(),
-            self._conductor.in_device_time(line) if line else None,
-            cast(Late, arguments.get(LATE.name, self._properties[LATE.name])),
-        )
+        order, line = self._reader.load(asked.invocation.arguments)
         self._order(asked, order)
         if line:
             self._lines.put(order.number, line)
-
-    def _prime_file(self, invocation: Invocation) -> PrimeFile:
-        arguments = invocation.arguments
-        given = {key.name: arguments.get(key.name, key.default) for key in invocation.command.keys}
-        return PrimeFile(
-            self._next_number(),
-            str(self._allowed_path(str(arguments["path"]))),
-            start_seconds=float(given["start"] or 0.0),
-            seconds=float(given["seconds"] or 0.0),
-        )
-
-    def _allowed_path(self, text: str) -> Path:
-        """The file meant by a path from the wire: absolute, or relative to an allowed folder."""
-        for folder in self._allowed_folders:
-            try:
-                path = (folder / text).resolve()
-                # A missing file in the last folder is for the player to report.
-                chosen = path.exists() or folder == self._allowed_folders[-1]
-            except (OSError, RuntimeError, ValueError) as error:  # too long, a loop of links
-                raise CommandError("bad_file", f"{shown(text)}: {error}") from error
-            if chosen and path.is_relative_to(folder):
-                return path
-        folders = ", ".join(str(folder) for folder in self._allowed_folders) or "none; see --allow-folder"
-        raise CommandError("forbidden_path", f"{shown(text)} is outside the allowed folders: {folders}")
 
     def _status(self) -> dict[str, Value]:
         loaded, sound = self._loaded, self._sound
