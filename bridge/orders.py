@@ -96,6 +96,11 @@ class Job:
         """Whether it is to follow what is played while it is made."""
         return self.follow != "off" and self.notes is None
 
+    @property
+    def length_seconds(self) -> float:
+        """With what is played before and after the new audio."""
+        return self.lead_seconds + self.seconds + self.tail_seconds
+
 
 @dataclass(frozen=True)
 class Load:

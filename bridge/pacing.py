@@ -11,6 +11,8 @@ import math
 
 MARGIN_SECONDS = 0.2
 """Audio that is ready beyond the need when a take starts."""
+LINE_GUARD_SECONDS = 0.03
+"""So long before its line at the latest a take must be open: the device asks ahead, and the player has other work."""
 CAUTION = 0.85
 """Measured rates are believed to this part: another program may take the processor."""
 _PRIOR_SECONDS = 1.0

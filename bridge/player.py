@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import math
 import os
 import time
 from collections import deque
@@ -74,10 +73,11 @@ from bridge.orders import (
 from bridge.played_notes import PlayedNotes
 from bridge.playout import PlayoutRing
 from bridge.preset_loading import MOST_SECONDS, PresetLoading
+from bridge.schedule import Pace, Schedule
 from bridge.session_tape import PASS_GUARD_SECONDS, SessionTape
 from bridge.shared_samples import Samples
 from bridge.successor import Successor
-from bridge.take import LINE_GUARD_SECONDS, Take
+from bridge.take import Take
 from bridge.take_folder import Origin, discard_take, save_take, shorten_take
 from bridge.take_making import blocks_of, notes_of, prompt_of, request_of
 from bridge.tape_memory import TapeMemory
@@ -96,16 +96,8 @@ INSTRUMENT_FACTORY = "melnet_music.instrument:Instrument.load"
 _HEARD_AT_ONCE_SECONDS = 1.0
 _AHEAD_SECONDS = 30.0
 """How far ahead of the ring a take is generated that need not hurry."""
-_EASE_SECONDS = 2.0
-"""A job that waits for its line is begun so much earlier than it must."""
-_JOIN_SECONDS = 0.15
-"""The same, where it goes on from the latest that is heard."""
-_JOINING_RATE = 1.5
-"""An engine must be so much faster than playing to go on from the latest that is heard."""
 _MOST_SKIPPED_SECONDS = 20.0
 """A continuation whose line is farther from what was heard does not enter in time with it."""
-_BETWEEN_SECONDS = 0.3
-"""A job goes before one that waits for its line only if it is over so much earlier."""
 _RESERVE_SECONDS = 2.0
 """With so much more ready than is needed, a sounding take is not made further while what goes on from it is."""
 _PROGRESS_EVERY_SECONDS = 0.5
@@ -186,10 +178,7 @@ class Player:
         self._request_type: type[TakeRequest] = module.TakeRequest
         self._sound = UseSound(None, None)
         self._instrument: Instrument | None = None
-        self._rate = 1.0
-        """Audio seconds generated per second: measured at load, then what the last take showed."""
-        self._first_sound_seconds = 0.0
-        """From the beginning of a take to its first new sound: likewise."""
+        self._pace = Pace()
         self._waiting: deque[InTurn] = deque()
         self._current: InTurn | None = None
         self._steps: Steps | None = None
@@ -250,16 +239,17 @@ class Player:
             at_once_seconds = _REPAINT_CONTEXT_SECONDS + order.seconds  # all of it is one step
         elif isinstance(order, Job) and order.chunk_frames is not None:
             at_once_seconds = max(at_once_seconds, order.seconds)
-        elif self._instrument:
-            at_once_seconds = max(at_once_seconds, self._instrument.chunk_seconds)
-        return _STEP_PATIENCE * at_once_seconds / self._rate
+        else:
+            at_once_seconds = max(at_once_seconds, self._pace.block_seconds)
+        return _STEP_PATIENCE * at_once_seconds / self._pace.rate
 
     # --- orders obeyed at once --------------------------------------------------------------------------
 
     def _obey_orders(self) -> bool:
         """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
         resting_seconds = 0.01 if self._takes or self._live_input.listening or self._load_order else 0.2
-        ripe_in_seconds = self._ripe_in_seconds()  # before it is asked whether one is ripe: it may become so in between
+        # asked first: one may become ripe before the next line asks whether one is
+        ripe_in_seconds = self._schedule().ripe_in_seconds()
         patience_seconds = 0.0 if self._is_busy() else min(resting_seconds, ripe_in_seconds)
         self._beat()  # what took long is over
         while self._connection.poll(patience_seconds):
@@ -306,21 +296,12 @@ class Player:
         """The sound device's; None: there is none, or it has not begun."""
         return read_device_clock(self._output.clock, self._sound.output_hz) if self._sound.output_hz else None
 
-    def _line_met(self, job: Job, clock: DeviceClock, ready_in: float) -> Line | None:
-        """The line that a job will be ready for; None: it shall begin as soon as it can.
-
-        Raises:
-            OrderError: it is too late for the line, and was to be dropped then.
-        """
-        assert job.line is not None
-        ready = clock.sample_at(time.monotonic() + max(ready_in, LINE_GUARD_SECONDS))
-        met = job.line.at_or_after(ready)
-        if met == job.line or job.late == "next":
-            return met
-        if job.late == "play":
-            return None
-        due_in = clock.monotonic_at(job.line.sample) - time.monotonic()
-        raise OrderError("too_late", f"it would be ready in {ready_in:.2f} s, but its line is {due_in:.2f} s from now")
+    def _schedule(self) -> Schedule:
+        """As it is now."""
+        clock = self._clock()
+        playing = sum(take.left_seconds(self._output, clock) for take in self._takes if take.has_sound)
+        listens = self._live_input.listening and self._tape.input_begin is not None
+        return Schedule(self._pace, clock, time.monotonic(), playing, tuple(self._waiting), listens)
 
     def _accept(self, order: Job | VoicePhrase) -> None:
         if isinstance(order, VoicePhrase):
@@ -331,22 +312,17 @@ class Player:
             self._accept_on_tape(job)
             return
         job = self._fitted(job, job.phrase.seconds if job.phrase else 0.0)
-        values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", _length_seconds(job))]
-        clock = self._clock()
-        if clock is None:
+        values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", job.length_seconds)]
+        schedule = self._schedule()
+        if schedule.clock is None:
             job = replace(job, line=None)  # there is no sound, and no time to keep
         else:
-            ready_in = self._busy_seconds(job) + self._wait_seconds(job)
+            phrase = job.phrase
+            job, ready_in = schedule.promise(job, lambda line: self._unplayed_seconds(phrase, line))
             start_in = ready_in
             if job.line:
-                line = self._line_met(job, clock, ready_in)
-                if line and job.phrase:  # what is made up to the line takes time as well
-                    ready_in += self._after_phrase_seconds(job.phrase, line) / (self._rate * pacing.CAUTION)
-                    line = self._line_met(job, clock, ready_in)
-                job = replace(job, line=line)
-                if line:
-                    start_in = clock.monotonic_at(line.sample) - time.monotonic()
-                    values.append((AT_SAMPLE, line.first_sample))
+                start_in = schedule.seconds_until(job.line)
+                values.append((AT_SAMPLE, job.line.first_sample))
             values += [("start_in", start_in), ("ready_in", ready_in)]
         self._accepted_at[job.number] = time.monotonic()
         self._waiting.append(job)
@@ -354,7 +330,7 @@ class Player:
 
     def _accept_on_tape(self, job: Job) -> None:
         values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", job.seconds)]
-        ready_in = self._making_seconds() + self._first_sound_seconds + self._making_seconds_of(job)
+        ready_in = self._making_seconds() + self._pace.first_sound_seconds + self._pace.making_seconds(job)
         clock, loop = self._clock(), self._tape.loop
         if clock and loop:
             now = time.monotonic()
@@ -369,11 +345,8 @@ class Player:
     def _making_seconds(self) -> float:
         """How long it takes to make what was there before."""
         left = sum(max(0.0, take.expected_seconds - take.generated_seconds) for take in self._takes)
-        waiting = sum(self._making_seconds_of(job) for job in self._waiting if isinstance(job, Job))
-        return left / (self._rate * pacing.CAUTION) + waiting
-
-    def _making_seconds_of(self, job: Job) -> float:
-        return job.seconds / (self._rate * pacing.CAUTION)
+        waiting = sum(self._pace.making_seconds(job) for job in self._waiting if isinstance(job, Job))
+        return left / self._pace.safe_rate + waiting
 
     def _fitted(self, job: Job, to_come_seconds: float = 0.0) -> Job:
         """The job with no more lead and tail than there is on the tape, as far as it is heard by now, or will be."""
@@ -385,50 +358,9 @@ class Player:
             return replace(job, lead_seconds=lead, tail_seconds=max(0.0, tail))
         return replace(job, lead_seconds=min(job.lead_seconds, heard))
 
-    def _busy_seconds(self, before: Job) -> float:
-        """How long the jobs that go before this one will keep the ring, as far as can be told."""
-        clock, now = self._clock(), time.monotonic()
-        busy = sum(take.left_seconds(self._output, clock) for take in self._takes if take.has_sound)
-        for job in self._waiting:
-            if isinstance(job, Job) and self._fits_before(before, job, busy):
-                continue
-            if isinstance(job, Job) and job.span:
-                busy += self._making_seconds_of(job)
-            elif isinstance(job, Job):
-                line_in = clock.monotonic_at(job.line.sample) - now if job.line and clock else 0.0
-                busy = max(busy + self._wait_seconds(job), line_in) + _length_seconds(job)
-        return busy
-
-    def _fits_before(self, job: Job, far: Job, busy_seconds: float) -> bool:
-        """Whether a job that comes after one which waits for a far line is over before that one's turn."""
-        far_in = self._turn_in_seconds(far)
-        if far_in <= 0.0:
-            return False
-        clock, begins_in = self._clock(), busy_seconds + self._wait_seconds(job)
-        if job.line and clock:
-            begins_in = max(begins_in, clock.monotonic_at(job.line.sample) - time.monotonic())
-        takes = self._making_seconds_of(job) if job.span else _length_seconds(job)
-        return begins_in + takes + _BETWEEN_SECONDS <= far_in
-
-    def _turn_in_seconds(self, job: Job) -> float:
-        """How long until a job is to be begun; others may go before it as long."""
-        clock = self._clock()
-        if job.line is None or clock is None or job.span:
-            return 0.0
-        line_in = clock.monotonic_at(job.line.sample) - time.monotonic()
-        if not self._joins(job):
-            return line_in - self._wait_seconds(job) - (_JOIN_SECONDS if job.is_live else _EASE_SECONDS)
-        # what is made while it is made has to be made as well
-        return line_in - (self._wait_seconds(job) + _JOIN_SECONDS) / (1 - 1 / (self._rate * pacing.CAUTION))
-
-    def _joins(self, job: Job) -> bool:
-        """Whether it goes on from the latest that is heard, in time with it, and enters on its line.
-
-        An engine that is hardly faster than playing cannot: it goes on from what was heard when it was asked.
-        """
-        alone = not (job.lead_seconds or job.again)
-        listens = self._live_input.listening and self._tape.input_begin is not None
-        return job.kind == "continue" and alone and listens and self._rate * pacing.CAUTION >= _JOINING_RATE
+    def _unplayed_seconds(self, phrase: Phrase | None, line: Line) -> float:
+        """How long it takes to make what lies between a phrase and a line."""
+        return self._after_phrase_seconds(phrase, line) / self._pace.safe_rate if phrase else 0.0
 
     def _after_phrase_seconds(self, phrase: Phrase, line: Line) -> float:
         """How long after a phrase's end a line is."""
@@ -443,7 +375,7 @@ class Player:
         if job.phrase and job.line and not job.lead_seconds:
             return replace(job, skip_seconds=self._after_phrase_seconds(job.phrase, job.line))
         begin = self._tape.input_begin
-        if not (job.line and self._joins(job)) or begin is None:
+        if not (job.line and self._schedule().joins(job)) or begin is None:
             return job
         heard_seconds = self._live_input.heard_samples / sample_rate_hz
         skip_seconds = (job.line.first_sample - begin) / self._tape.rate_hz - heard_seconds
@@ -460,14 +392,6 @@ class Player:
         for place, waiting in enumerate(self._waiting):
             if isinstance(waiting, Job | Load) and waiting.number == order.job_number and waiting.line:
                 self._waiting[place] = replace(waiting, line=order.line)
-
-    def _wait_seconds(self, job: Job) -> float:
-        block = self._instrument.chunk_seconds if self._instrument else 0.0
-        rate = self._rate * pacing.CAUTION
-        voicing = job.phrase.seconds / rate if job.phrase else 0.0
-        return voicing + pacing.start_wait_seconds(
-            job.lead_seconds, job.seconds, rate, block, self._first_sound_seconds
-        )
 
     def _panic(self, order: Panic) -> None:
         jobs = [take.job.number for take in self._takes]
@@ -619,7 +543,7 @@ class Player:
             yield from self._rest()
         yield from self._hear_again(instrument)
         self._use_instrument(order, instrument, speed)
-        values = (("preset", instrument.preset_name), ("real_time_factor", self._rate))
+        values = (("preset", instrument.preset_name), ("real_time_factor", self._pace.rate))
         self._tell(Report(order.number, "started" if self._handover.promised else "done", values))
 
     def _rest(self) -> Steps:
@@ -646,7 +570,7 @@ class Player:
     def _use_instrument(self, order: Load, instrument: Instrument, speed: TakeSpeed) -> None:
         """From here on: what waits is made by it."""
         previous, self._instrument = self._instrument, instrument
-        self._rate, self._first_sound_seconds = speed.real_time_factor, speed.first_sound_seconds
+        self._pace = Pace(speed.real_time_factor, speed.first_sound_seconds, instrument.chunk_seconds)
         if self._memory.sample_rate_hz != instrument.sample_rate_hz:
             self._memory.forget(instrument.sample_rate_hz)
         if previous and previous.sample_rate_hz != instrument.sample_rate_hz:
@@ -657,7 +581,7 @@ class Player:
                 instrument.preset_name,
                 instrument.preset_digest,
                 instrument.engine_name,
-                self._rate,
+                self._pace.rate,
                 instrument.chunk_seconds,
                 read_preset_map(instrument.preset_folder),
             )
@@ -666,7 +590,8 @@ class Player:
     def _goes_before(self, order: Load) -> bool:
         """Whether a load waits: for takes, or for an earlier order that waits for nothing but its turn."""
         before = takewhile(lambda each: each.number != order.number, self._waiting)
-        turns = (self._turn_in_seconds(each) if isinstance(each, Job) else 0.0 for each in before)
+        schedule = self._schedule()
+        turns = (schedule.turn_in_seconds(each) if isinstance(each, Job) else 0.0 for each in before)
         return bool(self._takes or self._current) or any(turn <= 0.0 for turn in turns)
 
     def _to_be_handed_over(self) -> Take | None:
@@ -820,7 +745,7 @@ class Player:
         if self._handover and self._handover.active and self._steps is None:
             return False
         if self._steps is None:
-            return self._next_place() is not None
+            return self._schedule().next_place() is not None
         if not isinstance(self._current, Job) or not self._takes:
             return True
         take = self._takes[-1]
@@ -834,26 +759,12 @@ class Player:
         hurried = take is self._takes[0] and not take.opened
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
 
-    def _next_place(self) -> int | None:
-        """Which of the waiting orders is to be begun: the first, but jobs may go before one that waits for its line."""
-        for place, order in enumerate(self._waiting):
-            if not isinstance(order, Job):
-                return place if place == 0 and not isinstance(order, Load) else None
-            before = [each for each in self._waiting if isinstance(each, Job)][:place]
-            if self._turn_in_seconds(order) <= 0.0 and all(self._fits_before(order, far, 0.0) for far in before):
-                return place
-        return None
-
-    def _ripe_in_seconds(self) -> float:
-        """How long until the next job's turn comes by itself; one whose turn has come waits for something else."""
-        turns = (self._turn_in_seconds(order) for order in self._waiting if isinstance(order, Job))
-        return min((turn for turn in turns if turn > 0.0), default=math.inf)
-
     def _step(self) -> None:
         """One step of the order whose turn it is."""
         if self._steps is None:
-            place = self._next_place()
-            assert place is not None, "asked for by `_may_step`"
+            place = self._schedule().next_place()
+            if place is None:
+                return  # since `_may_step` has looked there is too little time left before another's turn
             order = self._waiting[place]
             assert not isinstance(order, Load), "it goes beside"
             del self._waiting[place]
@@ -942,7 +853,7 @@ class Player:
             accepted_at=self._accepted_at.pop(job.number),
             sample_rate_hz=instrument.sample_rate_hz,
             output_hz=None if job.span else self._sound.output_hz,
-            rate=self._rate,
+            rate=self._pace.rate,
             block_seconds=instrument.chunk_seconds,
         )
         self._takes.append(take)
@@ -969,7 +880,7 @@ class Player:
                     if (
                         job.kind != "inpaint" and not job.skip_seconds and not live
                     ):  # these have none before much is made
-                        self._first_sound_seconds = time.monotonic() - began
+                        self._pace = replace(self._pace, first_sound_seconds=time.monotonic() - began)
                 try:
                     yield
                 except CutShortError:
@@ -980,7 +891,7 @@ class Player:
         take.finish_generation()
         if live:
             job = take.job = replace(job, notes=live.given)
-        self._rate = take.estimate.rate
+        self._pace = replace(self._pace, rate=take.estimate.rate)
         origin = Origin(
             instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz
         )
@@ -1042,7 +953,7 @@ class Player:
             take.line = None
             self._tell(Warn(number, "it was made slower than expected, and begins as soon as it can"))
             return True
-        missing = max(pacing.MARGIN_SECONDS - take.spare_seconds(self._output), LINE_GUARD_SECONDS)
+        missing = max(pacing.MARGIN_SECONDS - take.spare_seconds(self._output), pacing.LINE_GUARD_SECONDS)
         take.line = take.line.at_or_after(clock.sample_at(time.monotonic() + missing))
         self._tell(Moved(number, take.line.first_sample))
         return True
@@ -1084,7 +995,3 @@ class Player:
         if take.heard_at is not None:
             values.append((AT_SAMPLE, take.heard_at))
         self._tell(Report(take.job.number, "finished", tuple(values)))
-
-
-def _length_seconds(job: Job) -> float:
-    return job.lead_seconds + job.seconds + job.tail_seconds

@@ -14,9 +14,6 @@ from bridge.playout import PlayoutRing
 from bridge.shared_samples import Samples
 from melnet_music.resample import StreamResampler
 
-LINE_GUARD_SECONDS = 0.03
-"""So long before its line at the latest a take must be open: the device asks ahead, and the player has other work."""
-
 
 class Take:
     """Holds what was generated: all of it for the file, and at the device's rate what is not in the ring yet.
@@ -189,7 +186,7 @@ class Take:
         """Whether the line is so near that what is not open now will not begin on it."""
         if self.opened or self.line is None or clock is None:
             return False
-        return self.line_in_seconds(clock) < LINE_GUARD_SECONDS
+        return self.line_in_seconds(clock) < pacing.LINE_GUARD_SECONDS
 
     def move_to(self, line: Line, ring: PlayoutRing) -> None:
         """Begin there instead, unless it sounds already."""

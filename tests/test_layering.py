@@ -67,6 +67,7 @@ def test_imported_in_one_place_only(module: str) -> None:
         "due_queue.py",
         "pacing.py",
         "orders.py",
+        "schedule.py",
         "transport.py",
         "device_clock.py",
         "steady_count.py",
