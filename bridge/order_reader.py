@@ -84,6 +84,7 @@ class OrderReader:
             line=self._conductor.in_device_time(line) if line else None,
             late=cast(Late, arguments.get(LATE.name, self._properties[LATE.name])),
             again=Again(take.number, take.file),
+            ends_phrase=False,  # it goes on from the phrase that the first one ended
         )
 
     def _new_take(self, invocation: Invocation, line: LineBeat | None, *, phrase_is_played: bool) -> Job:

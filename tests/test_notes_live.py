@@ -123,6 +123,9 @@ def test_a_played_phrase_is_what_is_continued(player: Player, tmp_path: Path) ->
     before = player.ask("status")["heard"]
     player.send("notes/prompt/start")
     player.send("note", 62, 80)
+    rerolled = player.run_job("take/reroll", 3, "take", finished["take"])  # type: ignore[arg-type]
+    made_again(rerolled, tmp_path)
+    assert (rerolled["seconds"], rerolled["seed"]) == (finished["seconds"], 4)
     wait_for_time(player)
     player.send("notes/prompt/stop", "seed", 4)
     voiced = pairs(player.wait_for("done", "notes/prompt/stop"))
