@@ -559,13 +559,12 @@ class Player:
             first, audio = self._memory.recall(instrument.sample_rate_hz)
             if self._heard_again is None or not first <= self._heard_again <= first + len(audio):
                 self._heard_again = instrument.begin_at(first)
-            unheard = audio[self._heard_again - first :]
+            unheard = audio[self._heard_again - first :][:at_once]
             if not len(unheard):
                 return
-            for place in range(0, len(unheard), at_once):
-                instrument.hear(unheard[place : place + at_once])
-                self._heard_again += len(unheard[place : place + at_once])
-                yield
+            instrument.hear(unheard)
+            self._heard_again += len(unheard)
+            yield  # and meanwhile all may be forgotten
 
     def _use_instrument(self, order: Load, instrument: Instrument, speed: TakeSpeed) -> None:
         """From here on: what waits is made by it."""

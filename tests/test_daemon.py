@@ -343,6 +343,21 @@ def test_a_new_player_and_a_new_preset_have_heard_what_the_old_one_heard(
     assert player.wait_for("fail", "continue", 5)[2] == "refused"  # what was cleared stays so
 
 
+def test_what_is_cleared_while_a_preset_hears_it_again_is_cleared_for_that_one_too(
+    player: Player, folders: tuple[Path, Path]
+) -> None:
+    minute = 0.1 * np.sin(np.arange(60 * RATE_HZ) / 9)
+    soundfile.write(folders[1] / "minute.wav", minute, RATE_HZ, subtype="FLOAT")
+    player.send("prime/file", "minute.wav")
+    player.wait_for("done", "prime/file")
+    player.send("generate", 1, "seconds", 1.0)  # whose blocks are made while the preset hears
+    player.send("prime/clear")
+    player.send("load", "rtf=9 hz=48000 block=0.1")
+    player.wait_for("done", "load")
+    player.send("continue", 2)
+    assert player.wait_for("fail", "continue", 2)[2] == "refused"
+
+
 def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way of a folder")
