@@ -350,7 +350,9 @@ class Player:
 
     def _fitted(self, job: Job, to_come_seconds: float = 0.0) -> Job:
         """The job with no more lead and tail than there is on the tape, as far as it is heard by now, or will be."""
-        if self._instrument is None or job.again:
+        if job.again:
+            return self._tape_work.as_made(job)
+        if self._instrument is None:
             return job  # what a dead player had heard is still to be heard again
         heard = self._instrument.heard_seconds + to_come_seconds
         if job.kind == "inpaint":

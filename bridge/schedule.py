@@ -47,8 +47,8 @@ class Pace:
 
     def wait_seconds(self, job: Job) -> float:
         """How long after it is begun it may start to sound."""
-        voicing = job.phrase.seconds / self.safe_rate if job.phrase else 0.0
-        return voicing + pacing.start_wait_seconds(
+        unplayed_seconds = job.skip_seconds + (job.phrase.seconds if job.phrase else 0.0)
+        return unplayed_seconds / self.safe_rate + pacing.start_wait_seconds(
             job.lead_seconds, job.seconds, self.safe_rate, self.block_seconds, self.first_sound_seconds
         )
 

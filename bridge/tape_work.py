@@ -165,8 +165,12 @@ class TapeWork:
         beside = instrument.beside(np.zeros(0, np.float32))
         if kept.prompt:
             beside.remember(kept.prompt)
-        made = replace(kept.job, number=job.number, seed=job.seed, line=job.line, late=job.late)
-        return beside, replace(made, span=job.span, again=again)
+        return beside, _made_again(kept.job, job)
+
+    def as_made(self, job: Job) -> Job:
+        """A job that makes a take again, with what that one was made with; as it is where only the disk knows that."""
+        kept = self._kept.get(job.again.take) if job.again else None
+        return _made_again(kept.job, job) if kept else job
 
     def _on_the_tape(self, instrument: Instrument, job: Job, first: int, stop: int) -> tuple[Instrument, Job]:
         (oldest, newest), rate = self._tape.span, self._tape.rate_hz
@@ -205,3 +209,17 @@ def _file_of(take: int, file: str) -> Path:
     if not file:
         raise OrderError("bad_file", f"take {take} could not be written when it was made, and is gone")
     return Path(file)
+
+
+def _made_again(made: Job, job: Job) -> Job:
+    return replace(
+        made,
+        number=job.number,
+        seed=job.seed,
+        line=job.line,
+        late=job.late,
+        span=job.span,
+        again=job.again,
+        phrase=None,  # it is in the prompt
+        ends_phrase=False,
+    )

@@ -123,6 +123,16 @@ def test_continuation_with_lead_is_one_take(player: Player, folders: tuple[Path,
     np.testing.assert_array_equal(samples[RATE_HZ // 2 :], counted(0, RATE_HZ))
 
 
+def test_another_attempt_is_promised_as_the_first_one_was_made(player: Player) -> None:
+    player.send("prime/file", "good.wav")
+    player.wait_for("done", "prime/file")
+    finished = player.run_job("continue", 1, "seconds", 0.5, "lead", 60.0)
+    assert finished["seconds"] == 1.5
+    player.send("take/reroll", 2)
+    assert pairs(player.wait_for("done", "take/reroll", 2))["seconds"] == 1.5
+    assert pairs(player.wait_for("finished", "take/reroll", 2))["seconds"] == 1.5
+
+
 def test_inpainting(player: Player) -> None:
     player.send("prime/file", "good.wav")
     player.send("inpaint", 1, "start", 0.25, "stop", 0.75)
