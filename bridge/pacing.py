@@ -13,6 +13,8 @@ MARGIN_SECONDS = 0.2
 """Audio that is ready beyond the need when a take starts."""
 LINE_GUARD_SECONDS = 0.03
 """So long before its line at the latest a take must be open: the device asks ahead, and the player has other work."""
+CHAIN_OVERLAP_SECONDS = 0.005
+"""A take whose end is so much past the line of the next still leaves it its line: lengths are rounded to samples."""
 CAUTION = 0.85
 """Measured rates are believed to this part: another program may take the processor."""
 _PRIOR_SECONDS = 1.0

@@ -298,10 +298,15 @@ class Player:
 
     def _schedule(self) -> Schedule:
         """As it is now."""
-        clock = self._clock()
-        playing = sum(take.left_seconds(self._output, clock) for take in self._takes if take.has_sound)
+        clock, playing, making = self._clock(), 0.0, 0.0
+        for take in self._takes:
+            if take.has_sound:
+                playing = take.left_seconds(self._output, clock, playing)
+            if not take.complete:  # one that follows is made while it plays
+                left = max(0.0, take.expected_seconds - take.generated_seconds)
+                making = playing if take.job.is_live else making + left / self._pace.safe_rate
         listens = self._live_input.listening and self._tape.input_begin is not None
-        return Schedule(self._pace, clock, time.monotonic(), playing, tuple(self._waiting), listens)
+        return Schedule(self._pace, clock, time.monotonic(), playing, making, tuple(self._waiting), listens)
 
     def _accept(self, order: Job | VoicePhrase) -> None:
         if isinstance(order, VoicePhrase):
@@ -424,8 +429,7 @@ class Player:
                 return True  # its phrase was being voiced
         for take in self._takes:
             if take.job.number == number:
-                if take is self._takes[0] and take.has_sound:
-                    self._output.cut()
+                self._silence(take)
                 self._takes.remove(take)
                 if isinstance(take, Successor) and not take.told_started:
                     self._tell_started(take)
@@ -436,6 +440,16 @@ class Player:
                 self._accepted_at.pop(number, None)
                 return True
         return False
+
+    def _silence(self, take: Take) -> None:
+        """Take a take's sound out of the ring, if it has any there, and leave the other takes theirs."""
+        behind = self._takes[1] if len(self._takes) > 1 and self._takes[1].opened else None
+        if take is behind and self._output.take_back(take.sound_from):
+            self._output.finish()
+        elif take is behind or (take is self._takes[0] and take.has_sound):
+            self._output.cut()
+            if behind and take is not behind:
+                behind.rewind()
 
     def _listen(self, order: Listen) -> None:
         if order.listening and self._sound.input_hz is None:
@@ -929,6 +943,7 @@ class Player:
                         take.before = None
                     self._tell_started(take)
             if not take.over(self._output):
+                self._chain(take)
                 break
             self._takes.popleft()
             if sounded := take.sounded(self._output):
@@ -940,6 +955,16 @@ class Player:
             if now - take.told_progress_at >= _PROGRESS_EVERY_SECONDS:
                 take.told_progress_at = now
                 self._tell_progress(take)
+
+    def _chain(self, sounding: Take) -> None:
+        """Have the take behind the one that sounds begin on its line though the ring is not empty before."""
+        if len(self._takes) < 2 or (self._handover and self._handover.active):
+            return
+        following = self._takes[1]
+        if following.opened:
+            following.feed(self._output, None)
+        else:
+            following.chain(self._output, sounding)
 
     def _put_off(self, take: Take, clock: DeviceClock | None) -> bool:
         """What was asked for a take that is not ready for its line; False: it is dropped."""

@@ -64,6 +64,8 @@ class Schedule:
     """Monotonic."""
     playing_seconds: float
     """For which the takes that are made or in the making keep the ring."""
+    making_seconds: float
+    """For which the engine is busy with those."""
     waiting: Sequence[InTurn]
     listens: bool
     """Whether an input is heard that lies on the tape."""
@@ -95,8 +97,12 @@ class Schedule:
         return self._over_in_seconds(job) + _BETWEEN_SECONDS <= self.turn_in_seconds(far)
 
     def _ready_in_seconds(self, job: Job) -> float:
-        """How long until a job that is begun now is ready to sound, and the ring ready for it."""
-        return self.playing_seconds + self.pace.wait_seconds(job)
+        """How long until a job that is begun as soon as it can is ready to sound, and the ring ready for it."""
+        wait_seconds = self.pace.wait_seconds(job)
+        if job.line is None or job.is_live or self.joins(job):
+            return max(self.making_seconds, self.playing_seconds) + wait_seconds
+        # it is made while others sound, and follows them without a pause
+        return max(self.making_seconds + wait_seconds, self.playing_seconds - pacing.CHAIN_OVERLAP_SECONDS)
 
     def _over_in_seconds(self, job: Job) -> float:
         """How long until a job that is begun now leaves the ring to others."""
@@ -137,6 +143,7 @@ class Schedule:
                     moment,
                     now_seconds=moment.now_seconds + rest_seconds,
                     playing_seconds=max(0.0, moment.playing_seconds - rest_seconds),
+                    making_seconds=max(0.0, moment.making_seconds - rest_seconds),
                 )
                 continue
             job = moment.waiting[place]
@@ -144,7 +151,9 @@ class Schedule:
             if job is last:
                 return moment.now_seconds - self.now_seconds + moment._ready_in_seconds(job)
             left = (*moment.waiting[:place], *moment.waiting[place + 1 :])
-            moment = replace(moment, waiting=left, playing_seconds=moment._over_in_seconds(job))
+            over = moment._over_in_seconds(job)
+            making = over if job.is_live else moment.making_seconds + self.pace.making_seconds(job)
+            moment = replace(moment, waiting=left, playing_seconds=over, making_seconds=making)
 
     def _line_met(self, job: Job, line: Line, ready_in_seconds: float) -> Line | None:
         assert self.clock is not None

@@ -14,6 +14,11 @@ from bridge.playout import PlayoutRing
 from bridge.shared_samples import Samples
 from melnet_music.resample import StreamResampler
 
+_CHAIN_SECONDS = 0.5
+"""So long before a take ends the one that begins on a line there is put behind it; sooner, much could still change."""
+_CHAIN_GAP_SECONDS = 0.25
+"""A line that is farther from the take's end has time to be opened for itself."""
+
 
 class Take:
     """Holds what was generated: all of it for the file, and at the device's rate what is not in the ring yet.
@@ -61,9 +66,12 @@ class Take:
         self._backlog: deque[Samples] = deque()
         self._backlog_samples = 0
         self._sound: list[Samples] = []
+        self._sound_samples = 0
         self._first_count: int | None = None
         """The ring's count of the first sample that it puts there."""
         self._ended = False
+        self._chained = False
+        """Whether it is in the ring behind another take, which sounds."""
         self._underruns_before = 0
         self._missing_before = 0
 
@@ -88,6 +96,7 @@ class Take:
     def _hold(self, samples: Samples) -> None:
         if len(samples):
             self._sound.append(samples)
+            self._sound_samples += len(samples)
             self._backlog.append(samples)
             self._backlog_samples += len(samples)
 
@@ -121,7 +130,7 @@ class Take:
     @property
     def sound_until(self) -> int:
         """The ring's count up to which its sound is made. Of a take that sounds."""
-        return self.sound_from + sum(map(len, self._sound))
+        return self.sound_from + self._sound_samples
 
     def sound_between(self, first_count: int, stop_count: int) -> Samples:
         """Its sound at the device's rate between two of the ring's counts. Of a take that sounds."""
@@ -135,6 +144,7 @@ class Take:
         """The device is gone: what is left goes to the file only."""
         self._resampler = None
         self._sound.clear()
+        self._sound_samples = 0
         self._backlog.clear()
         self._backlog_samples = 0
 
@@ -160,16 +170,57 @@ class Take:
                 self._backlog[0] = self._backlog[0][written:]
                 break
             self._backlog.popleft()
-        if not self.opened and self._may_open(ring, clock):
+        if self._chained and not self.opened:
+            self._open(ring, 0)  # what it waits for lies before it in the ring
+        elif not self.opened and self._may_open(ring, clock):
             self.begin_sounding(ring)
         if self.complete and not self._backlog and not self._ended:
             self._ended = True
             ring.finish()
 
     def begin_sounding(self, ring: PlayoutRing) -> None:
+        self._open(ring, self.line.first_sample if self.line else 0)
+
+    def _open(self, ring: PlayoutRing, at: int) -> None:
         self.opened = True
         self._underruns_before, self._missing_before = ring.underruns, ring.missing_samples
-        ring.open(self.line.first_sample if self.line else 0)
+        ring.open(at)
+
+    def chain(self, ring: PlayoutRing, before: Take) -> None:
+        """Follow a take that is about to end on its line without a pause, if that is so and enough of it is made."""
+        if self.opened or self.line is None or not self.output_hz or not before.ends_soon(ring):
+            return
+        if not self.complete and self.spare_seconds(ring) < pacing.MARGIN_SECONDS:
+            return
+        pause = self.line.first_sample - ring.device_time(before.sound_until)
+        if not -pacing.CHAIN_OVERLAP_SECONDS <= pause / self.output_hz <= _CHAIN_GAP_SECONDS:
+            return
+        if pause >= 0:
+            ring.write(np.zeros(pause, np.float32))
+        else:
+            self._leave_out(-pause)
+        self._chained = True
+        self.feed(ring, None)
+
+    def ends_soon(self, ring: PlayoutRing) -> bool:
+        """Whether it sounds, and all the rest of it is in the ring and short."""
+        if not (self._ended and self.sounds(ring) and self.output_hz and ring.read > self.sound_from):
+            return False
+        left_seconds = (self.sound_until - ring.read) / self.output_hz
+        return pacing.LINE_GUARD_SECONDS < left_seconds <= _CHAIN_SECONDS
+
+    def _leave_out(self, samples: int) -> None:
+        """Of the beginning of its sound, of which nothing is in the ring yet."""
+        sound = np.concatenate(self._sound)[samples:]
+        self._sound, self._backlog = [sound], deque([sound])
+        self._sound_samples = self._backlog_samples = len(sound)
+
+    def rewind(self) -> None:
+        """What it has in the ring is dropped there: put it there again."""
+        self._backlog = deque(self._sound)
+        self._backlog_samples = self._sound_samples
+        self._first_count = None
+        self.opened = self._ended = self._chained = False
 
     def _may_open(self, ring: PlayoutRing, clock: DeviceClock | None) -> bool:
         if self.complete:
@@ -189,8 +240,8 @@ class Take:
         return self.line_in_seconds(clock) < pacing.LINE_GUARD_SECONDS
 
     def move_to(self, line: Line, ring: PlayoutRing) -> None:
-        """Begin there instead, unless it sounds already."""
-        if self.sounds(ring):
+        """Begin there instead, unless it sounds already, or is about to."""
+        if self._chained or self.sounds(ring):
             return
         self.line = line
         if self.opened:
@@ -232,18 +283,22 @@ class Take:
             return 0.0
         return max(0, ring.read - self._first_count) / self.output_hz
 
-    def left_seconds(self, ring: PlayoutRing, clock: DeviceClock | None) -> float:
-        """How long until it is over, as far as can be told."""
+    def left_seconds(self, ring: PlayoutRing, clock: DeviceClock | None, before_seconds: float = 0.0) -> float:
+        """How long until it is over, as far as can be told.
+
+        Args:
+            before_seconds: how long other takes will sound before it.
+        """
         left = self.expected_seconds - self.played_seconds(ring)
-        line_in = self.line_in_seconds(clock)
+        begins_in = max(before_seconds, self.line_in_seconds(clock))
         if self.opened:
-            return left + line_in
-        return left + max(line_in, pacing.MARGIN_SECONDS - self.spare_seconds(ring))
+            return left + begins_in
+        return left + max(begins_in, pacing.MARGIN_SECONDS - self.spare_seconds(ring))
 
     def over(self, ring: PlayoutRing) -> bool:
         """Whether nothing of it is left to be generated or to be played."""
         if self.has_sound:
-            return self._ended and ring.available_samples == 0
+            return self._ended and ring.read >= self.sound_until
         return self.complete
 
     def gaps(self, ring: PlayoutRing) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from jack_rig import RATE_HZ, Capture, jack_server
 from live_daemon import Player, client, live_daemon, pairs, wait_ready
-from scripted_instrument import counted
+from scripted_instrument import COUNT_STEP, counted
 
 DEVICE = "system"
 TEMPO = 240.0
@@ -65,6 +65,33 @@ def test_triggers_at_random_moments_sound_on_bar_lines(player: Player, tmp_path:
     assert [place_of(each)[0] for each in started] == bars  # what was promised
     places = beginnings(capture.stop())
     assert [(place - places[0]) / BAR_SAMPLES for place in places] == [bar - bars[0] for bar in bars]
+
+
+@pytest.mark.parametrize("tempo", [TEMPO, 233.3])
+def test_takes_of_whole_bars_follow_each_other_without_a_pause(player: Player, tmp_path: Path, tempo: float) -> None:
+    player.send("set", "tempo", tempo)
+    player.wait_for("done", "set", -1, "tempo")
+    capture = Capture(tmp_path)
+    capture.wait_until_ready()
+    for number in range(4):
+        player.send("generate", number, "bars", 1, "quantise", "bar")
+    promised = [place_of(pairs(player.wait_for("done", "generate", number))) for number in range(4)]
+    for number in range(4):
+        finished = pairs(player.wait_for("finished", "generate", number))
+        assert (finished["sounded"], finished["gaps"]) == (True, 0)
+    first = promised[0][0]
+    assert promised == [(first + number, pytest.approx(1.0, abs=1e-3)) for number in range(4)]
+    started = [pairs(message.values) for message in player.heard if message.address == "/melnet/started"]
+    assert [place_of(each) for each in started] == promised
+    heard = capture.stop()
+    heard = heard[np.flatnonzero(heard)[0] :]
+    bar_samples = 240.0 / tempo * RATE_HZ
+    for number in range(4):
+        line = number * bar_samples
+        middle = round(line + bar_samples / 2)
+        # the line that it counts from, wherever its bar's samples begin and end
+        assert middle + 1 - round(float(heard[middle]) / COUNT_STEP) == pytest.approx(line, abs=1.0)
+        assert heard[round(line) + 2 :][: round(bar_samples) - 4].all()
 
 
 def test_a_bar_and_beat_asked_for_is_met(player: Player, tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ BAR = 2 * RATE_HZ
 PACE = Pace(rate=20.0, first_sound_seconds=0.05, block_seconds=0.2)
 
 
-def schedule(*waiting: InTurn, now: float = 0.0, playing: float = 0.0, pace: Pace = PACE) -> Schedule:
-    return Schedule(pace, DeviceClock(0, 0.0, RATE_HZ), now, playing, waiting, listens=False)
+def schedule(
+    *waiting: InTurn, now: float = 0.0, playing: float = 0.0, making: float = 0.0, pace: Pace = PACE
+) -> Schedule:
+    return Schedule(pace, DeviceClock(0, 0.0, RATE_HZ), now, playing, making, waiting, listens=False)
 
 
 def job(number: int, seconds: float = 1.0, line_in: float | None = None, late: Late = "next") -> Job:
@@ -62,8 +64,8 @@ class Instrument:
                 self._begin(self._waiting.pop(place))
 
     def _schedule(self) -> Schedule:
-        playing = max(0.0, self._played_at - self.now)
-        return schedule(*self._waiting, now=self.now, playing=playing, pace=self._pace)
+        playing, making = (max(0.0, until - self.now) for until in (self._played_at, self._made_at))
+        return schedule(*self._waiting, now=self.now, playing=playing, making=making, pace=self._pace)
 
     def _begin(self, begun: Job) -> None:
         line = begun.line.sample / RATE_HZ if begun.line else 0.0
