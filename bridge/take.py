@@ -40,7 +40,7 @@ class Take:
         self.job = job
         self.line = job.line
         """Where it shall begin, in device time; None: as soon as it can."""
-        self.expected_seconds = job.lead_seconds + job.seconds + job.tail_seconds
+        self.expected_seconds = job.length_seconds
         self.complete = False
         """Whether all of it has been generated."""
         self.opened = False
@@ -188,7 +188,9 @@ class Take:
 
     def chain(self, ring: PlayoutRing, before: Take) -> None:
         """Follow a take that is about to end on its line without a pause, if that is so and enough of it is made."""
-        if self.opened or self.line is None or not self.output_hz or not before.ends_soon(ring):
+        if self.opened or self.line is None or not before.ends_soon(ring):
+            return
+        if not self.has_sound or not self.output_hz:
             return
         if not self.complete and self.spare_seconds(ring) < pacing.MARGIN_SECONDS:
             return
