@@ -99,6 +99,7 @@ class Answers:
         return subscriber if is_new else None
 
     def unsubscribe(self, sender: Address) -> None:
+        """Tell a sender of nothing more; nothing happens if he was no subscriber."""
         self._subscribers.end(self._addresses.of(sender), time.monotonic())
 
     def tell(self, what: str, values: Sequence[Value], *, only: Address | None = None) -> None:

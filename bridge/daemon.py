@@ -36,7 +36,7 @@ from bridge.watch import LOOK_EVERY_SECONDS, Watch
 
 _LOG = logging.getLogger(__name__)
 
-P = ParamSpec("P")
+_P = ParamSpec("_P")
 
 _OUTPUT_RING_SAMPLES = 1 << 20  # 22 s at 48 kHz: longer than any engine block takes
 _INPUT_RING_SAMPLES = 1 << 20
@@ -208,7 +208,7 @@ class Daemon:
             self._stage.dropped(sender, count)
         self._survive(self._stage.run_due)
 
-    def _survive(self, step: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
+    def _survive(self, step: Callable[_P, None], *arguments: _P.args, **named: _P.kwargs) -> None:
         """An error in one step must not end what sounds: it is logged, and the next one is taken."""
         try:
             step(*arguments, **named)

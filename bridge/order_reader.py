@@ -218,6 +218,7 @@ class OrderReader:
         return StartLoop(self._next_number(), span, self._loop_line(arguments))
 
     def stop_loop(self, arguments: Arguments) -> StopLoop:
+        """The end of the loop, on a line."""
         return StopLoop(self._next_number(), self._loop_line(arguments))
 
     def _loop_line(self, arguments: Arguments) -> int:

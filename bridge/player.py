@@ -303,8 +303,7 @@ class Player:
             if take.has_sound:
                 playing = take.left_seconds(self._output, clock, playing)
             if not take.complete:  # one that follows is made while it plays
-                left = max(0.0, take.expected_seconds - take.generated_seconds)
-                making = playing if take.job.is_live else making + left / self._pace.safe_rate
+                making = playing if take.job.is_live else making + take.unmade_seconds / self._pace.safe_rate
         listens = self._live_input.listening and self._tape.input_begin is not None
         return Schedule(self._pace, clock, time.monotonic(), playing, making, tuple(self._waiting), listens)
 
@@ -349,7 +348,7 @@ class Player:
 
     def _making_seconds(self) -> float:
         """How long it takes to make what was there before."""
-        left = sum(max(0.0, take.expected_seconds - take.generated_seconds) for take in self._takes)
+        left = sum(take.unmade_seconds for take in self._takes)
         waiting = sum(self._pace.making_seconds(job) for job in self._waiting if isinstance(job, Job))
         return left / self._pace.safe_rate + waiting
 

@@ -71,6 +71,7 @@ class Schedule:
     """Whether an input is heard that lies on the tape."""
 
     def seconds_until(self, line: Line) -> float:
+        """How long until the device asks for the line; below 0: it has. Only where there is a clock."""
         assert self.clock is not None, "lines are its times"
         return self.clock.monotonic_at(line.sample) - self.now_seconds
 

@@ -105,6 +105,11 @@ class Take:
         return self._generated_samples / self.sample_rate_hz
 
     @property
+    def unmade_seconds(self) -> float:
+        """Of its audio, still to be generated."""
+        return 0.0 if self.complete else max(0.0, self.expected_seconds - self.generated_seconds)
+
+    @property
     def audio(self) -> Samples:
         """All that was generated: float32[N] at the instrument's rate."""
         return np.concatenate([np.zeros(0, np.float32), *self._generated])
@@ -258,9 +263,8 @@ class Take:
         if not self.output_hz:
             return 0.0
         ready = self._ahead_samples(ring) / self.output_hz + self.backlog_seconds
-        remaining = 0.0 if self.complete else max(0.0, self.expected_seconds - self.generated_seconds)
         rate = pacing.CAUTION * self.estimate.rate
-        return ready - pacing.ready_seconds_needed(remaining, rate, self._block_seconds)
+        return ready - pacing.ready_seconds_needed(self.unmade_seconds, rate, self._block_seconds)
 
     def _ahead_samples(self, ring: PlayoutRing) -> int:
         """What will sound before its backlog."""

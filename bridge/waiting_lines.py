@@ -38,6 +38,7 @@ class WaitingLines:
         self._waiting.pop(number, None)
 
     def clear(self) -> None:
+        """No order waits any more."""
         self._waiting.clear()
 
     def promised(self, number: int, at_sample: float) -> None:

@@ -51,12 +51,16 @@ class Player:
     def wait_until(self, wanted: Callable[[Message], bool], what: str, seconds: float) -> Message:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            message = self._client.receive(left)
+            message = self.receive(left)
             if message is not None:
                 self.heard.append(message)
                 if wanted(message):
                     return message
         raise AssertionError(f"no {what} within {seconds:g} s; last came {self.heard[-5:]}")
+
+    def receive(self, seconds: float) -> Message | None:
+        """The next answer, which is not kept; None: none came in time."""
+        return self._client.receive(seconds)
 
     def ask(self, name: str, *values: Value) -> dict[str, object]:
         """Send a query and return its reply's key-value pairs."""

@@ -78,7 +78,7 @@ class Chance:
         self.listen(self._draw.choice((0.02, 0.1, 0.4)))
 
     def listen(self, seconds: float) -> None:
-        while (message := self._player._client.receive(seconds)) is not None:
+        while (message := self._player.receive(seconds)) is not None:
             seconds = 0.0
             self._hear(message)
 
