@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET
+from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET, Target
 
 
 def from_bfloat16(halves: NDArray[np.uint16]) -> NDArray[np.float32]:
@@ -15,8 +15,15 @@ def from_bfloat16(halves: NDArray[np.uint16]) -> NDArray[np.float32]:
     return (halves.astype(np.uint32) << 16).view(np.float32)
 
 
-def unpacked(stored: NDArray[Any], outputs: int, inputs: int, lanes: int = TARGET.lanes) -> NDArray[np.float32]:
+def unpacked(stored: NDArray[Any], outputs: int, inputs: int, target: Target = TARGET) -> NDArray[np.float32]:
     """The matrix ``[outputs, inputs]`` whose panels ``stored`` begins with: float32, or bfloat16 as uint16."""
+    lanes = target.lanes
+    if stored.dtype == np.uint16 and target.dots:
+        pairs = (inputs + 1) // 2
+        apart = stored[: outputs * 2 * pairs].reshape(outputs // PANEL_COLUMNS, pairs, PANEL_COLUMNS, 2)
+        whole = from_bfloat16(np.ascontiguousarray(apart.transpose(0, 2, 1, 3))).reshape(outputs, 2 * pairs)
+        assert (whole[:, inputs:] == 0).all()
+        return whole[:, :inputs]
     panels = stored[: outputs * inputs].reshape(outputs // PANEL_COLUMNS, inputs, PANEL_COLUMNS)
     columns = np.arange(PANEL_COLUMNS)
     if panels.dtype == np.uint16:

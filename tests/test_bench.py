@@ -144,9 +144,9 @@ def multiply_adds_of_chunk(config: ModelConfig, tier: int, mel_bins: int, frames
     own_projection = width * hidden * (shape.centralized_hidden != shape.hidden)
     central = grid.bins * width + layers * ((1 + state) * gates * width * width + own_projection)
     read = up(1 + (1 if layers == 1 else 2) * hidden, 4)
-    later = (layers - 1) * ((1 + hidden) * gates * hidden + (layers > 2) * hidden * hidden)
+    later = (layers - 1) * (hidden * gates * hidden + (layers > 2) * hidden * hidden)
     frequency_delayed = layers * hidden * gates * hidden + hidden * mixture
-    frequency_delayed += gates * hidden + later + layers * recurrent + read * mixture
+    frequency_delayed += layers * gates * hidden + later + layers * recurrent + read * mixture
     return {
         "extractor": length * grid.bins * extractor,
         "past": length * (grid.bins * past + (central if width else 0)),

@@ -85,8 +85,8 @@ def _frequency_delayed_of_frame(packed: PackedTier) -> Products:
     products[Product(p.bins, p.hidden, gates, fine=False)] += p.layers
     products[Product(p.bins, p.hidden, _panels(p.theta), fine=True)] += 1
     # from here on bin by bin
-    products[Product(1, 1, gates, fine=True)] += p.bins
-    products[Product(1, 1 + p.hidden, gates, fine=False)] += p.bins * (p.layers - 1)
+    products[Product(1, 1, gates, fine=True)] += p.bins * p.layers
+    products[Product(1, p.hidden, gates, fine=False)] += p.bins * (p.layers - 1)
     if p.cell != MINGRU:
         products[Product(1, p.hidden, gates, fine=False)] += p.bins * p.layers
     if p.layers > 2:

@@ -17,7 +17,23 @@ from numba.extending import intrinsic
 
 from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET, Target
 
-_FLOAT, _INT32, _INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+
+class _BFloat(ir.Type):  # type: ignore[misc]
+    """LLVM's bfloat, which llvmlite has no name for."""
+
+    intrinsic_name = "bf16"
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BFloat)
+
+    def __hash__(self) -> int:
+        return hash(_BFloat)
+
+
+_FLOAT, _BFLOAT, _INT32, _INT64 = ir.FloatType(), _BFloat(), ir.IntType(32), ir.IntType(64)
 
 
 def make_tile(rows: int, panels: int, *, chains: int = 1, target: Target = TARGET) -> Callable[..., None]:
@@ -27,6 +43,9 @@ def make_tile(rows: int, panels: int, *, chains: int = 1, target: Target = TARGE
     (float32) that holds all else; K; then place and row stride of x, of start, and of y in the arena. A row stride
     of 0 for start gives all rows the same. With ``chains``, the inputs are ``chains * K``, and each K of them are
     summed apart (one row and one panel only).
+
+    With weights in bfloat16 on a target with ``dots``, K counts pairs of inputs, and the place of x is a fourth of the
+    address of what `to_pairs` made of them: the products of a pair are added at once.
     """
 
     def tile(typing: Any, weights: Any, at: Any, arena: Any, k: Any, x: Any, ldx: Any, s: Any, lds: Any, y: Any,
@@ -54,12 +73,15 @@ class _Tile:
     ) -> None:  # fmt: skip
         self._builder, self._rows, self._panels, self._chains = builder, rows, panels, chains
         self._packed, self._target = packed, target
+        self._paired = packed and target.dots
         self._vector = ir.VectorType(_FLOAT, target.lanes)
         self._per_panel = PANEL_COLUMNS // target.lanes
         weights, arena = (context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in (0, 2))
         self._weights = builder.gep(weights, [arguments[1]])
         self._k, x, self._ldx, start, self._lds, y, self._ldy = arguments[3:]
-        self._x, self._start, self._y = (builder.gep(arena, [place]) for place in (x, start, y))
+        self._start, self._y = (builder.gep(arena, [place]) for place in (start, y))
+        self._x = _from_fourth(builder, x) if self._paired else builder.gep(arena, [x])
+        self._line = PANEL_COLUMNS * (1 + self._paired)
 
     def emit(self) -> None:
         builder, chains = self._builder, self._chains
@@ -67,7 +89,7 @@ class _Tile:
         starts = [self._load(self._cell(self._start, self._lds, *cell), self._vector) for cell in cells]
         starts += [ir.Constant(self._vector, [0.0] * self._target.lanes)] * (len(cells) * (chains - 1))
         # a stream of weights for every panel, or for every chain of the only one
-        step = builder.mul(self._k, _INT64(PANEL_COLUMNS))
+        step = builder.mul(self._k, _INT64(self._line))
         streams = [builder.gep(self._weights, [builder.mul(step, _INT64(i))]) for i in range(self._panels * chains)]
         # one moving pointer for every three rows: the others are it plus one or two strides, which x86 adds for free
         row_step = self._k if chains > 1 else self._ldx
@@ -89,7 +111,7 @@ class _Tile:
                 added.append(self._multiply_add(value, column, sums[len(added)]))
         following = builder.add(k, _INT64(1))
         k.add_incoming(following, loop)
-        for place, step in zip(moving, [1] * len(anchors) + [PANEL_COLUMNS] * len(streams), strict=True):
+        for place, step in zip(moving, [1] * len(anchors) + [self._line] * len(streams), strict=True):
             place.add_incoming(builder.gep(place, [_INT64(step)]), loop)
         for total, value in zip(sums, added, strict=True):
             total.add_incoming(value, loop)
@@ -122,6 +144,8 @@ class _Tile:
         if not self._packed:
             places = range(0, PANEL_COLUMNS, lanes)
             return [self._load(builder.gep(pointer, [_INT64(place)]), self._vector) for place in places]
+        if self._paired:
+            return [self._load(pointer, ir.VectorType(_BFLOAT, 2 * lanes))]
         words = ir.VectorType(_INT32, lanes)
         sixteen, upper = ir.Constant(words, [16] * lanes), ir.Constant(words, [-65536] * lanes)
         if lanes == PANEL_COLUMNS:
@@ -142,8 +166,67 @@ class _Tile:
 
     def _multiply_add(self, a: Any, b: Any, total: Any) -> Any:
         builder = self._builder
+        if self._paired:
+            pairs = ir.VectorType(_BFLOAT, 2 * self._target.lanes)
+            kind = ir.FunctionType(self._vector, [self._vector, pairs, pairs])
+            dot = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512bf16.dpbf16ps.512")
+            return builder.call(dot, [total, builder.bitcast(a, pairs), b])
         if not self._target.fused:
             return builder.fadd(total, builder.fmul(a, b))
         name = f"llvm.fma.v{self._target.lanes}f32"
         kind = ir.FunctionType(self._vector, [self._vector] * 3)
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [a, b, total])
+
+
+def _from_fourth(builder: Any, fourth: Any) -> Any:
+    """A pointer to float from a fourth of its address."""
+    return builder.inttoptr(builder.shl(fourth, _INT64(2)), _FLOAT.as_pointer())
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def are_paired(typing: Any, weights: Any) -> Any:
+    """Whether products with such weights want their inputs from `to_pairs`; known when a kernel is compiled."""
+    paired = weights.dtype == types.uint16 and TARGET.dots
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(ir.IntType(1), int(paired))
+
+    return types.boolean(weights), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def room_on_stack(typing: Any, floats: Any) -> Any:
+    """Room for so many float32 until the kernel returns: a fourth of its address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        room = builder.alloca(_FLOAT, arguments[0])
+        room.align = 64
+        return builder.lshr(builder.ptrtoint(room, _INT64), _INT64(2))
+
+    return types.intp(types.intp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def to_pairs(typing: Any, arena: Any, x: Any, k: Any, fourth: Any) -> Any:
+    """``x[K]`` of the arena rounded to bfloat16, with a zero behind an odd K; to a fourth of an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        k = arguments[2]
+        source, target = builder.gep(data, [arguments[1]]), _from_fourth(builder, arguments[3])
+        target = builder.bitcast(target, _BFLOAT.as_pointer())
+        vector, rounded = ir.VectorType(_FLOAT, 16), ir.VectorType(_BFLOAT, 16)
+        with cgutils.for_range_slice(builder, _INT64(0), builder.and_(k, _INT64(-16)), _INT64(16)) as (i, _):
+            values = builder.load(builder.bitcast(builder.gep(source, [i]), vector.as_pointer()))
+            values.align = 4
+            place = builder.bitcast(builder.gep(target, [i]), rounded.as_pointer())
+            builder.store(builder.fptrunc(values, rounded), place).align = 4
+        with cgutils.for_range_slice(builder, builder.and_(k, _INT64(-16)), k, _INT64(1)) as (i, _):
+            value = builder.load(builder.gep(source, [i]))
+            builder.store(builder.fptrunc(value, _BFLOAT), builder.gep(target, [i])).align = 2
+        with builder.if_then(builder.trunc(k, ir.IntType(1))):
+            zero = builder.fptrunc(ir.Constant(_FLOAT, 0.0), _BFLOAT)
+            builder.store(zero, builder.gep(target, [k])).align = 2
+        return context.get_dummy_value()
+
+    return types.void(arena, types.intp, types.intp, types.intp), generate

@@ -194,18 +194,17 @@ class _Packer:
         own = self._vector("frequency_delayed.inlet.bias") + self._embedding("frequency_delayed")
         projections = [self._matrix(f"frequency_delayed.project.{layer}.weight") for layer in range(layers)]
         residual = np.zeros(hidden)
-        before, constants = [], []
+        before, constants, below_values = [], [], []
         for layer in range(layers):
             cell = self._cell(f"frequency_delayed.upward.{layer}", hidden, hidden)
             before.append(self._panels(cell.w))
             constants.append((own - delayed_own + known[layer] + residual) @ cell.w.T + cell.bias)
             residual = residual + self._vector(f"frequency_delayed.project.{layer}.bias")
-            rank_one = cell.w @ below
-            if layer == 0:
-                place = self._put(rank_one, fine=True)
-            else:  # two layers: through the first's projection; more: that is summed before
-                place = self._put(np.hstack([rank_one, cell.w @ projections[0] if layers == 2 else cell.w]))
-            rnns.append(self._rnn(place, 1 + hidden if layer else 1, cell, np.zeros(1)))
+            below_values.append(panels(cell.w @ below, bfloat16=False))
+            # two layers: through the first's projection; more: that is summed before
+            place = self._put(cell.w @ projections[0] if layers == 2 else cell.w) if layer else 0
+            rnns.append(self._rnn(place, hidden if layer else 0, cell, np.zeros(1)))
+        fixed["below"] = self._fine.add(np.concatenate(below_values))
         fixed["upward"] = self._weights.add(np.concatenate(before))
         fixed["upward_constant"] = self._arena.add(np.stack(constants))
         fixed["upward_project"] = 0

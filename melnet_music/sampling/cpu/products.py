@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from melnet_music.sampling.cpu.compiled import apart, inner, pasted
-from melnet_music.sampling.cpu.micro_kernels import make_tile
+from melnet_music.sampling.cpu.micro_kernels import are_paired, make_tile, room_on_stack, to_pairs
 from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET
 
 _TALL_ROWS, _TALL_PANELS, _FLAT_PANELS = TARGET.tall_rows, TARGET.tall_panels, TARGET.flat_panels
 _HALF_ROWS = 4
+_ROUNDED_ROWS = 48
+"""Rows that are rounded to bfloat16 at once, on the stack."""
 _tall_wide = make_tile(_TALL_ROWS, _TALL_PANELS)
 _tall = make_tile(_TALL_ROWS, 1)
 _half = make_tile(_HALF_ROWS, 1)
@@ -24,14 +26,35 @@ def product(
     weights: Any, at: int, panels: int, k: int, arena: Any, x: int, ldx: int, start: int, lds: int, y: int, ldy: int,
     rows: int,
 ) -> None:  # fmt: skip
-    """``y[rows, 16 * panels] = start + x[rows, K] @ weights``; places and row strides as in `make_tile`."""
+    """``y[rows, 16 * panels] = start + x[rows, K] @ weights``; places and row strides in the arena."""
     apart()
+    if not are_paired(weights):
+        _in_tiles(weights, at, panels, k, arena, x, ldx, start, lds, y, ldy, rows)
+        return
+    pairs = (k + 1) // 2
+    room = room_on_stack(min(rows, _ROUNDED_ROWS) * pairs)
+    for top in range(0, rows, _ROUNDED_ROWS):
+        here = min(_ROUNDED_ROWS, rows - top)
+        for r in range(here):
+            to_pairs(arena, x + (top + r) * ldx, k, room + r * pairs)
+        _in_tiles(
+            weights, at, panels, pairs, arena, room, pairs, start + top * lds, lds, y + top * ldy, ldy, here
+        )  # fmt: skip
+
+
+@inner
+def _in_tiles(
+    weights: Any, at: int, panels: int, k: int, arena: Any, x: int, ldx: int, start: int, lds: int, y: int, ldy: int,
+    rows: int,
+) -> None:  # fmt: skip
+    apart()
+    line = PANEL_COLUMNS * (2 if are_paired(weights) else 1)
     tall_rows = rows // _TALL_ROWS * _TALL_ROWS
     panel = 0
     while panel < panels:
         width = _TALL_PANELS if panel + _TALL_PANELS <= panels else 1
         column = panel * PANEL_COLUMNS
-        place = at + column * k
+        place = at + panel * k * line
         for r in range(0, tall_rows, _TALL_ROWS):
             if width == _TALL_PANELS:
                 _tall_wide(
@@ -48,7 +71,7 @@ def product(
             column = panel * PANEL_COLUMNS
             for r in range(row, rows - _HALF_ROWS + 1, _HALF_ROWS):
                 _half(
-                    weights, at + column * k, arena, k,
+                    weights, at + panel * k * line, arena, k,
                     x + r * ldx, ldx, start + r * lds + column, lds, y + r * ldy + column, ldy,
                 )  # fmt: skip
         row += (rows - row) // _HALF_ROWS * _HALF_ROWS
@@ -57,13 +80,31 @@ def product(
         while panel + _FLAT_PANELS <= panels:
             column = panel * PANEL_COLUMNS
             _flat_wide(
-                weights, at + column * k, arena, k, x + r * ldx, 0, start + r * lds + column, 0, y + r * ldy + column, 0
+                weights,
+                at + panel * k * line,
+                arena,
+                k,
+                x + r * ldx,
+                0,
+                start + r * lds + column,
+                0,
+                y + r * ldy + column,
+                0,
             )
             panel += _FLAT_PANELS
         while panel < panels:
             column = panel * PANEL_COLUMNS
             _flat(
-                weights, at + column * k, arena, k, x + r * ldx, 0, start + r * lds + column, 0, y + r * ldy + column, 0
+                weights,
+                at + panel * k * line,
+                arena,
+                k,
+                x + r * ldx,
+                0,
+                start + r * lds + column,
+                0,
+                y + r * ldy + column,
+                0,
             )
             panel += 1
 

@@ -23,12 +23,15 @@ class Target:
     """Tile of a matrix product: its accumulators, a column of weights and one broadcast value fill the registers."""
     flat_panels: int
     """Panels of a vector product at once: enough accumulators to hide the latency of a multiply-add."""
+    dots: bool = False
+    """Whether there is an instruction that adds products of bfloat16 in pairs: twice as many at once."""
 
 
 PANEL_COLUMNS = 16
 """Columns of a packed panel: one cache line of float32, whatever the processor."""
 
 AVX512 = Target("avx512", lanes=16, fused=True, tall_rows=6, tall_panels=4, flat_panels=8)
+AVX512_BF16 = Target("avx512-bf16", lanes=16, fused=True, tall_rows=6, tall_panels=4, flat_panels=8, dots=True)
 AVX2 = Target("avx2", lanes=8, fused=True, tall_rows=6, tall_panels=1, flat_panels=4)
 NEON = Target("neon", lanes=4, fused=True, tall_rows=6, tall_panels=1, flat_panels=2)
 PORTABLE = Target("portable", lanes=4, fused=False, tall_rows=2, tall_panels=1, flat_panels=2)
@@ -39,6 +42,8 @@ def choose_target(machine: str, features: set[str]) -> Target:
     """The best target for a machine and its features, by LLVM's names."""
     if machine.lower() in ("arm64", "aarch64"):
         return NEON
+    if {"avx512f", "avx512bf16"} <= features:
+        return AVX512_BF16
     if "avx512f" in features:
         return AVX512
     return AVX2 if {"avx2", "fma"} <= features else PORTABLE

@@ -60,6 +60,8 @@ class Places(NamedTuple):
     """``[1] -> [hidden]``."""
     central_inlet: int
     """``[bins] -> [central_hidden]``."""
+    below: int
+    """Of every layer of the frequency-delayed stack, ``[1] -> gates``: the value below."""
     head_base: int
     """``[hidden] -> theta``: what is known before the frame is drawn."""
     head: int
@@ -328,10 +330,9 @@ def _draw_bins(
         for layer in range(layers):
             rnn, state = rnns[rnn_first + layer], _upward_state(p, layer)
             known = p.upward_gates + (layer * p.bins + f) * width
-            if layer == 0:
-                product(fine, rnn[W], panels, 1, arena, value, 0, known, 0, gx, 0, 1)
-            else:
-                product(weights, rnn[W], panels, 1 + hidden, arena, value, 0, known, 0, gx, 0, 1)
+            product(fine, p.below + layer * width, panels, 1, arena, value, 0, known, 0, gx, 0, 1)
+            if layer > 0:
+                product(weights, rnn[W], panels, hidden, arena, carried, 0, gx, 0, gx, 0, 1)
             add_state(p.cell, hidden, panels, rnn, weights, arena, state, 0, gx, 0, gh, 1)
             apply_gates(p.cell, hidden, arena, gx, gh, state, p.upward_memory + layer * hidden, state)
             if layers > 2 and layer < layers - 1:
