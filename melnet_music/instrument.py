@@ -24,7 +24,7 @@ from melnet_music.level_hold import LevelHold, UsualLevel
 from melnet_music.mel import LogMelStream
 from melnet_music.notes import Note, note_map
 from melnet_music.preset import Preset, load_preset
-from melnet_music.sampling import ENGINES
+from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
 from melnet_music.sampling.engine import (
     Chunk,
     Engine,
@@ -128,7 +128,9 @@ class Instrument:
         self.clear()
 
     @classmethod
-    def load(cls, preset: str | Path = "piano", *, engine: str = "cpu", threads: int | None = None) -> Instrument:
+    def load(
+        cls, preset: str | Path = "piano", *, engine: str = DEFAULT_ENGINE, threads: int | None = None
+    ) -> Instrument:
         """Load a preset by name or folder.
 
         Args:

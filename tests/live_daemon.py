@@ -14,6 +14,7 @@ from bridge.commands import NAMESPACE, Value
 from bridge.daemon import Daemon, DaemonSettings
 from bridge.midi import NO_MIDI, MidiSettings
 from bridge.osc import Address, Message, OscClient
+from bridge.subcommand import DEFAULT_ENGINE
 
 SCRIPTED = "scripted_instrument:load"
 DEADLINE_SECONDS = 20.0
@@ -113,7 +114,7 @@ def live_daemon(
     daemon = Daemon(
         DaemonSettings(
             preset=preset,
-            engine="cpu",
+            engine=DEFAULT_ENGINE,
             threads=None,
             osc_host="127.0.0.1",
             osc_port=0,

@@ -19,6 +19,7 @@ from safetensors.numpy import save_file
 from tiny_models import tiny_config
 
 from bridge.cli import main
+from bridge.subcommand import DEFAULT_ENGINE as ENGINE_OF_THE_COMMAND_LINE
 from melnet_music.audio_file import read_audio
 from melnet_music.bench import table, turns
 from melnet_music.bench.against_reference import compare
@@ -36,7 +37,7 @@ from melnet_music.config import VALUE_LIMIT, CellName, ModelConfig, parse_preset
 from melnet_music.mel import LogMelStream
 from melnet_music.parameters import parameter_shapes
 from melnet_music.preset import CONFIG_FILE, PHRASE_FILE, WEIGHTS_FILE, find_preset, load_preset
-from melnet_music.sampling import ENGINES
+from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
 from melnet_music.sampling.cpu import recurrence, tier_kernels, workspace
 from melnet_music.sampling.cpu.packed_tier import PackedTier, pack_tier
 from melnet_music.sampling.cpu.workspace import Workspace
@@ -489,7 +490,7 @@ def test_bench_prints_one_object(folder: Path, capsys: pytest.CaptureFixture[str
     printed = capsys.readouterr()
     speed = json.loads(printed.out)
     assert speed.keys() - {"load_average"} == COMMON | COMPILED_ONLY
-    assert speed["engine"] == "cpu"
+    assert speed["engine"] == DEFAULT_ENGINE == ENGINE_OF_THE_COMMAND_LINE
     assert list(speed["real_time_factor"]) == ["1"]
     assert printed.err == ""
 

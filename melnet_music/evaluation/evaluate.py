@@ -28,6 +28,7 @@ from melnet_music.evaluation.seams import Seams, measure_seams
 from melnet_music.evaluation.sounds import TakeSource
 from melnet_music.evaluation.workers import NamedProgress, Workers, naming, workers_of
 from melnet_music.preset import Preset
+from melnet_music.sampling import DEFAULT_ENGINE
 from melnet_music.training.features import Work, load_works
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,7 @@ def evaluate(
     parts: Sequence[str] = PARTS,
     sizes: Sizes = QUICK_SIZES,
     against: Preset | None = None,
-    engine: str = "cpu",
+    engine: str = DEFAULT_ENGINE,
     seed: int = 1,
     processes: int = 1,
     progress: NamedProgress,

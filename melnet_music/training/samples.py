@@ -12,7 +12,7 @@ from melnet_music.config import PresetConfig
 from melnet_music.instrument import Instrument, TakeRequest
 from melnet_music.mel import log_mel
 from melnet_music.preset import Preset
-from melnet_music.sampling import ENGINES
+from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
 from melnet_music.training.features import Work
 from melnet_music.training.tier_weights import collect_weights
 
@@ -38,7 +38,7 @@ def draw_sample(
         return None
     arrays = {name: tensor.float().cpu().numpy() for name, tensor in weights.items()}
     preset = Preset("in-training", out, config, arrays, digest="")
-    instrument = Instrument(preset, ENGINES["cpu"](preset, 1))
+    instrument = Instrument(preset, ENGINES[DEFAULT_ENGINE](preset, 1))
     try:
         start_s = len(valid[0].log_mel) / config.sound.frames_per_second / 3
         instrument.hear(valid[0].read_audio(start_s, start_s + PROMPT_SECONDS))
