@@ -171,6 +171,9 @@ class TrainingConfig(_Strict):
     notes_probability: Probability = 0.5
     chunk_frames: Annotated[tuple[PositiveInt, ...], FromList] = (4, 8, 16)
     """Chunk lengths drawn from in training, besides the whole clip."""
+    carry_state: bool = False
+    """Rows of a batch follow recordings from beginning to end, their state carried from clip to clip, in place of
+    ``before_frames``; every clip has its full length."""
     deviation_floor_nats: Annotated[float, Field(gt=0)] = 0.3
     """Smallest per-bin standard deviation that normalisation divides by."""
     tiers: Annotated[tuple[TierTraining, ...], FromList] = ()

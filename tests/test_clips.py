@@ -18,6 +18,7 @@ from melnet_music.tiers import decompose
 from melnet_music.training.clips import ClipDrawer, Clips, Example, make_example
 from melnet_music.training.features import Work, load_works
 from melnet_music.training.likelihood import mean_nats
+from melnet_music.training.rows import RowPlaces
 
 CONFIG = tiny_config()
 SOUND = CONFIG.sound
@@ -128,6 +129,40 @@ def test_half_of_the_clips_begin_after_what_is_only_heard(works: list[Work]) -> 
     assert 20 < lengths.count(0) < 40
 
 
+def test_rows_follow_recordings_from_clip_to_clip() -> None:
+    ramps = [work_of((np.arange(100 + n)[:, None] + 1000 * n + np.zeros(8)).astype(np.float32)) for n in range(3)]
+    drawer = ClipDrawer(ramps, tiny_config(**PLAIN, carry_state=True), 1, 0)
+    places, before = RowPlaces.none_yet(4), None
+    began = []
+    for step in range(30):
+        clips = drawer.draw(step, range(4), 16, places)
+        assert clips.begins is not None
+        assert clips.places is not None
+        first = clips.log_mel[:, 0, 0]
+        assert np.array_equal(clips.log_mel, first[:, None, None] + np.arange(16)[:, None] + np.zeros(8))
+        if before is not None:
+            assert np.array_equal(first[~clips.begins], before[~clips.begins] + 16)
+            over = before % 1000 + 32 > 100 + before // 1000
+            assert np.array_equal(clips.begins, over)
+        began.append(clips.begins)
+        places, before = clips.places, first
+    assert began[0].all()
+    assert 0 < np.mean(began[1:]) < 0.5
+
+
+def test_a_row_hears_its_recording_at_one_level() -> None:
+    drawer = ClipDrawer([work_of(np.zeros((200, 8), np.float32))], tiny_config(**PLAIN, level_range_db=6.0), 0, 0)
+    places, heard = RowPlaces.none_yet(2), []
+    for step in range(6):
+        clips = drawer.draw(step, range(2), 16, places)
+        assert clips.places is not None
+        places = clips.places
+        heard.append(clips.log_mel[:, 0, 0])
+        if step:
+            assert (heard[-1] == heard[-2])[~clips.begins].all()
+    assert len(np.unique(heard[0])) == 2
+
+
 @pytest.mark.parametrize("tier", [0, 1])
 def test_what_is_only_heard_costs_no_nats_and_makes_what_follows_as_likely_as_in_one_piece(tier: int) -> None:
     model = MelNet(CONFIG.model, SOUND.mel_bins)
@@ -137,10 +172,10 @@ def test_what_is_only_heard_costs_no_nats_and_makes_what_follows_as_likely_as_in
 
     def nats(stop: int, before: int) -> float:
         clips = Clips(frames[:, :stop], None, None, 8, still[:, :stop], still[:, :stop], before)
-        return mean_nats(network, make_example(clips, model, tier), 1.0).item()
+        return mean_nats(network, make_example(clips, model, tier), 1.0)[0].item()
 
     assert nats(64, 48) == pytest.approx(nats(64, 0) - nats(48, 0), rel=1e-4)
-    mean_nats(network, make_example(Clips(frames, None, None, 8, still, still, 48), model, tier), 1.0).backward()
+    mean_nats(network, make_example(Clips(frames, None, None, 8, still, still, 48), model, tier), 1.0)[0].backward()
     assert all(torch.isfinite(each.grad).all() for each in network.parameters() if each.grad is not None)
 
 

@@ -25,8 +25,9 @@ from melnet_music.instrument import Instrument
 from melnet_music.model import MelNet
 from melnet_music.preset import CONFIG_FILE, find_preset
 from melnet_music.training.curve import TierProgress, read_curves
+from melnet_music.training.features import load_works
 from melnet_music.training.memory import check_memory, free_bytes, tier_bytes
-from melnet_music.training.tier_run import RunPlan
+from melnet_music.training.tier_run import RunPlan, TierRun
 from melnet_music.training.tier_weights import collect_weights
 from melnet_music.training.train import train, train_tier
 from melnet_music.training.world import World, choose_device
@@ -214,23 +215,45 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
 # ---- going on ----
 
 
+@pytest.mark.parametrize("carry_state", [False, True], ids=["clips", "rows"])
 def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, carry_state: bool
 ) -> None:
     monkeypatch.setattr("melnet_music.training.tier_run._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    plan = RunPlan(seed=5, steps=60)
-    whole = load_file(train_tier(CONFIG, data, tmp_path / "whole", 1, plan))
+    plan, config = RunPlan(seed=5, steps=60, batch=3), tiny_config(carry_state=carry_state)
+    whole = load_file(train_tier(config, data, tmp_path / "whole", 1, plan))
     for stops_after in (13, 9, 20):  # no multiples of anything
         steps = iter(range(stops_after))
-        train_tier(CONFIG, data, tmp_path / "killed", 1, plan, stop=lambda steps=steps: next(steps, None) is None)
+        train_tier(config, data, tmp_path / "killed", 1, plan, stop=lambda steps=steps: next(steps, None) is None)
         with (tmp_path / "killed" / "tier-2.jsonl").open("a") as file:
             file.write('{"tier": 2, "step": 59, "min')  # as a kill may leave it
-    killed = load_file(train_tier(CONFIG, data, tmp_path / "killed", 1, plan))
+    killed = load_file(train_tier(config, data, tmp_path / "killed", 1, plan))
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
     told = [
         [(line.step, line.train_nats, line.valid_nats) for line in curve(tmp_path / n, 1)] for n in ("whole", "killed")
     ]
     assert told[0] == told[1]
+
+
+def test_rows_that_carry_their_state_learn(data: Path, tmp_path: Path) -> None:
+    lines: list[TierProgress] = []
+    config = tiny_config(optimizer="muon", carry_state=True)
+    train_tier(config, data, tmp_path, 0, RunPlan(seed=0, steps=100, batch=2), report=lines.append)
+    assert np.mean([line.train_nats for line in lines[-5:]]) < lines[0].train_nats - 0.5
+
+
+def test_rows_are_followed_by_one_process(data: Path, tmp_path: Path) -> None:
+    works = load_works(data, "train", CONFIG.sound)
+    with pytest.raises(ValueError, match="carry_state with 2 processes on one tier: rows are followed by one"):
+        TierRun(
+            tiny_config(carry_state=True),
+            works,
+            works,
+            tmp_path,
+            0,
+            RunPlan(0, batch=2),
+            World(0, 2, torch.device("cpu")),
+        )
 
 
 def test_kill_9_and_the_same_command_give_the_uninterrupted_run(data: Path, tmp_path: Path) -> None:

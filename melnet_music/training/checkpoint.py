@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class RunState:
-    """What changes from step to step. Clips need nothing here: they follow from the step's number."""
+    """What changes from step to step. Clips need nothing here, unless their rows follow recordings."""
 
     network: nn.Module
     average: nn.Module
     """The running average of the network's weights."""
     optimizers: list[Optimizer]
+    rows: dict[str, Tensor] = field(default_factory=dict)
+    """Of rows that follow recordings: `rows.rows_to_tensors`."""
 
 
 def save_checkpoint(path: Path, state: RunState, place: Place, recipe: dict[str, Any]) -> None:
@@ -41,6 +43,7 @@ def save_checkpoint(path: Path, state: RunState, place: Place, recipe: dict[str,
     for number, optimizer in enumerate(state.optimizers):
         for index, values in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{index}.{name}": torch.as_tensor(v) for name, v in values.items()}
+    tensors |= state.rows
     contiguous = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
     part = path.with_name(f"{path.name}.part")
     save_file(contiguous, part, {"place": json.dumps(asdict(place)), "recipe": json.dumps(recipe)})
@@ -67,6 +70,7 @@ def load_checkpoint(path: Path, state: RunState, recipe: dict[str, Any]) -> Plac
             f"{path} is of another run: its {', '.join(differing)} differ; give another --out, "
             "or delete the file to start anew"
         )
+    state.rows.update({name: tensor for name, tensor in tensors.items() if name.startswith(("rows.", "state."))})
     state.network.load_state_dict(_under("network.", tensors))
     state.average.load_state_dict(_under("average.", tensors))
     for number, optimizer in enumerate(state.optimizers):

@@ -21,6 +21,7 @@ from melnet_music.model import MelNet
 from melnet_music.notes import note_map
 from melnet_music.tiers import decompose
 from melnet_music.training.features import Work
+from melnet_music.training.rows import RowPlaces
 
 Array = npt.NDArray[np.float32]
 
@@ -43,6 +44,10 @@ class Clips:
     """``[B, T, M]``, to be added to the coarse values that an upsampling tier sees."""
     before_frames: int = 0
     """The first so many of the T are only heard."""
+    begins: npt.NDArray[np.bool_] | None = None
+    """``[B]``, where rows follow recordings: which begin one. None: every clip stands for itself."""
+    places: RowPlaces | None = None
+    """Where such rows are after these clips."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +76,10 @@ class ClipDrawer:
         self.works, self.config, self.tier, self.seed = works, config, tier, seed
         self._lengths = np.array([len(work.log_mel) for work in works])
 
-    def draw(self, step: int, rows: range, frames: int) -> Clips:
+    def draw(self, step: int, rows: range, frames: int, places: RowPlaces | None = None) -> Clips:
         """The clips ``rows`` of the batch of one step, each of ``frames`` frames to learn: a multiple of a group's.
+
+        ``places``: where rows that follow recordings are; None: every clip is drawn from anywhere.
 
         Raises:
             ValueError: every work is shorter than that.
@@ -83,20 +90,23 @@ class ClipDrawer:
         gap = None
         if shared.random() < training.future_probability and model.future_conditioning:
             gap = _draw_gap(shared, frames, model.frames_per_group)
-        before = self._before_frames(step, frames)
+        before = 0 if places else self._before_frames(step, frames)
         if gap is not None:
             gap = before + gap[0], before + gap[1]
         frames += before
         with_notes = shared.random() < training.notes_probability and model.note_conditioning
-        places = np.maximum(self._lengths - frames + 1, 0)
-        if not places.any():
-            raise ValueError(
-                f"every training recording is shorter than a clip of {frames} frames: "
-                "give longer ones, or set a smaller clip_frames in the preset"
-            )
-        clips = [self._clip(self._random(step, row), places, frames, with_notes) for row in rows]
+        randoms = [self._random(step, row) for row in rows]
+        # a clip that stands for itself is a row's that begins anew, at any place
+        here, begins = (places or RowPlaces.none_yet(len(rows))).moved(
+            frames, self._lengths, training.level_range_db, randoms, anywhere=places is None
+        )
+        clips = [
+            self._clip(random, int(work), int(at), float(gain), frames, with_notes)
+            for random, work, at, gain in zip(randoms, here.work, here.at, here.gain, strict=True)
+        ]
         log_mel, notes, past_noise, coarse_noise = (np.stack(parts) for parts in zip(*clips, strict=True))
-        return Clips(log_mel, notes if with_notes else None, gap, chunk, past_noise, coarse_noise, before)
+        drawn = Clips(log_mel, notes if with_notes else None, gap, chunk, past_noise, coarse_noise, before)
+        return drawn if places is None else replace(drawn, begins=begins, places=here.after(frames))
 
     def _before_frames(self, step: int, frames: int) -> int:
         """How much is heard before the clips of a step: nothing for half of them, then any length as likely."""
@@ -111,14 +121,13 @@ class ClipDrawer:
         return np.random.default_rng((self.seed, self.tier, step, row + 1))
 
     def _clip(
-        self, random: np.random.Generator, places: npt.NDArray[np.int64], frames: int, with_notes: bool
+        self, random: np.random.Generator, number: int, start: int, gain: float, frames: int, with_notes: bool
     ) -> tuple[Array, Array, Array, Array]:
+        """Log-mel, notes, and noise on the past and on the coarse values, of one clip of recording ``number``."""
         training, plan, sound = self.config.training, self.config.training.tiers[self.tier], self.config.sound
         partials = self.config.model.note_partials
-        work = self.works[int(random.choice(len(self.works), p=places / places.sum()))]
-        start = int(random.integers(len(work.log_mel) - frames + 1))
+        work = self.works[number]
         log_mel = np.array(work.log_mel[start : start + frames], np.float32)
-        gain = 10 ** (random.uniform(-1, 1) * training.level_range_db / 20)
         if training.level_range_db:
             floor = np.float32(sound.magnitude_floor)
             log_mel = np.log(np.maximum(np.exp(log_mel) - floor, 0) * np.float32(gain) + floor)

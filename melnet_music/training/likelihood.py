@@ -8,26 +8,43 @@ from torch import Tensor
 from melnet_music.model import TierNetwork
 from melnet_music.tier_state import TierState
 from melnet_music.training.clips import Example
+from melnet_music.training.fused_tier import TierPass
 
 _HEARD_AT_ONCE = 128
 """Of the tier's own frames: in one piece, minutes would need more memory than the clip that is learned."""
 
 
-def mean_nats(network: TierNetwork, example: Example, weight: float) -> Tensor:
+def mean_nats(
+    network: TierNetwork,
+    example: Example,
+    weight: float,
+    *,
+    run: TierPass | None = None,
+    state: TierState[Tensor] | None = None,
+) -> tuple[Tensor, TierState[Tensor] | None]:
     """The batch's negative log-likelihood in normalised units, over ``weight`` bins: a scalar.
 
     Processes that share a batch divide by the weight of the whole batch, and sum.
+
+    Args:
+        run: stands in for the network's own forward.
+        state: after what the rows heard before; None: they begin anew.
+
+    Returns:
+        the scalar, and the state after the batch, with the way back cut off.
     """
     start, chunk = example.before
-    state, total = _heard(network, example, start, chunk), torch.zeros((), device=example.own.device)
+    total, run = torch.zeros((), device=example.own.device), run or network
+    if start:
+        state = _heard(network, example, start, chunk)
     for stop, chunk in example.parts:
         own, channels, noise, counted = (
             grid[:, start:stop] for grid in (example.own, example.channels, example.past_noise, example.weight)
         )
-        mixed, state = network(own, channels, state, chunk, noise)
+        mixed, state = run(own, channels, state, chunk, noise)
         total = total - (mixed.log_prob(own) * counted).sum()
         start = stop
-    return total / weight
+    return total / weight, None if state is None else state.map(Tensor.detach)
 
 
 @torch.no_grad()

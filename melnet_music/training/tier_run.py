@@ -22,13 +22,16 @@ from torch import Tensor
 
 from melnet_music.config import PresetConfig
 from melnet_music.model import MelNet
+from melnet_music.tier_state import TierState
 from melnet_music.training.checkpoint import Place, RunState, load_checkpoint, save_checkpoint
 from melnet_music.training.clips import ClipDrawer, Clips, make_example
 from melnet_music.training.curve import Curve, TierProgress
 from melnet_music.training.features import Work, bin_statistics
+from melnet_music.training.fused_tier import TierPass, fused_pass, reset_rows
 from melnet_music.training.held_out import held_out_nats
 from melnet_music.training.likelihood import mean_nats
 from melnet_music.training.optimizers import clip_length, make_optimizers, rate_factor
+from melnet_music.training.rows import RowPlaces, rows_from_tensors, rows_to_tensors
 from melnet_music.training.world import World
 
 log = logging.getLogger(__name__)
@@ -80,8 +83,13 @@ class TierRun:
         """``tier`` counts from 0; ``start_from``: weights of a whole model.
 
         Raises:
-            ValueError: the checkpoint there is of another run.
+            ValueError: the checkpoint there is of another run, or rows are to carry their state where they cannot.
         """
+        if config.training.carry_state and world.size > 1:
+            raise ValueError(
+                f"carry_state with {world.size} processes on one tier: rows are followed by one, "
+                "start it without torchrun or set carry_state = false"
+            )
         torch.manual_seed(plan.seed * 1000 + tier)
         self.config, self.tier, self.plan, self.world, self._valid = config, tier, plan, world, valid
         self._out, self._training = out, config.training.tiers[tier]
@@ -108,6 +116,23 @@ class TierRun:
         if self._checkpoint.exists():
             self._place = load_checkpoint(self._checkpoint, self.state, self._recipe)
             self._recent = list(self._place.recent)
+        self._run = self._pass()
+        self._places: RowPlaces | None = None
+        self._carried: TierState[Tensor] | None = None
+        if config.training.carry_state:
+            self._places = RowPlaces.none_yet(len(self._rows))
+            if self.state.rows:
+                self._places, self._carried = rows_from_tensors(self.state.rows, self._fresh_state())
+
+    def _pass(self) -> TierPass | None:
+        """What stands in for the network's own forward: of minGRU the fused pass, on a GPU or to carry a state."""
+        on_cuda = self.world.device.type == "cuda"
+        if not (on_cuda or self.config.training.carry_state) or self.config.model.cell != "mingru":
+            return None
+        return fused_pass(self._network, torch.bfloat16 if self.plan.mixed_precision else torch.float32)
+
+    def _fresh_state(self) -> TierState[Tensor]:
+        return self._network.initial_state(len(self._rows))
 
     def _describe(self, train: list[Work], start_from: dict[str, Tensor] | None) -> dict[str, Any]:
         """What may not differ between a run and its going on; its length may."""
@@ -169,12 +194,23 @@ class TierRun:
 
     def _clips(self) -> _ClipQueue:
         group = self.config.model.frames_per_group
+        if self._places is None:
 
-        def draw(step: int) -> Clips:
-            frames = clip_length(self._training, self._fraction_at(step), group)
-            return self._drawer.draw(step, self._rows, frames)
+            def draw(step: int) -> Clips:
+                frames = clip_length(self._training, self._fraction_at(step), group)
+                return self._drawer.draw(step, self._rows, frames)
 
-        return _ClipQueue(draw, self._place.step, self.plan.loaders)
+            return _ClipQueue(draw, self._place.step, self.plan.loaders)
+        places: RowPlaces | None = self._places
+
+        def follow(step: int) -> Clips:
+            nonlocal places
+            clips = self._drawer.draw(step, self._rows, clip_length(self._training, 1.0, group), places)
+            places = clips.places
+            return clips
+
+        # one thread at most: where a row goes on hangs on where it was
+        return _ClipQueue(follow, self._place.step, min(self.plan.loaders, 1))
 
     def _step(self, clips: Clips) -> None:
         started_s = self._clock_s()
@@ -186,7 +222,9 @@ class TierRun:
         example = make_example(clips, self.model, self.tier)
         weight = float(self.world.sum(example.weight.sum()).clamp(min=1))
         with self._autocast():
-            loss = mean_nats(self._network, example, weight)
+            loss, after = mean_nats(self._network, example, weight, run=self._run, state=self._state_before(clips))
+        if self._places is not None:
+            self._places, self._carried = clips.places, after
         loss.backward()  # type: ignore[no-untyped-call]
         parameters = list(self._network.parameters())
         self.world.sum_gradients(parameters)
@@ -203,6 +241,13 @@ class TierRun:
         minutes = self.world.first(self._place.minutes + spent_s / 60)
         self._place = Place(self._place.step + 1, minutes)
 
+    def _state_before(self, clips: Clips) -> TierState[Tensor] | None:
+        """What the rows carry into clips: trained initial states where they begin, and get gradients."""
+        if clips.begins is None or self._carried is None:
+            return None
+        begins = torch.from_numpy(clips.begins).to(self.world.device)
+        return reset_rows(self._carried, self._fresh_state(), begins)
+
     @torch.no_grad()
     def _average_weights(self) -> None:
         step = self._place.step
@@ -212,7 +257,7 @@ class TierRun:
         torch._foreach_lerp_(averaged, present, 1 - decay)
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        if not self.plan.mixed_precision:
+        if not self.plan.mixed_precision or self._run:
             return nullcontext()
         return torch.autocast(self.world.device.type, torch.bfloat16)
 
@@ -254,6 +299,8 @@ class TierRun:
 
     def save_checkpoint(self) -> None:
         """Write all that the run needs to go on."""
+        if self._places is not None:
+            self.state.rows.update(rows_to_tensors(self._places, self._carried))
         place = Place(self._place.step, self._place.minutes, tuple(self._recent))
         save_checkpoint(self._checkpoint, self.state, place, self._recipe)
 
