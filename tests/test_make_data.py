@@ -99,6 +99,15 @@ def test_a_folder_of_another_set_is_left_alone(made: tuple[Path, Manifest]) -> N
         make_data(made[0], hours=TWO_WORKS_HOURS, seed=4, processes=1)
 
 
+def test_a_set_rendered_at_another_rate_is_left_alone(made: tuple[Path, Manifest], tmp_path: Path) -> None:
+    """Sets of old say no rate: they have 22,050 Hz."""
+    before = json.loads((made[0] / "manifest.json").read_text())
+    del before["recipe"]["sample_rate_hz"]
+    (tmp_path / "manifest.json").write_text(json.dumps(before))
+    with pytest.raises(ValueError, match="holds another set: its sample_rate_hz differ"):
+        make_data(tmp_path, hours=TWO_WORKS_HOURS, seed=3, processes=1)
+
+
 def test_works_are_split_once_and_about_nine_to_one() -> None:
     share = Counter(split_of(f"piano-1-{number:06d}") for number in range(4000))
     assert 0.88 < share["train"] / 4000 < 0.92

@@ -80,6 +80,7 @@ class Recipe:
     seed: int
     soundfonts: dict[str, str]
     """File name -> SHA-256."""
+    sample_rate_hz: int
     versions: dict[str, str]
 
 
@@ -112,7 +113,7 @@ def make_data(
 ) -> Manifest:
     """Makes at least ``hours`` of music in ``out_dir``; calls ``progress(works done, works in all)``.
 
-    Writes 16-bit FLAC at 22,050 Hz, mono, and notes in seconds under ``train/``, ``valid/`` and ``test/``
+    Writes 16-bit FLAC at 44,100 Hz, mono, and notes in seconds under ``train/``, ``valid/`` and ``test/``
     (about 90, 5 and 5 of 100 works), then ``manifest.json``. Stopped, it goes on where it was when called again.
     Each work draws one of ``soundfonts``; none given, one of the two default ones.
 
@@ -128,7 +129,7 @@ def make_data(
     if processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
     found = find_soundfonts(soundfonts)
-    recipe = Recipe(kind, seed, {path.name: _sha256_of_file(path) for path in found}, _versions())
+    recipe = Recipe(kind, seed, {path.name: _sha256_of_file(path) for path in found}, SAMPLE_RATE_HZ, _versions())
     _prepare_folder(out_dir)
     done = _made_before(out_dir, recipe)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
@@ -375,5 +376,5 @@ def _sha256_of_file(path: Path) -> str:
 
 
 def _versions() -> dict[str, str]:
-    packages = ("melnet-music", "numpy", "scipy", "soxr", "pyfluidsynth")
+    packages = ("melnet-music", "numpy", "scipy", "pyfluidsynth")
     return {"fluidsynth": fluidsynth_version()} | {package: version(package) for package in packages}

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from melnet_music.composing.equaliser import equalise
@@ -22,12 +21,12 @@ from melnet_music.composing.perform import PerformedNote
 from melnet_music.composing.room import reverberate
 from melnet_music.composing.sound import PLAIN, Sound
 
-SAMPLE_RATE_HZ = 22050
+SAMPLE_RATE_HZ = 44100
+"""FluidSynth plays at it, and nothing is resampled."""
 TAIL_SECONDS = 1.5
 PEAK_LIMIT = 0.95
 DRUM_CHANNEL = 9
 
-_SYNTH_RATE_HZ = 44100
 _SYNTH_BLOCK_SAMPLES = 64
 """FluidSynth starts and ends voices at the edges of its blocks only; events are rounded to the nearest edge."""
 _SYNTH_GAIN = 1.0
@@ -108,7 +107,7 @@ class Renderer:
     def render(
         self, notes: Sequence[PerformedNote], sound: Sound = PLAIN, levels_db: Mapping[int, float] | None = None
     ) -> NDArray[np.float32]:
-        """Mono float32 [n] at 22,050 Hz in the given sound; the label times start at sample 0.
+        """Mono float32 [n] at 44,100 Hz in the given sound; the label times start at sample 0.
 
         Each note sounds from ``onset_s`` to ``sounding_end_s``: the pedal is already in the latter. With ``levels_db``
         (MIDI channel -> dB) each channel is played alone, as early as its attacks are slow, and set to its level.
@@ -121,15 +120,13 @@ class Renderer:
             for channel in sorted({n.channel for n in notes}):
                 early = self._in_time([n for n in notes if n.channel == channel])
                 alone = self._play(early, sound.tuning_hz, last_block)
-                audio += at_level(alone, _SYNTH_RATE_HZ, levels_db[channel])
-        audio = equalise(
-            soxr.resample(audio, _SYNTH_RATE_HZ, SAMPLE_RATE_HZ, quality="HQ"), sound.bands, SAMPLE_RATE_HZ
-        )
-        audio = faded_out(normalise(reverberate(audio, sound.room, SAMPLE_RATE_HZ), sound.level_dbfs))
+                audio += at_level(alone, SAMPLE_RATE_HZ, levels_db[channel])
+        audio = reverberate(equalise(audio, sound.bands, SAMPLE_RATE_HZ), sound.room, SAMPLE_RATE_HZ)
+        audio = faded_out(normalise(audio, sound.level_dbfs))
         return with_noise(audio, sound.noise_dbfs, sound.noise_seed)
 
     def _play(self, notes: Sequence[PerformedNote], tuning_hz: float, last_block: int) -> NDArray[np.float32]:
-        """Mono [n] at the synthesizer's rate, from time 0 to ``last_block``."""
+        """Mono [n] from time 0 to ``last_block``."""
         synth, bank = self._fresh_synth(16)
         try:
             for channel, program in {n.channel: n.program for n in notes}.items():
@@ -172,7 +169,7 @@ class Renderer:
                 _write(synth, left, right, blocks, blocks + 2)
                 heard = np.abs(left + right)[: blocks * _SYNTH_BLOCK_SAMPLES]
                 if heard.max() > _SILENCE:
-                    attacks_s[index] = np.argmax(heard > _AUDIBLE_RATIO * heard.max()) / _SYNTH_RATE_HZ
+                    attacks_s[index] = np.argmax(heard > _AUDIBLE_RATIO * heard.max()) / SAMPLE_RATE_HZ
         finally:
             synth.delete()
         sounds = ~np.isnan(attacks_s)
@@ -198,7 +195,7 @@ class Renderer:
     def _fresh_synth(self, channels: int) -> tuple[Any, int]:
         synth = _fluidsynth().Synth(
             gain=_SYNTH_GAIN,
-            samplerate=float(_SYNTH_RATE_HZ),
+            samplerate=float(SAMPLE_RATE_HZ),
             channels=channels,
             **{
                 "synth.reverb.active": 0,
@@ -271,7 +268,7 @@ def _write(synth: Any, left: NDArray[np.float32], right: NDArray[np.float32], st
 
 
 def _block_at(seconds: float) -> int:
-    return round(seconds * _SYNTH_RATE_HZ / _SYNTH_BLOCK_SAMPLES)
+    return round(seconds * SAMPLE_RATE_HZ / _SYNTH_BLOCK_SAMPLES)
 
 
 def _fluidsynth() -> Any:
