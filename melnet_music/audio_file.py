@@ -39,6 +39,9 @@ _STREAMED_SIZES = (0, 0xFFFFFFFF)
 
 _SAMPLES_PER_WRITE = 65536
 
+_SLOWEST_HZ, _FASTEST_HZ = 1_000, 1_000_000
+"""Beyond these a header is damaged, or there is nothing to hear."""
+
 
 @dataclass(frozen=True, eq=False)
 class AudioClip:
@@ -78,7 +81,7 @@ def read_audio(path: Path) -> AudioClip:
 
     Raises:
         ValueError: there is no such file, or it is a folder, empty, no audio, cut short, without samples, or
-            has samples that are not finite.
+            has samples that are not finite, or a sample rate that no music has.
     """
     path = Path(path)
     if not path.exists():
@@ -88,12 +91,16 @@ def read_audio(path: Path) -> AudioClip:
     try:
         if path.stat().st_size == 0:
             raise ValueError(f"{path} is empty (0 bytes), expected an audio file")
-        with soundfile.SoundFile(path) as file:
+        with open_sound(path) as file:
             dtype = "float64" if file.subtype in _WIDER_THAN_FLOAT32 else "float32"
             declared, header = file.frames, file.extra_info
             clip = AudioClip(file.read(dtype=dtype, always_2d=True), file.samplerate, file.subtype, file.format)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise ValueError(f"{path} cannot be read as audio: {error}") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read as audio: {error.strerror}") from None
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"{path} cannot be read as audio: {error.error_string}") from None
+    if reason := wrong_rate(clip.sample_rate_hz):
+        raise ValueError(f"{path} {reason}")
     if len(clip.samples) < declared:
         raise ValueError(f"{path} is cut short: {declared} samples declared, {len(clip.samples)} readable")
     check_declared_size(path, header)
@@ -143,6 +150,18 @@ def write_audio(path: Path, clip: AudioClip) -> None:
         raise ValueError(f"cannot write {path}: {error}") from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def open_sound(path: Path) -> soundfile.SoundFile:
+    """The file open for reading, whatever bytes its name is made of. Raises what `soundfile.SoundFile` raises."""
+    return soundfile.SoundFile(os.fsencode(path))
+
+
+def wrong_rate(sample_rate_hz: int) -> str | None:
+    """What is wrong with a file's sample rate, to be said after its name; None if nothing is."""
+    if _SLOWEST_HZ <= sample_rate_hz <= _FASTEST_HZ:
+        return None
+    return f"declares a sample rate of {sample_rate_hz} Hz, expected {_SLOWEST_HZ} to {_FASTEST_HZ} Hz"
 
 
 def check_declared_size(path: Path, header: str) -> None:

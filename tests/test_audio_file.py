@@ -98,7 +98,9 @@ def bad_files(folder: Path) -> dict[str, Path]:
         name: folder / name
         for name in ("missing.wav", "folder.wav", "empty.wav", "text.wav", "cut.wav", "cut.flac", "cut.aiff")
     }
-    files |= {name: folder / name for name in ("cut.mp3", "no_samples.wav", "nan.wav", "inf.wav", "header.wav")}
+    files |= {
+        name: folder / name for name in ("cut.mp3", "no_samples.wav", "nan.wav", "inf.wav", "header.wav", "slow.wav")
+    }
     files["folder.wav"].mkdir()
     files["empty.wav"].touch()
     files["text.wav"].write_text("these are no samples\n" * 50)
@@ -111,6 +113,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
         samples[441, 1] = value
         soundfile.write(files[name], samples, 44100, subtype="FLOAT")
     files["header.wav"].write_bytes(good.read_bytes()[:30])
+    soundfile.write(files["slow.wav"], noise(), 100)
     return files
 
 
@@ -129,6 +132,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
         ("nan.wav", "NaN or infinite, the first at 0.010 s"),
         ("inf.wav", "NaN or infinite"),
         ("header.wav", "cannot be read"),
+        ("slow.wav", "sample rate of 100 Hz, expected 1000 to 1000000 Hz"),
     ],
 )
 def test_bad_files_are_refused(tmp_path: Path, name: str, message: str) -> None:

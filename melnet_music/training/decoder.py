@@ -10,15 +10,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from melnet_music.audio_file import check_declared_size
+from melnet_music.audio_file import check_declared_size, open_sound, wrong_rate
 from melnet_music.training.quiet_stderr import quiet_stderr
 
 Float32Array = NDArray[np.float32]
 
 _BLOCK_SAMPLES = 16384
 """What comes before the damage in a block is lost with it: short enough not to mind."""
-_SLOWEST_HZ, _FASTEST_HZ = 1_000, 1_000_000
-"""Beyond these a header is damaged."""
 _UNKNOWN_SAMPLES = 2**48
 """Streams that declare no length declare a huge one."""
 _MISSED_SECONDS = 0.1
@@ -85,13 +83,14 @@ def open_decoder(path: Path) -> Iterator[Decoder]:
         if path.stat().st_size == 0:
             raise ValueError("is empty (0 bytes)")
         with _quiet(path):
-            file = soundfile.SoundFile(path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        reason = str(error).removeprefix(f"Error opening {str(path)!r}: ")
-        raise ValueError(f"cannot be read as audio: {reason}") from None
+            file = open_sound(path)
+    except OSError as error:
+        raise ValueError(f"cannot be read as audio: {error.strerror}") from None
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"cannot be read as audio: {error.error_string}") from None
     with file:
-        if not _SLOWEST_HZ <= file.samplerate <= _FASTEST_HZ:
-            raise ValueError(f"declares a sample rate of {file.samplerate} Hz, expected {_SLOWEST_HZ} to {_FASTEST_HZ}")
+        if reason := wrong_rate(file.samplerate):
+            raise ValueError(reason)
         yield Decoder(path, file)
 
 
