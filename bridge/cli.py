@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import sys
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code: 0 done, 2 it cannot be done, for the reason printed."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names come out as the bytes that they are
     chosen = build_parser().parse_args(arguments)
     configure_logging((logging.WARNING, logging.INFO, logging.DEBUG)[min(chosen.verbose, 2)])
     try:

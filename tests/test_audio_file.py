@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,18 @@ def test_mono_at_another_rate(tmp_path: Path) -> None:
     mono = stereo.mono_at(22050)
     assert (mono.dtype, mono.shape) == (np.float32, (22050,))
     np.testing.assert_allclose(mono[1000:-1000], music[2000:-2000:2], atol=2e-3)  # measured: 3.6e-4
+
+
+def test_a_name_need_not_be_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"na\xefve")
+    folder.mkdir()
+    for suffix in ("wav", "flac", "ogg", "mp3", "aiff"):
+        path = folder / os.fsdecode(f"caf\xe9.{suffix}".encode("latin-1"))
+        write_audio(path, clip())
+        assert read_audio(path).sample_rate_hz == 22050
+        path.write_bytes(b"no music")
+        with pytest.raises(ValueError, match=rf"\.{suffix} cannot be read as audio: "):
+            read_audio(path)
 
 
 def test_peak_tells_silence() -> None:

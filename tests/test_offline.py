@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -104,10 +107,33 @@ def test_generate_writes_as_much_as_was_asked_for(tmp_path: Path, capsys: pytest
     assert len(samples(target)) == round(0.3 * 22050)
 
 
+def test_names_need_not_be_utf8(tmp_path: Path, phrase: npt.NDArray[np.float32]) -> None:
+    """Nor must what the terminal shows be: a name comes out as the bytes that it is."""
+    source = written(tmp_path / "in.wav", phrase, 22050, 1, "PCM_16")
+    folder = tmp_path / os.fsdecode(b"na\xefve")
+    folder.mkdir()
+    source, target = source.rename(folder / os.fsdecode(b"caf\xe9.wav")), folder / os.fsdecode(b"\xff.flac")
+    for subcommand, *more in (
+        ("continue", source, target, "--seconds", "0.3"),
+        ("inpaint", source, target, "--start", "1", "--stop", "1.2"),
+        ("generate", target, "--seconds", "0.3"),
+    ):
+        result = subprocess.run(
+            [sys.executable, "-m", "bridge.cli", subcommand, *more],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+            check=True,
+        )
+        assert result.stdout.startswith(os.fsencode(target) + b": ")
+        assert len(read_audio(target).samples) > 0
+        target.unlink()
+
+
 BAD_INPUTS = {
     "missing.wav": (None, "no audio file at"),
     "empty.wav": (b"", "is empty"),
     "text.wav": (b"hello " * 200, "cannot be read as audio"),
+    "slow.wav": (100, "declares a sample rate of 100 Hz, expected 1000 to 1000000 Hz"),
     "short.wav": (np.full(2000, 0.1), "has 0.091 s, want 0.5 s or more"),
     "silent.wav": (np.zeros(30000), "is silent"),
 }
@@ -122,6 +148,8 @@ def test_a_bad_input_is_one_clear_line(
     path, target = tmp_path / name, tmp_path / "out.wav"
     if isinstance(content, bytes):
         path.write_bytes(content)
+    elif isinstance(content, int):
+        soundfile.write(path, np.full(30000, 0.1), content)
     elif content is not None:
         soundfile.write(path, content, 22050)
     more = ["--start", "0.01", "--stop", "0.02"] if command == "inpaint" else []

@@ -86,6 +86,22 @@ def test_folders_name_the_splits(tmp_path: Path) -> None:
     assert names == {"train": ["a", "more/b"], "valid": ["c"], "test": ["d"]}
 
 
+@pytest.mark.parametrize("splits", [True, False], ids=["splits", "any folder"])
+def test_names_need_not_be_utf8(tmp_path: Path, splits: bool) -> None:
+    data, odd = tmp_path / os.fsdecode(b"na\xefve"), os.fsdecode(b"caf\xe9")
+    for number, split in enumerate(SPLITS):
+        path = write(tmp_path / f"{split}.wav")
+        write_midi(tmp_path / f"{split}.mid", 0.5)
+        folder = data / split if splits else data
+        folder.mkdir(parents=True, exist_ok=True)
+        path.rename(folder / f"{odd}{number}.wav")
+        (tmp_path / f"{split}.mid").rename(folder / f"{odd}{number}.mid")
+    for _ in range(2):  # read, and out of the cache
+        works = [work for split in SPLITS for work in load_works(data, split, SOUND)]
+        assert sorted(work.name for work in works) == [f"{odd}{number}" for number in range(3)]
+        assert all(len(work.notes) == 1 and len(work.read_audio(0.0, 1.0)) == RATE_HZ for work in works)
+
+
 def write_maestro(root: Path, rows: list[tuple[str, str]]) -> None:
     """MAESTRO's table; ``rows`` are split and stem."""
     fields = ["canonical_composer", "canonical_title", "split", "year", "midi_filename", "audio_filename", "duration"]

@@ -376,6 +376,22 @@ def test_what_cannot_be_trained_is_told_in_a_line(
     assert f"melnet-music train: {message}" in capsys.readouterr().err
 
 
+def test_a_folder_that_no_weights_can_be_written_to_is_refused_before_training(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / os.fsdecode(b"na\xefve")
+    with pytest.raises(ValueError, match="whose name is not UTF-8: give another folder"):
+        train(
+            CONFIG,
+            data,
+            out,
+            tiers=[0],
+            plan=RunPlan(0, steps=1),
+            processes=1,
+            devices=["cpu"],
+            report=id,
+        )
+    assert not out.exists()
+
+
 def test_curve_and_samples_are_there_for_tensorboard(data: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

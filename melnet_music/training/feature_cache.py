@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import math
+import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -115,7 +116,7 @@ def load_features(
 
 def _places(data: Path, sound: SoundConfig) -> tuple[Path, Path]:
     digest = hashlib.sha256(f"{_FORMAT} {sound.model_dump_json()}".encode()).hexdigest()[:12]
-    own = hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:12]
+    own = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:12]
     name = f"{CACHE_PREFIX}{digest}"
     return data / name, platformdirs.user_cache_path("melnet-music") / f"{data.resolve().name}-{own}" / name
 

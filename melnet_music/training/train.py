@@ -56,6 +56,7 @@ def train(
     Raises:
         ValueError: no recordings, no such device, too little memory, or another run's checkpoint in ``out``.
     """
+    _check_name(out)
     queue = sorted(tiers, key=lambda tier: -config.training.tiers[tier].minutes)
     jobs = [(config, data, out, tier, plan, start_from, samples and tier == min(tiers)) for tier in queue]
     if world.started_by_torchrun():
@@ -112,6 +113,13 @@ def _train_in_process(job: tuple[Any, ...], free: Any, lines: Any, parent: int) 
 
     train_tier(*job, here=World(0, 1, torch.device(device)), report=report, stop=orphaned)
     free.put(device)
+
+
+def _check_name(out: Path) -> None:
+    try:
+        str(out.resolve()).encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"no weights can be written to {out}, whose name is not UTF-8: give another folder") from None
 
 
 def train_tier(
