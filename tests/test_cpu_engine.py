@@ -169,12 +169,12 @@ def piano() -> Preset:
 
 def test_the_shipped_preset_is_the_references() -> None:
     ours, reference = CpuEngine(piano()), ENGINES["reference"](piano(), None)
-    audio = read_audio(find_preset("piano") / PHRASE_FILE).mono_at(22050)
+    audio = read_audio(find_preset("piano") / PHRASE_FILE).mono_at(piano().config.sound.sample_rate_hz)
     heard, statistics = log_mel(audio, piano().config.sound)[:80], piano().weights
     past = ((heard - statistics["mean"]) / statistics["deviation"])[None]
     state, expected_state = (engine.prime(engine.init_state(), past, 8) for engine in (ours, reference))
-    frames, state = take(ours, state, chunks_of([8], 192))
-    expected, expected_state = take(reference, expected_state, chunks_of([8], 192))
+    frames, state = take(ours, state, chunks_of([8], piano().mel_bins))
+    expected, expected_state = take(reference, expected_state, chunks_of([8], piano().mel_bins))
     assert np.abs(frames - expected).max() <= MOST_DIFFERENCE
     largest = max(float(np.abs(array).max()) for array in state_arrays(expected_state).values())
     assert largest > 2  # its states are larger than those of the small nets above, and so are their last bits
@@ -189,8 +189,8 @@ def test_a_take_is_its_seed_whatever_the_number_of_threads(name: str) -> None:
     results = []
     for threads in (1, 2, 3, 4):
         engine = ENGINES[name](piano(), threads)
-        state = engine.prime(engine.init_state(), random(1, 16, 192), 8)
-        results.append(take(engine, state, chunks_of([8] * 6, 192)))
+        state = engine.prime(engine.init_state(), random(1, 16, piano().mel_bins), 8)
+        results.append(take(engine, state, chunks_of([8] * 6, piano().mel_bins)))
         engine.close()
     for frames, state in results[1:]:
         np.testing.assert_array_equal(frames, results[0][0])
@@ -343,7 +343,7 @@ def test_lengths_rows_and_threads_that_do_not_fit_are_refused(engine: CpuEngine)
 def test_an_engine_that_is_let_go_lets_its_threads_go() -> None:
     before = set(threading.enumerate())
     engine = CpuEngine(piano(), 3)
-    take(engine, engine.init_state(), chunks_of([8] * 3, 192))
+    take(engine, engine.init_state(), chunks_of([8] * 3, piano().mel_bins))
     helpers = set(threading.enumerate()) - before
     assert len(helpers) == 2
     del engine

@@ -11,21 +11,26 @@ import numpy.typing as npt
 import pytest
 
 from melnet_music.audio_file import read_audio
+from melnet_music.config import read_preset_config
 from melnet_music.headroom import POWER_RATIO, frame_powers, loud_power
 from melnet_music.instrument import Instrument, TakeRequest
 from melnet_music.mel import LogMelStream
 from melnet_music.notes import Note, note_map
-from melnet_music.preset import PHRASE_FILE, Preset, find_preset
+from melnet_music.preset import CONFIG_FILE, PHRASE_FILE, Preset, find_preset
 from melnet_music.sampling.engine import Chunk, Generated, SamplerState
 from melnet_music.sampling.reference import ReferenceEngine
 
 Samples = npt.NDArray[np.float32]
+CONFIG = read_preset_config(find_preset("piano") / CONFIG_FILE)
+SOUND, CHUNK = CONFIG.sound, CONFIG.sampling.chunk_frames
+RATE_HZ, HOP = SOUND.sample_rate_hz, SOUND.hop_samples
+SMALLEST_CHUNK = 2 ** CONFIG.model.splits.count("time")
 SHORT = TakeRequest(seconds=0.3, seed=7)
 
 
 @pytest.fixture(scope="module")
 def phrase() -> Samples:
-    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(22050)[: 3 * 22050]
+    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(RATE_HZ)[: 3 * RATE_HZ]
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +50,9 @@ def collected(blocks: object) -> Samples:
 
 
 def test_a_continuation_is_the_lead_and_then_as_much_as_was_asked_for(piano: Instrument, phrase: Samples) -> None:
-    lead_seconds = len(phrase) / 22050
+    lead_seconds = len(phrase) / RATE_HZ
     take = collected(piano.continuation(TakeRequest(seconds=0.3, seed=7, lead_seconds=lead_seconds)))
-    assert len(take) == len(phrase) + round(0.3 * 22050)
+    assert len(take) == len(phrase) + round(0.3 * RATE_HZ)
     kept = len(phrase) - piano.seam_samples
     assert np.array_equal(take[:kept], phrase[:kept])
     assert np.isfinite(take).all()
@@ -55,7 +60,7 @@ def test_a_continuation_is_the_lead_and_then_as_much_as_was_asked_for(piano: Ins
 
 def test_without_a_lead_it_is_only_the_new_sound_rising_from_silence(piano: Instrument) -> None:
     take = collected(piano.continuation(SHORT))
-    assert len(take) == round(0.3 * 22050)
+    assert len(take) == round(0.3 * RATE_HZ)
     assert abs(take[0]) < 1e-3
     assert abs(take[-1]) < 1e-3
     assert np.abs(take).max() > 1e-3
@@ -64,11 +69,11 @@ def test_without_a_lead_it_is_only_the_new_sound_rising_from_silence(piano: Inst
 def test_the_lead_only_adds_what_came_before(piano: Instrument) -> None:
     alone = collected(piano.continuation(SHORT))
     led_in = collected(piano.continuation(TakeRequest(seconds=0.3, seed=7, lead_seconds=1.0)))
-    cold_fade = round(0.005 * 22050)
+    cold_fade = round(0.005 * RATE_HZ)
     assert np.array_equal(led_in[-len(alone) + cold_fade :], alone[cold_fade:])
 
 
-@pytest.mark.parametrize("cuts", [[1], [512, 513, 7000], list(range(997, 66150, 997))])
+@pytest.mark.parametrize("cuts", [[1], [HOP, HOP + 1, 7000], list(range(997, 3 * RATE_HZ, 997))])
 def test_how_the_input_is_cut_makes_no_difference(piano: Instrument, phrase: Samples, cuts: list[int]) -> None:
     at_once = collected(piano.continuation(SHORT))
     piano.clear()
@@ -147,13 +152,14 @@ def test_an_instrument_may_begin_where_another_one_was(piano: Instrument, phrase
     repainted = collected(piano.inpainting(SHORT, 4.0, 4.5))
     take, heard_seconds = collected(piano.continuation(SHORT)), piano.heard_seconds
     piano.hear(phrase[::-1].copy())
-    assert piano.begin_at(700) == 1024  # on a frame's centre
-    piano.hear(np.concatenate([phrase, phrase])[1024:])
+    begun = piano.begin_at(HOP + 1)
+    assert begun == 2 * HOP  # on a frame's centre
+    piano.hear(np.concatenate([phrase, phrase])[begun:])
     assert piano.heard_seconds == heard_seconds
     assert len(collected(piano.inpainting(SHORT, 4.0, 4.5))) == len(repainted)
     again = collected(piano.continuation(SHORT))
     assert len(again) == len(take)
-    with pytest.raises(ValueError, match=r"which holds 0\.0464399 s to 6 s"):
+    with pytest.raises(ValueError, match=rf"which holds {begun / RATE_HZ:g} s to 6 s"):
         piano.inpainting(SHORT, 0.01, 0.5)
     piano.clear()
     piano.begin_at(0)
@@ -161,16 +167,16 @@ def test_an_instrument_may_begin_where_another_one_was(piano: Instrument, phrase
     assert np.array_equal(collected(piano.continuation(SHORT)), take)
 
 
-@pytest.mark.parametrize("chunk_frames", [4, 16])
+@pytest.mark.parametrize("chunk_frames", [SMALLEST_CHUNK, 2 * SMALLEST_CHUNK])
 def test_a_take_may_choose_its_chunks(piano: Instrument, chunk_frames: int) -> None:
     take = collected(piano.continuation(TakeRequest(seconds=0.3, seed=7, chunk_frames=chunk_frames)))
-    assert len(take) == round(0.3 * 22050)
+    assert len(take) == round(0.3 * RATE_HZ)
 
 
 def test_repainting_leaves_everything_else_alone(piano: Instrument, phrase: Samples) -> None:
     request = TakeRequest(seconds=1, seed=7, lead_seconds=10, tail_seconds=10)
     take = collected(piano.inpainting(request, 1.0, 1.4))
-    start, stop, seam = 22050, round(1.4 * 22050), piano.seam_samples
+    start, stop, seam = RATE_HZ, round(1.4 * RATE_HZ), piano.seam_samples
     assert len(take) == len(phrase)
     assert np.array_equal(take[: start - seam], phrase[: start - seam])
     assert np.array_equal(take[stop + seam :], phrase[stop + seam :])
@@ -178,20 +184,20 @@ def test_repainting_leaves_everything_else_alone(piano: Instrument, phrase: Samp
 
 
 def test_repainting_alone_yields_just_the_part(piano: Instrument) -> None:
-    assert len(collected(piano.inpainting(SHORT, 1.0, 1.25))) == round(1.25 * 22050) - 22050
+    assert len(collected(piano.inpainting(SHORT, 1.0, 1.25))) == round(1.25 * RATE_HZ) - RATE_HZ
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0.0, 0.2), (2.8, 3.0), (2.6, 2.9)])
 def test_repainting_reaches_the_ends_of_the_tape(piano: Instrument, start: float, stop: float) -> None:
     request = TakeRequest(seconds=1, seed=7, lead_seconds=10, tail_seconds=10)
     take = collected(piano.inpainting(request, start, stop))
-    assert len(take) == 3 * 22050
+    assert len(take) == 3 * RATE_HZ
     assert np.isfinite(take).all()
 
 
 def test_a_generation_needs_nothing_heard(loaded: Instrument) -> None:
     loaded.clear()
-    assert len(collected(loaded.generation(SHORT))) == round(0.3 * 22050)
+    assert len(collected(loaded.generation(SHORT))) == round(0.3 * RATE_HZ)
 
 
 class ChunkKeepingEngine(ReferenceEngine):
@@ -210,7 +216,7 @@ class ChunkKeepingEngine(ReferenceEngine):
 NOTES = (Note(0.1, 0.3, 60, 100), Note(0.25, 0.6, 72, 50))
 
 
-@pytest.mark.parametrize("heard_samples", [0, 2 * 22050 + 77, 3 * 22050])
+@pytest.mark.parametrize("heard_samples", [0, 2 * RATE_HZ + 77, 3 * RATE_HZ])
 def test_notes_of_a_take_are_counted_from_where_its_sound_begins(
     loaded: Instrument, phrase: Samples, heard_samples: int
 ) -> None:
@@ -220,9 +226,9 @@ def test_notes_of_a_take_are_counted_from_where_its_sound_begins(
     request = TakeRequest(seconds=1.0, seed=1, notes=NOTES)
     collected(piano.continuation(request) if heard_samples else piano.generation(request))
     mapped = np.concatenate([chunk.known.notes[0] for chunk in engine.chunks])  # type: ignore[index]
-    join_s, join_frame = heard_samples / 22050, round(heard_samples / 512)
-    heard_frames = (heard_samples - 1024) // 512 + 1 if heard_samples else 0
-    first_frame = heard_frames // 8 * 8  # the state holds all whole chunks that were heard
+    join_s, join_frame = heard_samples / RATE_HZ, round(heard_samples / HOP)
+    heard_frames = (heard_samples - SOUND.window_samples // 2) // HOP + 1 if heard_samples else 0
+    first_frame = heard_frames // CHUNK * CHUNK  # the state holds all whole chunks that were heard
     later = [replace(note, onset_s=join_s + note.onset_s, end_s=join_s + note.end_s) for note in NOTES]
     expected = note_map(later, first_frame, len(mapped), loaded.sound, loaded.preset.config.model.note_partials)
     expected[: join_frame - first_frame] = 0
@@ -234,11 +240,10 @@ def test_notes_of_a_repainted_part_are_known_inside_it_only(loaded: Instrument, 
     piano = Instrument(loaded.preset, engine)
     piano.hear(phrase)
     collected(piano.inpainting(TakeRequest(seconds=1, seed=1, notes=NOTES), 1.0, 1.8))
-    (chunk,) = engine.chunks
-    assert chunk.forced is not None
-    mapped, made = chunk.known.notes[0], np.flatnonzero(~chunk.forced.mask)  # type: ignore[index]
-    first_frame = 40  # of the chunk: whole chunks of 8 before frame 43, where the part begins
-    onsets = [round(second * 22050 / 512) - first_frame for second in (1.1, 1.25)]
+    mapped = np.concatenate([chunk.known.notes[0] for chunk in engine.chunks])  # type: ignore[index]
+    made = np.flatnonzero(~np.concatenate([chunk.forced.mask for chunk in engine.chunks]))  # type: ignore[union-attr]
+    first_frame = round(RATE_HZ / HOP) // CHUNK * CHUNK  # whole chunks before the frame where the part begins
+    onsets = [round(second * RATE_HZ / HOP) - first_frame for second in (1.1, 1.25)]
     assert np.flatnonzero(mapped[..., 1].any(1)).tolist() == onsets
     assert not mapped[made[-1] + 1 :].any()
 
@@ -268,7 +273,7 @@ def test_a_preset_without_note_channels_says_so(loaded: Instrument) -> None:
         (TakeRequest(seconds=float("nan"), seed=1), "seconds is nan"),
         (TakeRequest(seconds=1e9, seed=1), "at most 600"),
         (TakeRequest(seconds=1, seed=-1), "seed is -1"),
-        (TakeRequest(seconds=1, seed=1, chunk_frames=6), "multiple of 4"),
+        (TakeRequest(seconds=1, seed=1, chunk_frames=SMALLEST_CHUNK + 2), f"multiple of {SMALLEST_CHUNK}"),
         (TakeRequest(seconds=1, seed=1, lead_seconds=-1), "lead_seconds is -1"),
         (TakeRequest(seconds=1, seed=1, temperature=0.0), "temperature is 0"),
         (TakeRequest(seconds=1, seed=1, bias=float("inf")), "bias is inf"),
@@ -311,7 +316,7 @@ def test_a_take_is_made_again_from_its_prompt(
     loaded.hear(np.tile(phrase, 9))  # longer than the context: the first of it is in the state alone
     prompt = loaded.prompt(request, part)
     take = made(loaded)
-    assert len(prompt["audio"]) < 22 * 22050
+    assert len(prompt["audio"]) < 22 * RATE_HZ
     loaded.clear()
     loaded.hear(phrase[::-1].copy())
     loaded.remember({name: array.copy() for name, array in prompt.items()})
@@ -329,12 +334,12 @@ def test_a_prompt_of_another_model_is_refused(piano: Instrument) -> None:
 @pytest.mark.parametrize("played", ["noise", "a full-scale tone", "clicks", "clipped music"])
 def test_whatever_is_played_new_sound_hurts_nobody(loaded: Instrument, phrase: Samples, played: str) -> None:
     """A model may go astray on what it never heard; how loud its sound gets is bounded all the same."""
-    times, random = np.arange(2 * 22050), np.random.default_rng(1)
+    times, random = np.arange(2 * RATE_HZ), np.random.default_rng(1)
     heard = {
-        "noise": 0.3 * random.standard_normal(2 * 22050),
-        "a full-scale tone": np.sin(2 * np.pi * 997 / 22050 * times),
+        "noise": 0.3 * random.standard_normal(2 * RATE_HZ),
+        "a full-scale tone": np.sin(2 * np.pi * 997 / RATE_HZ * times),
         "clicks": 1.0 * (times % 5000 == 0),
-        "clipped music": np.clip(30 * phrase[: 2 * 22050], -1, 1),
+        "clipped music": np.clip(30 * phrase[: 2 * RATE_HZ], -1, 1),
     }[played].astype(np.float32)
     loaded.clear()
     loaded.hear(heard)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from melnet_music.audio_file import read_audio
+from melnet_music.config import read_preset_config
 from melnet_music.instrument import Instrument, Samples, TakeRequest
 from melnet_music.level_hold import DELAY_CHUNKS, MOST_TILT, LevelHold, UsualLevel
-from melnet_music.preset import PHRASE_FILE, find_preset
+from melnet_music.preset import CONFIG_FILE, PHRASE_FILE, find_preset
 from melnet_music.sampling.cpu.engine import MOST_THREADS
 from melnet_music.sampling.engine import Chunk, Generated, SamplerState
 
@@ -77,7 +78,8 @@ def test_no_engine_works_on_more_chunks_at_once_than_the_hold_allows() -> None:
 
 @pytest.fixture(scope="module")
 def phrase() -> Samples:
-    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(22050)
+    folder = find_preset("piano")
+    return read_audio(folder / PHRASE_FILE).mono_at(read_preset_config(folder / CONFIG_FILE).sound.sample_rate_hz)
 
 
 def test_music_that_fades_is_held() -> None:

@@ -15,22 +15,25 @@ import soundfile
 
 from bridge.cli import main
 from melnet_music.audio_file import read_audio
+from melnet_music.config import read_preset_config
 from melnet_music.instrument import SEAM_SECONDS
 from melnet_music.midi_file import write_midi_notes
 from melnet_music.notes import Note
-from melnet_music.preset import PHRASE_FILE, find_preset
+from melnet_music.preset import CONFIG_FILE, PHRASE_FILE, find_preset
 from melnet_music.resample import resample
 
 Samples = npt.NDArray[np.float64]
+CONFIG = read_preset_config(find_preset("piano") / CONFIG_FILE)
+RATE_HZ = CONFIG.sound.sample_rate_hz
 
 
 @pytest.fixture(scope="module")
 def phrase() -> npt.NDArray[np.float32]:
-    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(22050)[: 4 * 22050]
+    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(RATE_HZ)[: 4 * RATE_HZ]
 
 
 def written(path: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str) -> Path:
-    mono = resample(phrase, 22050, rate)
+    mono = resample(phrase, RATE_HZ, rate)
     gains = np.linspace(1.0, 0.5, channels)
     soundfile.write(path, 0.9 * mono[:, None] * gains, rate, subtype=subtype)
     return path
@@ -104,7 +107,7 @@ def test_generate_writes_as_much_as_was_asked_for(tmp_path: Path, capsys: pytest
     assert main(["generate", str(target), "--seconds", "0.3", "--seed", "3", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["seed"], told["preset"], told["seconds"]) == (3, "piano", pytest.approx(0.3, abs=1e-4))
-    assert len(samples(target)) == round(0.3 * 22050)
+    assert len(samples(target)) == round(0.3 * RATE_HZ)
 
 
 def test_names_need_not_be_utf8(tmp_path: Path, phrase: npt.NDArray[np.float32]) -> None:
@@ -168,7 +171,7 @@ def test_a_bad_input_is_one_clear_line(
         (["--preset", "pianoo"], "one of music, paper-maestro, piano"),
         (["--preset", "paper-maestro"], "train it first"),
         (["--engine", "warp"], "there are: cpu, cpu-bf16, reference"),
-        (["--chunk-frames", "5"], "multiple of 4"),
+        (["--chunk-frames", "5"], f"multiple of {2 ** CONFIG.model.splits.count('time')}"),
     ],
 )
 def test_a_bad_argument_is_one_clear_line(
@@ -189,7 +192,7 @@ def test_bench_tells_cost_by_tier_and_by_time_played(capsys: pytest.CaptureFixtu
     assert len(speed["tiers"]) == 5
     assert set(speed["microseconds_per_bin"]) == {"104", "2000"}
     bins = sum(tier["bins_per_second_of_sound"] for tier in speed["tiers"])
-    assert bins == pytest.approx(192 * 22050 / 512)
+    assert bins == pytest.approx(CONFIG.sound.mel_bins * CONFIG.sound.frames_per_second)
 
 
 SONG = (Note(0.1, 0.5, 60, 90), Note(0.3, 0.7, 67, 80))
@@ -217,8 +220,8 @@ def test_a_midi_phrase_is_voiced_and_continued(tmp_path: Path, capsys: pytest.Ca
         assert main(["continue", str(phrase), str(target), "--seed", "3", "--json", *more]) == 0
         assert json.loads(capsys.readouterr().out)["joins_s"] == [pytest.approx(0.7, abs=1e-3)]
         takes[name] = samples(target)
-    assert [round(len(take) / 22050, 3) for take in takes.values()] == [1.1, 1.5, 1.4]
-    voiced = round(0.6 * 22050)
+    assert [round(len(take) / RATE_HZ, 3) for take in takes.values()] == [1.1, 1.5, 1.4]
+    voiced = round(0.6 * RATE_HZ)
     assert np.abs(takes["a"][:voiced]).max() > 1e-3
     assert np.array_equal(takes["a"][:voiced], takes["b"][:voiced])
     assert not np.array_equal(takes["a"][-4000:], takes["c"][len(takes["a"]) - 4000 : len(takes["a"])])
