@@ -21,7 +21,7 @@ def test_a_minute_stays_music(name: str) -> None:
     instrument = Instrument.load(name)
     instrument.hear(read_audio(instrument.preset_folder / PHRASE_FILE).mono_at(instrument.sample_rate_hz))
     take = np.concatenate(list(instrument.continuation(TakeRequest(60.0, seed=1))))
-    measured = dict(zip(MEASURES, windows(describe(take)).T, strict=True))
+    measured = dict(zip(MEASURES, windows(describe(take, instrument.sample_rate_hz)).T, strict=True))
     assert measured["brightness"].max() < BRIGHTEST_HZ
     assert measured["level"].min() > SOFTEST_DBFS
     assert measured["level"].max() < LOUDEST_DBFS

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from chords import chords
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from melnet_music.evaluation.curves import draw_curves
 from melnet_music.evaluation.long_takes import drift, excursions
 from melnet_music.evaluation.places import NotMeasurableError, Place, distinct_seconds, spread_places
 from melnet_music.evaluation.seams import MEASURES, edge_measures, ranks
+from melnet_music.resample import resample
 from melnet_music.training.curve import TierProgress
 from melnet_music.training.features import Work
 
@@ -80,6 +82,15 @@ def test_every_edge_measure_sees_what_it_is_for() -> None:
     assert louder["level_step"] == pytest.approx(20 * np.log10(4), abs=0.2)
     assert smooth["spectral_step"] < 0.5 < 10 < noisy["spectral_step"]
     assert smooth["flux"] < 0.5 < 3 < min(turned["flux"], noisy["flux"])
+
+
+@pytest.mark.parametrize("rate_hz", [44100, 48000])
+def test_an_edge_measures_as_much_at_every_rate(rate_hz: int) -> None:
+    """But for the largest step from sample to sample, which is smaller where samples lie closer."""
+    music = chords(2.0, rate_hz) + chords(2.0, rate_hz, seed=1) * (np.arange(2 * rate_hz) >= rate_hz)
+    slow = resample(music.astype(np.float32), rate_hz, RATE_HZ)
+    wanted, found = edge_measures(slow, RATE_HZ, RATE_HZ), edge_measures(music, rate_hz, rate_hz)
+    np.testing.assert_allclose(found[1:], wanted[1:], rtol=0.1)
 
 
 @settings(max_examples=30, deadline=None)

@@ -19,6 +19,7 @@ from melnet_music.evaluation.pitches import (
     pitch_parts,
     sounding,
 )
+from melnet_music.resample import resample
 
 Samples = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]
@@ -55,8 +56,9 @@ class Description:
     """``[T, 16]``: levels of mel bands from 50 Hz to 8 kHz."""
 
 
-def describe(audio: Samples) -> Description:
-    """Describe float32[n], mono at 22,050 Hz."""
+def describe(audio: Samples, rate_hz: int = RATE_HZ) -> Description:
+    """Describe float32[n], mono, as it sounds at 22,050 Hz: models of different rates are measured alike."""
+    audio = resample(audio, rate_hz, RATE_HZ)
     parts = pitch_parts(audio)
     active = sounding(parts)
     spectrum = np.abs(librosa.stft(audio, n_fft=2048, hop_length=HOP_SAMPLES, pad_mode="constant")).T ** 2

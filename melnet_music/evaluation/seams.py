@@ -31,7 +31,10 @@ MEASURES = {
     "level_step": "difference in level, 50 ms before and after, dB",
 }
 _NATURAL_PER_GAP = 10
-_FRAME_SAMPLES, _HOP_SAMPLES, _BANDS = 512, 128, 40
+_FRAME_SECONDS, _FRAME_HOPS, _BANDS = 512 / 22050, 4, 40
+_PADDED_FRAMES = 4
+_HIGHEST_HZ = 11025.0
+"""Of the bands, whatever the rate: models of different rates are measured alike."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def measure_seams(
     real = [job.heard for job in jobs]
     edges = [round(at * rate) for at in gap]
     entering, leaving = ([edge_measures(audio, edge, rate) for audio in painted] for edge in edges)
-    span = round(AROUND_SECONDS * rate) + _FRAME_SAMPLES
+    span = round(AROUND_SECONDS * rate) + _frame_and_hop(rate)[0]
     natural = [
         edge_measures(audio, int(at), rate)
         for audio in real
@@ -118,10 +121,11 @@ def edge_measures(audio: Samples, edge: int, rate_hz: int) -> list[float]:
     before, after = audio[edge - around : edge].astype(np.float64), audio[edge : edge + around].astype(np.float64)
     near = np.concatenate([before, after])
     step = np.abs(np.diff(near)).max() / (np.sqrt((near**2).mean()) + 1e-4)
-    bands = _bands_db(audio[edge - around - _FRAME_SAMPLES : edge + around + _FRAME_SAMPLES], rate_hz)
+    frame, hop = _frame_and_hop(rate_hz)
+    bands = _bands_db(audio[edge - around - frame : edge + around + frame], rate_hz)
     flux = np.maximum(np.diff(bands, axis=0), 0).mean(1).max()
     middle = len(bands) // 2
-    frames = max(round(AROUND_SECONDS * rate_hz / _HOP_SAMPLES), 1)
+    frames = max(round(AROUND_SECONDS * rate_hz / hop), 1)
     earlier, later = bands[max(middle - frames, 0) : middle].mean(0), bands[middle : middle + frames].mean(0)
     levels = [10 * np.log10((part**2).mean() + 1e-9) for part in (before, after)]
     return [
@@ -148,10 +152,20 @@ def _share_above(values: Sequence[float] | Array, limit: float) -> float:
     return float((np.asarray(values) > limit).mean())
 
 
+def _frame_and_hop(rate_hz: int) -> tuple[int, int]:
+    """Samples of a frame, and from frame to frame."""
+    frame = round(_FRAME_SECONDS * rate_hz)
+    return frame, max(frame // _FRAME_HOPS, 1)
+
+
 def _bands_db(audio: Samples, rate_hz: int) -> Array:
-    """Mel bands of short frames, ``[T, 40]``."""
-    frames = np.lib.stride_tricks.sliding_window_view(audio, _FRAME_SAMPLES)[::_HOP_SAMPLES]
-    power = np.abs(np.fft.rfft(frames * np.hanning(_FRAME_SAMPLES), n=2048, axis=1)) ** 2
-    filters = librosa.filters.mel(sr=rate_hz, n_fft=2048, n_mels=_BANDS, fmin=30.0)
+    """Mel bands of short frames, ``[T, 40]``, as strong as at 22,050 Hz."""
+    frame, hop = _frame_and_hop(rate_hz)
+    padded = _PADDED_FRAMES * frame
+    frames = np.lib.stride_tricks.sliding_window_view(audio, frame)[::hop]
+    power = np.abs(np.fft.rfft(frames * np.hanning(frame), n=padded, axis=1)) ** 2
+    power *= (_FRAME_SECONDS * 22050 / frame) ** 2
+    highest_hz = min(_HIGHEST_HZ, rate_hz / 2)
+    filters = librosa.filters.mel(sr=rate_hz, n_fft=padded, n_mels=_BANDS, fmin=30.0, fmax=highest_hz)
     bands: Array = 10 * np.log10(power @ filters.T.astype(np.float64) + 1e-6)
     return bands

@@ -11,13 +11,11 @@ import numpy.typing as npt
 
 from melnet_music.config import SoundConfig
 from melnet_music.evaluation.descriptors import Description, describe
-from melnet_music.evaluation.pitches import RATE_HZ
 from melnet_music.evaluation.places import Place
 from melnet_music.evaluation.workers import TakeJob, make_take
 from melnet_music.instrument import TakeRequest
 from melnet_music.mel import log_mel
 from melnet_music.notes import Note
-from melnet_music.resample import resample
 from melnet_music.vocoders.phase import PhaseVocoder
 
 Samples = npt.NDArray[np.float32]
@@ -75,12 +73,12 @@ class DescribeJob:
 
 def described(job: DescribeJob) -> Description:
     """Of given sound."""
-    return describe(resample(job.audio, job.rate_hz, RATE_HZ))
+    return describe(job.audio, job.rate_hz)
 
 
 def described_take(job: tuple[TakeJob, int]) -> Description:
     """Of a take; the number is its sample rate in Hz."""
-    return describe(resample(make_take(job[0]), job[1], RATE_HZ))
+    return describe(make_take(job[0]), job[1])
 
 
 def described_remake(job: RemakeJob) -> Description:
@@ -96,4 +94,4 @@ def described_remake(job: RemakeJob) -> Description:
     vocoder = PhaseVocoder(sound)
     audio = np.concatenate([vocoder.push(np.ascontiguousarray(after)), vocoder.flush()])
     wanted = len(job.audio) - round(job.first_s * sound.sample_rate_hz)
-    return describe(resample(audio[:wanted], sound.sample_rate_hz, RATE_HZ))
+    return describe(audio[:wanted], sound.sample_rate_hz)

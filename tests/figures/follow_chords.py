@@ -65,7 +65,7 @@ def in_its_own_time(
             notes = _Keys([(0.0, (), chords[0]), (HELD_SECONDS, *chords)], held_back_s + ahead)
         asked = replace(request, seed=seed, notes=notes, rests=follow != "free")
         audio = np.concatenate(list(instrument.generation(asked)))
-        made.append((describe(audio).chroma, [0.0, HELD_SECONDS]))
+        made.append((describe(audio, instrument.sample_rate_hz).chroma, [0.0, HELD_SECONDS]))
     return made
 
 
@@ -119,11 +119,11 @@ def live(
             finished = pairs(player.wait_for("finished", "generate", seed, seconds=60.0))
             for key in held:
                 player.send("note", key, 0)
-            audio, _ = soundfile.read(str(finished["file"]), dtype="float32")
+            audio, rate_hz = soundfile.read(str(finished["file"]), dtype="float32")
             notes = json.loads(Path(str(finished["file"])).with_suffix(".json").read_text())["notes"]
             placed = sorted({note[0] for note in notes or ()})
             tell(f"take {seed}: gaps {finished['gaps']}; keys at {downs}, notes at {placed[:1]} and {placed[-1:]} s")
-            made.append((describe(audio).chroma, downs))
+            made.append((describe(audio, rate_hz).chroma, downs))
     return made
 
 

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from melnet_music.audio_file import read_audio
 from melnet_music.evaluation.descriptors import describe
 from melnet_music.evaluation.detection import Hits, note_hits, shifted
-from melnet_music.evaluation.pitches import DetectedNote
+from melnet_music.evaluation.pitches import RATE_HZ, DetectedNote
 from melnet_music.instrument import Instrument, TakeRequest
 from melnet_music.midi_file import read_midi_notes, write_midi_notes
 from melnet_music.notes import Note
@@ -37,18 +37,18 @@ def held_out(data: Path, count: int, seconds: float) -> list[tuple[Samples, tupl
     """The first seconds of so many works, and their notes, through a MIDI file."""
     works = []
     for table in sorted((data / "test").glob("*.notes.csv"))[:count]:
-        audio = read_audio(table.with_name(table.name.replace(".notes.csv", ".flac"))).mono_at(22050)
+        audio = read_audio(table.with_name(table.name.replace(".notes.csv", ".flac"))).mono_at(RATE_HZ)
         with tempfile.TemporaryDirectory() as folder:
             write_midi_notes(Path(folder) / "work.mid", read_notes(table))
             notes = read_midi_notes(Path(folder) / "work.mid")
         inside = [note for note in notes if note.onset_s < seconds]
-        works.append((audio[: round(seconds * 22050)], tuple(inside)))
+        works.append((audio[: round(seconds * RATE_HZ)], tuple(inside)))
     return works
 
 
 def heard(instrument: Instrument, request: TakeRequest) -> tuple[DetectedNote, ...]:
     """The notes that are detected in a generation."""
-    return describe(np.concatenate(list(instrument.generation(request)))).notes
+    return describe(np.concatenate(list(instrument.generation(request))), instrument.sample_rate_hz).notes
 
 
 def hits(found: Sequence[Sequence[DetectedNote]], notes: Sequence[Sequence[Note]], seconds: float) -> Hits:

@@ -116,13 +116,10 @@ def _edges(own: Samples, repainted: list[Samples]) -> dict[str, object]:
 
 
 def _measures(audio: Samples, places: list[int]) -> NDArray[np.float64]:
-    """`edge_measures` of each place, float64[places, measures], at the rate that their frames are meant for."""
+    """`edge_measures` of each place, float64[places, measures]."""
     from melnet_music.evaluation.seams import edge_measures
-    from melnet_music.resample import resample
 
-    rate_hz = 22050
-    slow = resample(audio, RATE_HZ, rate_hz)
-    return np.array([edge_measures(slow, round(place * rate_hz / RATE_HZ), rate_hz) for place in places])
+    return np.array([edge_measures(audio, place, RATE_HZ) for place in places])
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def main() -> None:
                 instrument.hear(heard)
             request = TakeRequest(PHRASE_SECONDS, seed, chosen.temperature, notes=notes)
             audio = np.concatenate(list(instrument.continuation(request) if after else voiced(instrument, request)))
-            described: Description = describe(audio)
+            described: Description = describe(audio, instrument.sample_rate_hz)
             given.append(note_hits(described.notes, notes, PHRASE_SECONDS))
             control.append(note_hits(described.notes, shuffled(notes), PHRASE_SECONDS))
             onsets.append(onset_hits(described.onsets_s.tolist(), notes, PHRASE_SECONDS))
