@@ -183,6 +183,23 @@ def test_repainting_meets_the_future(sound: SoundConfig, begin: int, end: int) -
     assert abs(level_db(entry) - level_db(real)) < 1.0
 
 
+@SOUNDS
+@pytest.mark.parametrize("seed", range(3))
+def test_other_music_meets_the_future_without_a_tick(sound: SoundConfig, seed: int) -> None:
+    """What is repainted is never what was there; and hiss has a phase that nothing else shares."""
+    hiss = 0.01 * np.random.default_rng(seed).standard_normal((2, 44100)).astype(np.float32)
+    audio, other = chords(2.0) + hiss[0], chords(2.0, seed=seed + 1) + hiss[1]
+    begin, end = 15000, 27000 + 100 * seed
+    vocoder = PhaseVocoder(sound, phase_lookahead_frames=8, sweeps=8)
+    vocoder.prime(audio[:begin], audio[end:], end - begin)
+    frame, start, wanted = vocoder.next_frame, vocoder.next_sample, vocoder.frames_wanted
+    assert wanted is not None
+    made = run(vocoder, [log_mel(other, sound)[frame : frame + wanted]])
+    steps = np.abs(np.diff(made))[end - start - 800 : end - start + 800]
+    # Measured: at most 5.1; 15 where the future begins at once.
+    assert steps[795:805].max() < 6.5 * np.median(steps)
+
+
 def test_silence_stays_silent() -> None:
     frames = log_mel(np.zeros(10000, np.float32), LIVE)
     assert np.abs(run(PhaseVocoder(LIVE), [frames])).max() < 1e-6
