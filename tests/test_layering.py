@@ -120,14 +120,14 @@ def test_only_its_own_thread_imports_the_websocket_server() -> None:
 
 
 LAYERS = [
-    {"config", "arrays"},
+    {"config", "arrays", "seam"},
     {"tiers", "tier_state", "mel_scale"},
     {"conditioning", "scan_cuda", "mel", "notes"},
     {"parameters", "scan", "mixture", "keyboard"},
     {"cells", "midi_file"},
     {"stacks"},
     {"model"},
-    {"preset", "vocoders", "seam", "tape", "resample"},
+    {"preset", "vocoders", "tape", "resample"},
     {"sampling", "audio_file", "headroom"},
     {"level_hold"},
     {"instrument"},
