@@ -30,11 +30,13 @@ from melnet_music.sampling.cpu import micro_kernels, packing
 from melnet_music.sampling.cpu.barrier import SYNC_WORDS, meet
 from melnet_music.sampling.cpu.compiled import compiled
 from melnet_music.sampling.cpu.gates import CELL_NUMBERS, GATES, apply_gates, exp_strip
+from melnet_music.sampling.cpu.matrix_tiles import emit_matrix_tile
 from melnet_music.sampling.cpu.micro_kernels import make_tile
 from melnet_music.sampling.cpu.packing import padded, panels, to_bfloat16
 from melnet_music.sampling.cpu.products import CHAINS, product, short_product
 from melnet_music.sampling.cpu.recurrence import BLOCK_ROWS, Rnn, run_in_frequency, run_in_time, scratch_floats
 from melnet_music.sampling.cpu.target import (
+    AMX,
     AVX2,
     AVX512,
     AVX512_BF16,
@@ -50,7 +52,7 @@ Array = NDArray[np.float32]
 UNTOUCHED = np.array([0x7FC0BEEF], np.uint32).view(np.float32)[0]
 """Fills what a kernel is not to read or write: a NaN that would spread, and of bits that no arithmetic makes."""
 DEPTHS = [1, 2, 3, 5, 17, 64, 100]
-ROWS = [*range(1, 15), *range(47, 51)]
+ROWS = [*range(1, 15), *range(47, 51), 161]
 TARGETS = [AVX512, AVX2, NEON, PORTABLE]
 """Those whose tiles any compiler can make, if need be of shorter vectors."""
 one_by_one = pytest.mark.skipif(TARGET.dots, reason="this processor adds products of bfloat16 in pairs")
@@ -122,6 +124,8 @@ class Arena:
     [
         ("x86_64", {"avx512f", "avx2", "fma", "sse2"}, AVX512),
         ("x86_64", {"avx512f", "avx512bf16", "avx2", "fma", "sse2"}, AVX512_BF16),
+        ("x86_64", {"avx512f", "avx512bf16", "amx-tile", "amx-bf16", "avx2", "fma"}, AMX),
+        ("x86_64", {"avx512f", "avx512bf16", "amx-bf16", "avx2", "fma"}, AVX512_BF16),
         ("AMD64", {"avx2", "fma", "avx"}, AVX2),
         ("x86_64", {"avx2", "avx"}, PORTABLE),
         ("x86_64", {"fma", "avx"}, PORTABLE),
@@ -508,6 +512,21 @@ def test_a_tile_keeps_its_sums_in_registers(target: Target, bfloat16: bool) -> N
             for body in loops:
                 assert any(re.search("fmadd|fmla|mulps|dpbf16ps", line) for line in body)
                 assert not [line for line in body if re.search(r"%rsp|\[sp|, sp\b", line)], (processor, rows, count)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_matrix_tile_is_made_of_the_processor_s_instructions(count: int) -> None:
+    """Whatever processor this is: two reads of weights and two products for every read of inputs."""
+    module, numbers, places = ir.Module("tile"), ir.FloatType().as_pointer(), ir.IntType(64)
+    weights = ir.IntType(16).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [weights, places, places, numbers, *[places] * 8])
+    function = ir.Function(module, kind, "tile")
+    builder = ir.IRBuilder(function.append_basic_block())
+    emit_matrix_tile(builder, count, function.args[0], function.args[3], list(function.args))
+    builder.ret_void()
+    (loop,) = innermost_loops(compiled_for(str(module), "x86_64-linux-gnu", "sapphirerapids"))
+    for instruction, times in (("tdpbf16ps", count), ("tileloadd", 1 + count)):
+        assert sum(instruction in line for line in loop) == times
 
 
 # ---- gates ----

@@ -1,4 +1,4 @@
-"""How many multiply-adds one core does at best: in registers only, with nothing to load or to store."""
+"""How many multiply-adds of float32 one core does at best: in registers only, with nothing to load or to store."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _floor(floor: FloorOfChunk) -> Iterator[str]:
     yield (
         f"  {floor.million_multiply_adds:.0f} million multiply-adds: "
         f"{floor.billion_multiply_adds_per_second:.1f} billion a second; "
-        f"one core's peak ({floor.target}) is {floor.peak_billion_multiply_adds_per_second:.1f}"
+        f"one core's float32 peak is {floor.peak_billion_multiply_adds_per_second:.1f}"
     )
 
 

@@ -12,6 +12,7 @@ from numba.core.types import unliteral
 from numba.extending import intrinsic
 
 from melnet_music.config import VALUE_LIMIT
+from melnet_music.sampling.cpu.target import TARGET
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -20,7 +21,7 @@ def _digest_of_sources() -> str:
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
-    digest.update(str(VALUE_LIMIT).encode())  # all that the kernels take from elsewhere
+    digest.update(f"{VALUE_LIMIT} {TARGET}".encode())  # all that the kernels take from elsewhere
     return digest.hexdigest()[:8]
 
 

@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from melnet_music.sampling.cpu.compiled import apart, inner, pasted
+from melnet_music.sampling.cpu.matrix_tiles import (
+    TILE_PAIRS,
+    TILE_ROWS,
+    configure_tiles,
+    fill_up_last,
+    make_matrix_tile,
+    release_tiles,
+    zero,
+)
 from melnet_music.sampling.cpu.micro_kernels import are_paired, make_tile, room_on_stack, to_pairs
 from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET
 
@@ -19,6 +28,10 @@ _flat_wide = make_tile(1, _FLAT_PANELS)
 _flat = make_tile(1, 1)
 CHAINS = 4
 _chained = make_tile(1, 1, chains=CHAINS)
+_MATRIX_TILES, _MATRIX_ROWS = TARGET.tiles, 160
+"""With matrix registers, rows that the weights are read once for."""
+_matrix_wide = make_matrix_tile(2)
+_matrix = make_matrix_tile(1)
 
 
 @inner
@@ -31,6 +44,9 @@ def product(
     if not are_paired(weights):
         _in_tiles(weights, at, panels, k, arena, x, ldx, start, lds, y, ldy, rows)
         return
+    if _MATRIX_TILES:  # a constant: elsewhere numba leaves out what no other processor understands
+        _in_matrix_tiles(weights, at, panels, k, arena, x, ldx, start, lds, y, ldy, rows)
+        return
     pairs = (k + 1) // 2
     room = room_on_stack(min(rows, _ROUNDED_ROWS) * pairs)
     for top in range(0, rows, _ROUNDED_ROWS):
@@ -40,6 +56,42 @@ def product(
         _in_tiles(
             weights, at, panels, pairs, arena, room, pairs, start + top * lds, lds, y + top * ldy, ldy, here
         )  # fmt: skip
+
+
+@inner
+def _in_matrix_tiles(
+    weights: Any, at: int, panels: int, k: int, arena: Any, x: int, ldx: int, start: int, lds: int, y: int, ldy: int,
+    rows: int,
+) -> None:  # fmt: skip
+    apart()
+    pairs = (k + 1) // 2
+    whole, step = pairs // TILE_PAIRS * TILE_PAIRS, -(-pairs // TILE_PAIRS) * TILE_PAIRS
+    room = room_on_stack(-(-min(rows, _MATRIX_ROWS) // TILE_ROWS) * TILE_ROWS * step)
+    last = room_on_stack(2 * TILE_PAIRS * PANEL_COLUMNS)
+    for top in range(0, rows, _MATRIX_ROWS):
+        here = min(_MATRIX_ROWS, rows - top)
+        for r in range(here):
+            to_pairs(arena, x + (top + r) * ldx, k, room + r * step)
+            zero(room + r * step + pairs, step - pairs)
+        full = here // TILE_ROWS * TILE_ROWS
+        for first, until in ((0, full), (full, here)):
+            if first == until:
+                continue
+            configure_tiles(min(until - first, TILE_ROWS))
+            for panel in range(0, panels, 2):
+                wide = panel + 2 <= panels
+                place, column = at + panel * pairs * 2 * PANEL_COLUMNS, panel * PANEL_COLUMNS
+                if whole < pairs:
+                    for p in range(1 + wide):
+                        fill_up_last(weights, place + p * pairs * 2 * PANEL_COLUMNS, whole, pairs, last, p)
+                for row in range(first, until, TILE_ROWS):
+                    from_row, to_row = start + (top + row) * lds + column, y + (top + row) * ldy + column
+                    x_row = room + row * step
+                    if wide:
+                        _matrix_wide(weights, place, last, arena, pairs, whole, x_row, step, from_row, lds, to_row, ldy)
+                    else:
+                        _matrix(weights, place, last, arena, pairs, whole, x_row, step, from_row, lds, to_row, ldy)
+    release_tiles()
 
 
 @inner

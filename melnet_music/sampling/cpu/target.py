@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numba.core import config as numba_config
 from numba.core.codegen import get_host_cpu_features
@@ -25,6 +26,8 @@ class Target:
     """Panels of a vector product at once: enough accumulators to hide the latency of a multiply-add."""
     dots: bool = False
     """Whether there is an instruction that adds products of bfloat16 in pairs: twice as many at once."""
+    tiles: bool = False
+    """Whether there are matrix registers for bfloat16 besides: 16 times as many at once."""
 
 
 PANEL_COLUMNS = 16
@@ -32,6 +35,7 @@ PANEL_COLUMNS = 16
 
 AVX512 = Target("avx512", lanes=16, fused=True, tall_rows=6, tall_panels=4, flat_panels=8)
 AVX512_BF16 = Target("avx512-bf16", lanes=16, fused=True, tall_rows=6, tall_panels=4, flat_panels=8, dots=True)
+AMX = replace(AVX512_BF16, name="amx", tiles=True)
 AVX2 = Target("avx2", lanes=8, fused=True, tall_rows=6, tall_panels=1, flat_panels=4)
 NEON = Target("neon", lanes=4, fused=True, tall_rows=6, tall_panels=1, flat_panels=2)
 PORTABLE = Target("portable", lanes=4, fused=False, tall_rows=2, tall_panels=1, flat_panels=2)
@@ -42,6 +46,8 @@ def choose_target(machine: str, features: set[str]) -> Target:
     """The best target for a machine and its features, by LLVM's names."""
     if machine.lower() in ("arm64", "aarch64"):
         return NEON
+    if {"avx512f", "avx512bf16", "amx-tile", "amx-bf16"} <= features:
+        return AMX
     if {"avx512f", "avx512bf16"} <= features:
         return AVX512_BF16
     if "avx512f" in features:
@@ -52,7 +58,21 @@ def choose_target(machine: str, features: set[str]) -> Target:
 def _features() -> set[str]:
     """Features that numba will compile for: NUMBA_CPU_FEATURES and NUMBA_ENABLE_AVX count, as everywhere in numba."""
     features = get_host_cpu_features() if numba_config.CPU_FEATURES is None else numba_config.CPU_FEATURES
-    return {part[1:] for part in features.split(",") if part.startswith("+")}
+    known = {part[1:] for part in features.split(",") if part.startswith("+")}
+    return known if "amx-tile" not in known or _may_use_tiles() else known - {"amx-tile"}
+
+
+def _may_use_tiles() -> bool:
+    """Ask Linux for the matrix registers, for this process and its threads; other systems have no such way."""
+    if platform.system() != "Linux":
+        return False
+    call = ctypes.CDLL(None).syscall
+    return bool(call(_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA) == 0)
+
+
+_ARCH_PRCTL, _REQUEST_STATE, _TILE_DATA = 158, 0x1023, 18
+"""Numbers of the x86-64 system call, of what is asked (``ARCH_REQ_XCOMP_PERM``), and of the registers' state: Linux,
+``Documentation/arch/x86/xstate.rst``."""
 
 
 TARGET = choose_target(platform.machine(), _features())
