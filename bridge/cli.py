@@ -9,7 +9,17 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from bridge import cli_bench, cli_evaluate, cli_live, cli_make_data, cli_midi, cli_offline, cli_render, cli_training
+from bridge import (
+    cli_bench,
+    cli_evaluate,
+    cli_live,
+    cli_make_data,
+    cli_make_sounds,
+    cli_midi,
+    cli_offline,
+    cli_render,
+    cli_training,
+)
 from bridge.child import configure_logging
 from bridge.subcommand import Subcommand
 
@@ -20,6 +30,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
     *cli_render.SUBCOMMANDS,
     *cli_bench.SUBCOMMANDS,
     *cli_make_data.SUBCOMMANDS,
+    *cli_make_sounds.SUBCOMMANDS,
     *cli_training.SUBCOMMANDS,
     *cli_evaluate.SUBCOMMANDS,
 )

@@ -27,6 +27,10 @@ def _add_make_data_arguments(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="SoundFont file to render with; may be given again, each work draws one (two free ones, found by itself)",
     )
+    parser.add_argument(
+        "--sounds", type=Path, metavar="DIR",
+        help="one-shots from make-sounds to render from, as train --compose does, in place of SoundFonts",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the totals as JSON")
 
 
@@ -46,6 +50,7 @@ def _make_data(arguments: Namespace) -> int:
             seed=arguments.seed,
             processes=arguments.processes,
             soundfonts=arguments.soundfonts,
+            sounds=arguments.sounds,
             progress=progress,
         )
     totals = {

@@ -75,6 +75,10 @@ _THREES: dict[str, dict[int, str]] = {
     "3/4 swung": {_RIDE: "x...x.x.x...", _PH: "....x...x..."},
     "6/8": {_BD: "x...........", _SD: "......x.....", _CH: "x.x.x.x.x.x."},
 }
+KEYS = tuple(
+    sorted({_CRASH, _SD, *_TOMS}.union(*(_THREES.values()), *(bar for bars in _FOURS.values() for bar in bars)))
+)
+"""All keys that are ever struck."""
 
 
 def drum_part(rng: np.random.Generator, draft: Draft, groove: str, part: int) -> list[ScoreNote]:

@@ -47,13 +47,13 @@ def equalise(audio: NDArray[np.float32], bands: Sequence[Band], rate_hz: int) ->
     """The audio [n] through all bands, one after the other."""
     if not bands:
         return audio
-    sections = np.array([_section(band, rate_hz) for band in bands])
+    sections = np.array([section_of(band, rate_hz) for band in bands])
     filtered: NDArray[np.float64] = sosfilt(sections, audio.astype(np.float64))
     return filtered.astype(np.float32)
 
 
-def _section(band: Band, rate_hz: int) -> tuple[float, ...]:
-    """(b0, b1, b2, a0, a1, a2), normalised by a0."""
+def section_of(band: Band, rate_hz: int) -> tuple[float, ...]:
+    """A band as (b0, b1, b2, a0, a1, a2), normalised by a0."""
     amplitude = 10.0 ** (band.gain_db / 40.0)
     omega = 2.0 * np.pi * band.frequency_hz / rate_hz
     cosine, alpha = float(np.cos(omega)), float(np.sin(omega)) / (2.0 * band.q)

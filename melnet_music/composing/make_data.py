@@ -16,32 +16,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, astuple, dataclass, fields
-from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from melnet_music.composing.alignment import Alignment, alignment_of, onset_errors_s
-from melnet_music.composing.compose import Work, compose
+from melnet_music.composing.collection import Split, check_collection, performance_of, play_work, work_name
+from melnet_music.composing.instruments import Instruments, choose_instruments
 from melnet_music.composing.leakage import shared_ngrams
-from melnet_music.composing.orchestrate import compose_music
-from melnet_music.composing.perform import PerformedNote, perform
-from melnet_music.composing.render import (
-    SAMPLE_RATE_HZ,
-    TAIL_SECONDS,
-    Renderer,
-    find_soundfonts,
-    fluidsynth_version,
-)
-from melnet_music.composing.sound import draw_sound
+from melnet_music.composing.perform import PerformedNote
+from melnet_music.composing.render import SAMPLE_RATE_HZ, TAIL_SECONDS
 
-Split = Literal["train", "valid", "test"]
-_COMPOSERS = {"piano": compose, "music": compose_music}
-KINDS = tuple(_COMPOSERS)
 _PLAN_BATCH_WORKS = 8
 _MEASURED_WORKS = 48
 _UNFINISHED = "manifest.unfinished.jsonl"
@@ -79,7 +68,7 @@ class Recipe:
     kind: str
     seed: int
     soundfonts: dict[str, str]
-    """File name -> SHA-256."""
+    """File name, or name of a piano of one-shots -> SHA-256."""
     sample_rate_hz: int
     versions: dict[str, str]
 
@@ -109,47 +98,47 @@ def make_data(
     seed: int,
     processes: int,
     soundfonts: Sequence[Path] = (),
+    sounds: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Manifest:
     """Makes at least ``hours`` of music in ``out_dir``; calls ``progress(works done, works in all)``.
 
     Writes 16-bit FLAC at 44,100 Hz, mono, and notes in seconds under ``train/``, ``valid/`` and ``test/``
     (about 90, 5 and 5 of 100 works), then ``manifest.json``. Stopped, it goes on where it was when called again.
-    Each work draws one of ``soundfonts``; none given, one of the two default ones.
+    Each work draws one of ``soundfonts``; none given, one of the two default ones. With ``sounds``, a folder from
+    ``make_sounds``, it is rendered from one-shots instead, as `train` renders what it composes.
 
     Raises ValueError for arguments out of range, a folder that cannot be written or that holds another
-    set, and a missing soundfont or FluidSynth.
+    set, a missing soundfont or FluidSynth, and a folder of sounds that has none or damaged ones.
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of music {kind!r}: expected one of {', '.join(KINDS)}")
+    check_collection(kind, seed)
     if not (math.isfinite(hours) and hours > 0):
         raise ValueError(f"hours must be a number above 0, got {hours}")
-    if seed < 0:
-        raise ValueError(f"seed must be 0 or more, got {seed}")
     if processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
-    found = find_soundfonts(soundfonts)
-    recipe = Recipe(kind, seed, {path.name: _sha256_of_file(path) for path in found}, SAMPLE_RATE_HZ, _versions())
+    instruments = choose_instruments(kind, soundfonts, sounds)
+    versions = instruments.versions() | _versions()
+    recipe = Recipe(kind, seed, instruments.digests(), SAMPLE_RATE_HZ, versions)
     _prepare_folder(out_dir)
     done = _made_before(out_dir, recipe)
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         numbers = _plan(pool, kind, seed, hours)
-        names = {_name(kind, seed, number) for number in numbers}
+        names = {work_name(kind, seed, number) for number in numbers}
         if not done.keys() <= names:
             raise ValueError(
                 f"{out_dir} holds more works of this set than {hours:g} hours: ask for more, or give an empty folder"
             )
-        missing = [n for n in numbers if _name(kind, seed, n) not in done]
+        missing = [n for n in numbers if work_name(kind, seed, n) not in done]
         if progress is not None:
             progress(len(done), len(numbers))
         with _journal(out_dir, recipe, done.values()) as note_down:
-            jobs = ((out_dir, kind, seed, number, found) for number in missing)
+            jobs = ((out_dir, kind, seed, number, instruments) for number in missing)
             for made in pool.map(_make_work, jobs):
                 done[made.name] = made
                 note_down(made)
                 if progress is not None:
                     progress(len(done), len(numbers))
-    works = tuple(done[_name(kind, seed, number)] for number in numbers)
+    works = tuple(done[work_name(kind, seed, number)] for number in numbers)
     leakage_8, leakage_16 = _leakage(out_dir, works)
     manifest = Manifest(
         recipe,
@@ -164,12 +153,6 @@ def make_data(
     _write_atomically(out_dir / "manifest.json", json.dumps(asdict(manifest), indent=1).encode())
     (out_dir / _UNFINISHED).unlink()
     return manifest
-
-
-def split_of(name: str) -> Split:
-    """The split of a work, by a hash of its name: 90 of 100 train, 5 valid, 5 test."""
-    percentile = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "little") % 100
-    return "train" if percentile < 90 else "valid" if percentile < 95 else "test"
 
 
 def write_notes(notes: Iterable[PerformedNote]) -> str:
@@ -226,10 +209,6 @@ def _notes_path(out_dir: Path, work: MadeWork) -> Path:
     return out_dir / work.split / f"{work.name}.notes.csv"
 
 
-def _name(kind: str, seed: int, number: int) -> str:
-    return f"{kind}-{seed}-{number:06d}"
-
-
 def _plan(pool: ProcessPoolExecutor, kind: str, seed: int, hours: float) -> range:
     """The works' numbers, from 0 until their performances are long enough."""
     seconds = 0.0
@@ -245,36 +224,25 @@ def _plan(pool: ProcessPoolExecutor, kind: str, seed: int, hours: float) -> rang
 
 def _performed_seconds(job: tuple[str, int, int]) -> float:
     kind, seed, number = job
-    return perform(_COMPOSERS[kind](seed, number)).seconds + TAIL_SECONDS
+    return performance_of(kind, seed, number).seconds + TAIL_SECONDS
 
 
-@cache
-def _renderer(soundfont: Path) -> Renderer:
-    """This process's renderer: decoding a soundfont takes longer than rendering a work."""
-    return Renderer(soundfont)
-
-
-def _make_work(job: tuple[Path, str, int, int, tuple[Path, ...]]) -> MadeWork:
-    out_dir, kind, seed, number, soundfonts = job
-    work = _COMPOSERS[kind](seed, number)
-    performance = perform(work)
-    mean_velocity = float(np.mean([note.velocity for note in performance.notes]))
-    by_name = {path.name: path for path in soundfonts}
-    sound = draw_sound(seed, number, kind, tuple(by_name), mean_velocity)
-    audio = _renderer(by_name[sound.soundfont]).render(performance.notes, sound, _levels_db(work))
+def _make_work(job: tuple[Path, str, int, int, Instruments]) -> MadeWork:
+    out_dir, kind, seed, number, instruments = job
+    played = play_work(kind, seed, number, instruments.names)
+    work, performance, sound = played.work, played.performance, played.sound
+    audio = instruments.render(played)
     samples = np.round(audio * 32767.0).astype("<i2")
-    name = _name(kind, seed, number)
-    split = split_of(name)
     notes = write_notes(performance.notes).encode()
     flac = io.BytesIO()
     soundfile.write(flac, samples, SAMPLE_RATE_HZ, format="FLAC", subtype="PCM_16")
-    _write_atomically(out_dir / split / f"{name}.notes.csv", notes)
-    _write_atomically(out_dir / split / f"{name}.flac", flac.getvalue())
+    _write_atomically(out_dir / played.split / f"{played.name}.notes.csv", notes)
+    _write_atomically(out_dir / played.split / f"{played.name}.flac", flac.getvalue())
     return MadeWork(
-        name=name,
+        name=played.name,
         ensemble=work.ensemble,
         style=work.style,
-        split=split,
+        split=played.split,
         seconds=round(len(samples) / SAMPLE_RATE_HZ, 3),
         notes=len(performance.notes),
         programs=tuple(instrument.program for instrument in work.instruments),
@@ -287,13 +255,6 @@ def _make_work(job: tuple[Path, str, int, int, tuple[Path, ...]]) -> MadeWork:
         notes_sha256=hashlib.sha256(notes).hexdigest(),
         phrase_start_s=performance.phrase_start_s,
     )
-
-
-def _levels_db(work: Work) -> dict[int, float] | None:
-    """The level of each channel; none where there is nothing to balance."""
-    if len(work.instruments) == 1:
-        return None
-    return {instrument.channel: instrument.level_db for instrument in work.instruments}
 
 
 def _prepare_folder(out_dir: Path) -> None:
@@ -370,11 +331,5 @@ def _write_atomically(path: Path, content: bytes) -> None:
     os.replace(part, path)
 
 
-def _sha256_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _versions() -> dict[str, str]:
-    packages = ("melnet-music", "numpy", "scipy", "pyfluidsynth")
-    return {"fluidsynth": fluidsynth_version()} | {package: version(package) for package in packages}
+    return {package: version(package) for package in ("melnet-music", "numpy", "scipy")}

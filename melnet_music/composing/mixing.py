@@ -10,19 +10,19 @@ from scipy.signal import butter, sosfilt
 
 from melnet_music.composing.equaliser import Band, equalise
 
-_BLOCK_SECONDS = 0.4
-_GATE_DB = -15.0
+BLOCK_SECONDS = 0.4
+GATE_DB = -15.0
 """Blocks softer than the loudest by more are taken for rests."""
-_HEAD = (Band("high shelf", 1700.0, 4.0),)
+HEAD = (Band("high shelf", 1700.0, 4.0),)
 
 
 def loudness_db(audio: NDArray[np.float32], rate_hz: int) -> float:
     """Loudness of the audio [n] where it plays, in dB; about the measure of ITU-R BS.1770 (weighting, gated blocks)."""
-    weighted = sosfilt(_low_cut(rate_hz), equalise(audio, _HEAD, rate_hz))
-    block = round(_BLOCK_SECONDS * rate_hz)
+    weighted = sosfilt(low_cut(rate_hz), equalise(audio, HEAD, rate_hz))
+    block = round(BLOCK_SECONDS * rate_hz)
     blocks = weighted[: len(weighted) // block * block].reshape(-1, block)
     energy = np.mean(np.square(blocks), axis=1)
-    loud = energy[energy > energy.max(initial=0.0) * 10.0 ** (_GATE_DB / 10.0)]
+    loud = energy[energy > energy.max(initial=0.0) * 10.0 ** (GATE_DB / 10.0)]
     return float(10.0 * np.log10(loud.mean())) if len(loud) else -np.inf
 
 
@@ -33,6 +33,6 @@ def at_level(audio: NDArray[np.float32], rate_hz: int, level_db: float) -> NDArr
 
 
 @cache
-def _low_cut(rate_hz: int) -> NDArray[np.float64]:
+def low_cut(rate_hz: int) -> NDArray[np.float64]:
     sections: NDArray[np.float64] = butter(2, 50.0, "highpass", fs=rate_hz, output="sos")
     return sections

@@ -31,7 +31,7 @@ _SYNTH_BLOCK_SAMPLES = 64
 """FluidSynth starts and ends voices at the edges of its blocks only; events are rounded to the nearest edge."""
 _SYNTH_GAIN = 1.0
 _KEEPER_CHANNELS = 256
-_FADE_SECONDS = 0.05
+FADE_SECONDS = 0.05
 _PROBED_PITCHES = tuple(range(28, 101))
 _PROBE_VELOCITY = 70
 _ATTACK_SECONDS = 0.08
@@ -124,6 +124,11 @@ class Renderer:
         audio = reverberate(equalise(audio, sound.bands, SAMPLE_RATE_HZ), sound.room, SAMPLE_RATE_HZ)
         audio = faded_out(normalise(audio, sound.level_dbfs))
         return with_noise(audio, sound.noise_dbfs, sound.noise_seed)
+
+    def one_note(self, channel: int, program: int, pitch: int, velocity: int, seconds: float) -> NDArray[np.float32]:
+        """Mono float32 [n] at 44,100 Hz of a key that is held for so long, as the soundfont has it."""
+        key = PerformedNote(0.0, seconds, seconds, pitch, velocity, channel, program)
+        return self._play([key], 440.0, _block_at(seconds))
 
     def _play(self, notes: Sequence[PerformedNote], tuning_hz: float, last_block: int) -> NDArray[np.float32]:
         """Mono [n] from time 0 to ``last_block``."""
@@ -222,7 +227,7 @@ def normalise(audio: NDArray[np.float32], level_dbfs: float) -> NDArray[np.float
 def faded_out(audio: NDArray[np.float32]) -> NDArray[np.float32]:
     """Audio with a short fade at its end, where a room may still sound."""
     fade = np.ones(len(audio), dtype=np.float32)
-    samples = min(len(audio), round(_FADE_SECONDS * SAMPLE_RATE_HZ))
+    samples = min(len(audio), round(FADE_SECONDS * SAMPLE_RATE_HZ))
     fade[len(audio) - samples :] = np.linspace(1.0, 0.0, samples, dtype=np.float32)
     return audio * fade
 
