@@ -41,7 +41,7 @@ def note_map(
     """
     drawn = np.zeros((frames, sound.mel_bins, 2), np.float32)
     drawn[..., 0] = KNOWN_SILENCE
-    bins = _partial_bins(sound, partials)
+    bins = partial_bins(sound, partials)
     for note in notes:
         onset = round(note.onset_s * sound.frames_per_second) - start_frame
         end = max(round(note.end_s * sound.frames_per_second) - start_frame, onset + 1)
@@ -56,7 +56,7 @@ def note_map(
 
 
 @lru_cache
-def _partial_bins(sound: SoundConfig, count: int) -> tuple[tuple[int, ...], ...]:
+def partial_bins(sound: SoundConfig, count: int) -> tuple[tuple[int, ...], ...]:
     """The mel bin nearest to each partial below ``fmax_hz``, for every MIDI pitch."""
     centres = mel_frequencies(sound)[1:-1]
     table = []

@@ -18,7 +18,8 @@ from bridge.cli_evaluate import SIZES as CLI_SIZES
 from melnet_music.evaluation.evaluate import PARTS, QUICK_SIZES, Evaluation, Sizes, evaluate, rounded
 from melnet_music.evaluation.likelihood import Likelihood
 from melnet_music.preset import CONFIG_FILE, Preset, load_preset, write_weights
-from melnet_music.training.features import bin_statistics, load_works
+from melnet_music.training.bin_statistics import bin_statistics
+from melnet_music.training.features import load_works
 from melnet_music.training.held_out import excerpt_nats, excerpts
 
 MODEL = tiny_config(splits=("time",), hidden=8, centralized_hidden=8)

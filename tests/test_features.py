@@ -19,7 +19,8 @@ from melnet_music.config import SoundConfig
 from melnet_music.mel import log_mel
 from melnet_music.notes import Note
 from melnet_music.resample import resample
-from melnet_music.training.features import Work, bin_statistics, load_works
+from melnet_music.training.bin_statistics import bin_statistics
+from melnet_music.training.features import Work, load_works
 from melnet_music.training.note_table import NoteTable
 from melnet_music.training.recordings import CACHE_PREFIX
 

@@ -18,29 +18,27 @@ from torch import Tensor
 from melnet_music.conditioning import Conditioning
 from melnet_music.config import PresetConfig
 from melnet_music.model import MelNet
-from melnet_music.notes import note_map
 from melnet_music.tiers import decompose
-from melnet_music.training.features import Work
+from melnet_music.training.clip_material import Array, material_of
+from melnet_music.training.device_works import AnyWorks
 from melnet_music.training.rows import RowPlaces
-
-Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Clips:
-    """A batch of clips of one length, as drawn: full grid, numpy. ``T`` frames, ``M`` mel bins."""
+    """A batch of clips of one length, as drawn: full grid, numpy or on the device. ``T`` frames, ``M`` mel bins."""
 
-    log_mel: Array
+    log_mel: Array | Tensor
     """``[B, T, M]``."""
-    notes: Array | None
+    notes: Array | Tensor | None
     """``[B, T, M, 2]``, or None where no clip of the batch comes with its notes."""
     gap: tuple[int, int] | None
     """Frames to be repainted: what follows them is known, and the gap and it are one chunk. None: no future."""
     chunk_frames: int | None
     """Look-ahead restarts after this many frames; None: never."""
-    past_noise: Array
+    past_noise: Array | Tensor
     """``[B, T, M]``, to be added to what the stacks over the past see; all zeros for half of the clips."""
-    coarse_noise: Array
+    coarse_noise: Array | Tensor
     """``[B, T, M]``, to be added to the coarse values that an upsampling tier sees."""
     before_frames: int = 0
     """The first so many of the T are only heard."""
@@ -71,10 +69,11 @@ class Example:
 class ClipDrawer:
     """Draws batches: where from, how long, what is known besides the past, and how noisy what is known."""
 
-    def __init__(self, works: list[Work], config: PresetConfig, tier: int, seed: int) -> None:
+    def __init__(self, works: AnyWorks, config: PresetConfig, tier: int, seed: int) -> None:
         """``tier`` counts from 0."""
-        self.works, self.config, self.tier, self.seed = works, config, tier, seed
-        self._lengths = np.array([len(work.log_mel) for work in works])
+        self.config, self.tier, self.seed = config, tier, seed
+        self._material = material_of(works, config)
+        self._lengths = self._material.lengths
 
     def draw(self, step: int, rows: range, frames: int, places: RowPlaces | None = None) -> Clips:
         """The clips ``rows`` of the batch of one step, each of ``frames`` frames to learn: a multiple of a group's.
@@ -100,12 +99,17 @@ class ClipDrawer:
         here, begins = (places or RowPlaces.none_yet(len(rows))).moved(
             frames, self._lengths, training.level_range_db, randoms, anywhere=places is None
         )
-        clips = [
-            self._clip(random, int(work), int(at), float(gain), frames, with_notes)
-            for random, work, at, gain in zip(randoms, here.work, here.at, here.gain, strict=True)
-        ]
-        log_mel, notes, past_noise, coarse_noise = (np.stack(parts) for parts in zip(*clips, strict=True))
-        drawn = Clips(log_mel, notes if with_notes else None, gap, chunk, past_noise, coarse_noise, before)
+        spans = list(zip(here.work.tolist(), here.at.tolist(), strict=True))
+        # notes may be given from anywhere in the clip on: a player comes in when he likes
+        given_from = [int(random.integers(frames)) if random.random() < 0.5 else 0 for random in randoms]
+        notes = self._material.notes(spans, given_from, frames) if with_notes else None
+        log_mel = self._material.log_mel(spans, here.gain.tolist(), frames)
+        plan = training.tiers[self.tier]
+        past_noise, coarse_noise = (
+            self._material.noise([_strength(random, largest) for random in randoms], randoms, frames)
+            for largest in (plan.past_noise, plan.coarse_noise)
+        )
+        drawn = Clips(log_mel, notes, gap, chunk, past_noise, coarse_noise, before)
         return drawn if places is None else replace(drawn, begins=begins, places=here.after(frames))
 
     def _before_frames(self, step: int, frames: int) -> int:
@@ -120,38 +124,14 @@ class ClipDrawer:
     def _random(self, step: int, row: int = -1) -> np.random.Generator:
         return np.random.default_rng((self.seed, self.tier, step, row + 1))
 
-    def _clip(
-        self, random: np.random.Generator, number: int, start: int, gain: float, frames: int, with_notes: bool
-    ) -> tuple[Array, Array, Array, Array]:
-        """Log-mel, notes, and noise on the past and on the coarse values, of one clip of recording ``number``."""
-        training, plan, sound = self.config.training, self.config.training.tiers[self.tier], self.config.sound
-        partials = self.config.model.note_partials
-        work = self.works[number]
-        log_mel = np.array(work.log_mel[start : start + frames], np.float32)
-        if training.level_range_db:
-            floor = np.float32(sound.magnitude_floor)
-            log_mel = np.log(np.maximum(np.exp(log_mel) - floor, 0) * np.float32(gain) + floor)
-        notes = np.zeros((frames, sound.mel_bins, 2) if with_notes else 0, np.float32)
-        # notes may be given from anywhere in the clip on: a player comes in when he likes
-        given_from = int(random.integers(frames)) if random.random() < 0.5 else 0
-        if with_notes:
-            span = (start + given_from) / sound.frames_per_second, (start + frames) / sound.frames_per_second
-            known = work.notes_between(*span)
-            if work.notes:
-                notes[given_from:] = note_map(known, start + given_from, frames - given_from, sound, partials)
-        return log_mel, notes, _noise(random, plan.past_noise, log_mel), _noise(random, plan.coarse_noise, log_mel)
-
 
 _BEFORE = 1 << 30
 """In place of a clip's row, where what all clips of a step share is drawn beside the rest."""
 
 
-def _noise(random: np.random.Generator, largest: float, like: Array) -> Array:
-    """Noise of a strength drawn up to ``largest``; for half of the draws none."""
-    strength = random.uniform(0, largest) * (random.random() < 0.5)
-    if not strength:
-        return np.zeros_like(like)
-    return random.standard_normal(like.shape, np.float32) * np.float32(strength)
+def _strength(random: np.random.Generator, largest: float) -> float:
+    """Of noise: drawn up to ``largest``; for half of the draws none."""
+    return random.uniform(0, largest) * (random.random() < 0.5)
 
 
 def _draw_gap(random: np.random.Generator, frames: int, group: int) -> tuple[int, int] | None:
@@ -168,8 +148,8 @@ def make_example(clips: Clips, model: MelNet, tier: int) -> Example:
     """What a tier learns from clips, on the model's device. ``tier`` counts from 0."""
     device, config = model.mean.device, model.config
 
-    def put(array: Array) -> Tensor:
-        return torch.from_numpy(array).to(device, non_blocking=True)
+    def put(values: Array | Tensor) -> Tensor:
+        return values if isinstance(values, Tensor) else torch.from_numpy(values).to(device, non_blocking=True)
 
     x = model.normalise(put(clips.log_mel))
     batch, frames, _ = x.shape

@@ -110,29 +110,6 @@ def load_works(
     ]
 
 
-def bin_statistics(
-    works: Sequence[Work], deviation_floor_nats: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mean and standard deviation of every mel bin, ``[M]`` each, over every fifth frame of each work.
-
-    The same whatever the order of the works: their sums are added without rounding.
-    """
-    counts, means, squares = [], [], []
-    for work in works:
-        frames = work.log_mel[::5].astype(np.float64)
-        counts.append(len(frames))
-        means.append(frames.mean(0))
-        squares.append(((frames - means[-1]) ** 2).sum(0))
-    count = np.array(counts)[:, None]
-    mean = _exact_sum(count * np.array(means)) / count.sum()
-    variance = _exact_sum(np.array(squares) + count * (np.array(means) - mean) ** 2) / count.sum()
-    return mean.astype(np.float32), np.maximum(np.sqrt(variance), deviation_floor_nats).astype(np.float32)
-
-
-def _exact_sum(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.array([math.fsum(column) for column in rows.T])
-
-
 def _parts(pairs: Sequence[tuple[Recording, Features]], split: Split, sound: SoundConfig) -> list[Work]:
     works = []
     for recording, features in pairs:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,10 @@ from torch import Tensor
 from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.model import MelNet
 from melnet_music.tiers import decompose
+from melnet_music.training.device_works import AnyWorks, DeviceWork
 from melnet_music.training.features import Work
+
+_Some = TypeVar("_Some", bound=Work | DeviceWork)
 
 LOUD_MAGNITUDE = 1e-2
 """Bins above this mel magnitude count as loud: most of the others are background."""
@@ -60,7 +64,7 @@ class NatSums:
         return float(self.loud_nats.sum() / max(self.loud_bins.sum(), 1))
 
 
-def excerpt_frames(works: list[Work]) -> int:
+def excerpt_frames(works: AnyWorks) -> int:
     """How long the excerpts of these works can be: `EXCERPT_FRAMES`, or less where all of them are shorter.
 
     Raises:
@@ -76,7 +80,9 @@ def excerpt_frames(works: list[Work]) -> int:
     return min(EXCERPT_FRAMES, steps * _STEP_FRAMES)
 
 
-def excerpt_places(works: list[Work], count: int = EXCERPTS, frames: int = EXCERPT_FRAMES) -> list[tuple[Work, int]]:
+def excerpt_places(
+    works: Sequence[_Some], count: int = EXCERPTS, frames: int = EXCERPT_FRAMES
+) -> list[tuple[_Some, int]]:
     """(work, first frame) of held-out excerpts, spread evenly over all works: always the same ones.
 
     Raises:
@@ -89,15 +95,16 @@ def excerpt_places(works: list[Work], count: int = EXCERPTS, frames: int = EXCER
     return [spans[number * len(spans) // count] for number in range(count)]
 
 
-def excerpts(works: list[Work], model: MelNet, count: int = EXCERPTS) -> Iterator[Tensor]:
+def excerpts(works: AnyWorks, model: MelNet, count: int = EXCERPTS) -> Iterator[Tensor]:
     """Clips as long as `excerpt_frames`, ``[1, T, M]`` normalised, on the model's device."""
     frames = excerpt_frames(works)
     for work, start in excerpt_places(works, count, frames):
-        clip = torch.from_numpy(np.array(work.log_mel[start : start + frames], np.float32))
+        cut = work.log_mel[start : start + frames]
+        clip = cut.float() if isinstance(cut, Tensor) else torch.from_numpy(np.array(cut, np.float32))
         yield model.normalise(clip.to(model.mean.device)).unsqueeze(0)
 
 
-def held_out_nats(model: MelNet, tier: int, works: list[Work], chunk_frames: int | None) -> tuple[float, float]:
+def held_out_nats(model: MelNet, tier: int, works: AnyWorks, chunk_frames: int | None) -> tuple[float, float]:
     """Negative log-likelihood of held-out excerpts, past known and nothing else.
 
     Returns:

@@ -13,7 +13,7 @@ from melnet_music.instrument import Instrument, TakeRequest
 from melnet_music.mel import log_mel
 from melnet_music.preset import Preset
 from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
-from melnet_music.training.features import Work
+from melnet_music.training.device_works import AnyWorks
 from melnet_music.training.tier_weights import collect_weights
 
 PROMPT_SECONDS, NEW_SECONDS = 4.0, 6.0
@@ -24,7 +24,7 @@ Samples = npt.NDArray[np.float32]
 
 
 def draw_sample(
-    config: PresetConfig, out: Path, start_from: dict[str, Tensor] | None, valid: list[Work], seed: int
+    config: PresetConfig, out: Path, start_from: dict[str, Tensor] | None, valid: AnyWorks, seed: int
 ) -> tuple[Samples, Samples] | None:
     """A continuation, log-mel ``[T, M]`` and audio ``[n]`` with the prompt before it; None while it cannot be made.
 

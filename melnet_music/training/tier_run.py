@@ -23,10 +23,11 @@ from torch import Tensor
 from melnet_music.config import PresetConfig
 from melnet_music.model import MelNet
 from melnet_music.tier_state import TierState
+from melnet_music.training.bin_statistics import bin_statistics
 from melnet_music.training.checkpoint import Place, RunState, load_checkpoint, save_checkpoint
 from melnet_music.training.clips import ClipDrawer, Clips, make_example
 from melnet_music.training.curve import Curve, TierProgress
-from melnet_music.training.features import Work, bin_statistics
+from melnet_music.training.device_works import AnyWorks, DeviceWork
 from melnet_music.training.fused_tier import TierPass, fused_pass, reset_rows
 from melnet_music.training.held_out import held_out_nats
 from melnet_music.training.likelihood import mean_nats
@@ -72,15 +73,18 @@ class TierRun:
     def __init__(
         self,
         config: PresetConfig,
-        train: list[Work],
-        valid: list[Work],
+        train: AnyWorks,
+        valid: AnyWorks,
         out: Path,
         tier: int,
         plan: RunPlan,
         world: World,
         start_from: dict[str, Tensor] | None = None,
+        composed: dict[str, Any] | None = None,
     ) -> None:
         """``tier`` counts from 0; ``start_from``: weights of a whole model.
+
+        ``composed``: what the works were composed from, where they were; a run goes on with no others. Plain JSON.
 
         Raises:
             ValueError: the checkpoint there is of another run, or rows are to carry their state where they cannot.
@@ -109,8 +113,10 @@ class TierRun:
         self.state = RunState(network, average, make_optimizers(network, config.training, self._training))
         self._network, self._average = network, average
         self._drawer = ClipDrawer(train, config, tier, plan.seed)
+        # what lies on the device is cut in no time there, by one thread
+        self._loaders = 0 if isinstance(train[0], DeviceWork) else plan.loaders
         self._log_deviation = float(self.model.deviation.log().mean())
-        self._recipe = self._describe(train, start_from)
+        self._recipe = self._describe(train, start_from, composed)
         self._place, self._recent = Place(0, 0.0), []
         self._checkpoint = out / f"tier-{tier + 1}.checkpoint"
         if self._checkpoint.exists():
@@ -134,7 +140,9 @@ class TierRun:
     def _fresh_state(self) -> TierState[Tensor]:
         return self._network.initial_state(len(self._rows))
 
-    def _describe(self, train: list[Work], start_from: dict[str, Tensor] | None) -> dict[str, Any]:
+    def _describe(
+        self, train: AnyWorks, start_from: dict[str, Tensor] | None, composed: dict[str, Any] | None
+    ) -> dict[str, Any]:
         """What may not differ between a run and its going on; its length may."""
         raw = self.config.model_dump(mode="json")
         training = raw["training"]
@@ -149,6 +157,7 @@ class TierRun:
             "rate": self.plan.rate,
             "recordings": len(train),
             "frames": sum(len(work.log_mel) for work in train),
+            "composed": composed,
             "start": None if start_from is None else float(sum(value.double().sum() for value in start_from.values())),
         }
 
@@ -200,7 +209,7 @@ class TierRun:
                 frames = clip_length(self._training, self._fraction_at(step), group)
                 return self._drawer.draw(step, self._rows, frames)
 
-            return _ClipQueue(draw, self._place.step, self.plan.loaders)
+            return _ClipQueue(draw, self._place.step, self._loaders)
         places: RowPlaces | None = self._places
 
         def follow(step: int) -> Clips:
@@ -210,7 +219,7 @@ class TierRun:
             return clips
 
         # one thread at most: where a row goes on hangs on where it was
-        return _ClipQueue(follow, self._place.step, min(self.plan.loaders, 1))
+        return _ClipQueue(follow, self._place.step, min(self._loaders, 1))
 
     def _step(self, clips: Clips) -> None:
         started_s = self._clock_s()

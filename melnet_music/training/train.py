@@ -6,10 +6,11 @@ order, at any time, anywhere.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +19,39 @@ from torch import Tensor
 
 from melnet_music.config import PresetConfig
 from melnet_music.training import world
+from melnet_music.training.composed_works import Composition, render_works
 from melnet_music.training.curve import Curve, TierProgress
-from melnet_music.training.features import Work, load_works
+from melnet_music.training.device_errors import device_errors_told
+from melnet_music.training.device_works import AnyWorks, bytes_on_device, put_on_device
+from melnet_music.training.features import load_works
 from melnet_music.training.held_out import excerpt_frames
-from melnet_music.training.memory import check_memory
-from melnet_music.training.recordings import Split
+from melnet_music.training.memory import check_memory, free_bytes
 from melnet_music.training.samples import draw_sample
 from melnet_music.training.tier_run import RunPlan, TierRun, set_up_process
 from melnet_music.training.world import World, choose_device
 
+log = logging.getLogger(__name__)
+
+_SHARE_OF_FREE = 0.5
+"""Recordings may take so much of a device's free memory: the rest is for the training."""
+
 Report = Callable[[TierProgress], None]
-_SPLITS: tuple[Split, ...] = ("train", "valid")
+Rendered = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What a training learns from, and is measured on."""
+
+    train: AnyWorks
+    valid: AnyWorks
+    composed: dict[str, Any] | None = None
+    """Where it was composed: from what. Plain JSON."""
 
 
 def train(
     config: PresetConfig,
-    data: Path,
+    data: Path | Composition,
     out: Path,
     *,
     tiers: Sequence[int],
@@ -43,18 +61,22 @@ def train(
     start_from: dict[str, Tensor] | None = None,
     samples: bool = True,
     report: Report,
+    rendered: Rendered | None = None,
 ) -> None:
     """Train tiers (counted from 0), longest first; runs that were stopped go on. See `train_tier`.
 
     Under torchrun every process calls this, and all of them train one tier after the other together.
 
     Args:
+        data: a folder of recordings, or what is to be composed and rendered on the training device.
         processes: tiers trained side by side; 1: in this process, one after the other.
         devices: that the processes take in turn.
         samples: whether the first of the tiers puts samples of the whole model on its curve.
+        rendered: called with (composed works rendered, all).
 
     Raises:
-        ValueError: no recordings, no such device, too little memory, or another run's checkpoint in ``out``.
+        ValueError: no recordings or one-shots, no such device, too little memory, or another run's checkpoint in
+            ``out``; a device that fails.
     """
     _check_name(out)
     queue = sorted(tiers, key=lambda tier: -config.training.tiers[tier].minutes)
@@ -62,19 +84,26 @@ def train(
     if world.started_by_torchrun():
         here = world.join(devices[0])
         try:
+            material = load_material(data, config, here.device, rendered=rendered)
             for job in jobs:
-                train_tier(*job, here=here, report=report)
+                train_tier(*job, material=material, here=here, report=report)
         finally:
             world.leave()
         return
     chosen = [choose_device(name) for name in devices]
-    # fills the cache once, and fails here rather than in a process
-    works = _load(data, config, processes)
-    _check_memory(config, queue[:processes], plan, chosen)
     if processes == 1:
+        material = load_material(data, config, chosen[0], rendered=rendered)
+        _check_memory(config, queue[:1], plan, chosen)
         for job in jobs:
-            train_tier(*job, works=works, here=World(0, 1, chosen[0]), report=report)
+            train_tier(*job, material=material, here=World(0, 1, chosen[0]), report=report)
         return
+    if isinstance(data, Composition):
+        raise ValueError(
+            f"{processes} processes would each render all works: leave --processes out, tiers are trained in turn"
+        )
+    # fills the cache once, and fails here rather than in a process
+    load_material(data, config, torch.device("cpu"), processes)
+    _check_memory(config, queue[:processes], plan, chosen)
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         lines, free = manager.Queue(), manager.Queue()
@@ -92,14 +121,35 @@ def train(
                         result.get()  # raises what the process raised, which ends the others
 
 
-def _load(data: Path, config: PresetConfig, processes: int = 1) -> dict[Split, list[Work]]:
-    """
+def load_material(
+    data: Path | Composition,
+    config: PresetConfig,
+    device: torch.device,
+    processes: int = 1,
+    rendered: Rendered | None = None,
+) -> Material:
+    """Composed works, rendered on the device; or recordings: on it too where it is CUDA and they fit, else mapped.
+
+    Args:
+        processes: so many read recordings side by side.
+
     Raises:
-        ValueError: there are too few recordings, or too short ones.
+        ValueError: there are too few recordings, or too short ones; no one-shots, or a device that fails.
     """
-    works = {split: load_works(data, split, config.sound, processes=processes) for split in _SPLITS}
-    excerpt_frames(works["valid"])
-    return works
+    if isinstance(data, Composition):
+        with device_errors_told("rendering the works", "fewer works to --compose", device):
+            works = render_works(data, config.sound, device, rendered)
+        return Material(works.train, works.valid, works.about)
+    train, valid = (load_works(data, split, config.sound, processes=processes) for split in ("train", "valid"))
+    excerpt_frames(valid)
+    if device.type != "cuda":
+        return Material(train, valid)
+    free = free_bytes(device)
+    if free is not None and bytes_on_device(train, config.sound) > _SHARE_OF_FREE * free:
+        log.info("the recordings do not fit on %s: they are read from disk step by step", device)
+        return Material(train, valid)
+    with device_errors_told("putting the recordings on the device", "fewer recordings", device):
+        return Material(put_on_device(train, config.sound, device), valid)
 
 
 def _train_in_process(job: tuple[Any, ...], free: Any, lines: Any, parent: int) -> None:
@@ -124,14 +174,14 @@ def _check_name(out: Path) -> None:
 
 def train_tier(
     config: PresetConfig,
-    data: Path,
+    data: Path | Composition,
     out: Path,
     tier: int,
     plan: RunPlan,
     start_from: dict[str, Tensor] | None = None,
     samples: bool = False,
     *,
-    works: dict[Split, list[Work]] | None = None,
+    material: Material | None = None,
     here: World | None = None,
     report: Report | None = None,
     stop: Callable[[], bool] | None = None,
@@ -139,18 +189,26 @@ def train_tier(
     """Train one tier (counted from 0); returns ``out/tier-N.safetensors`` (N from 1), see `TierRun.train`.
 
     Args:
-        works: of the splits ``train`` and ``valid``, where they are loaded already.
+        material: that of ``data``, where it is loaded already.
         stop: asked at every step; the run ends where it says yes, with no last checkpoint.
+
+    Raises:
+        ValueError: see `train`.
     """
     here = here or World(0, 1, torch.device("cpu"))
     set_up_process(here.device)
-    works = works or _load(data, config)
+    material = material or load_material(data, config, here.device)
     out.mkdir(parents=True, exist_ok=True)
-    with _memory_errors_told(tier):
-        run = TierRun(config, works["train"], works["valid"], out, tier, plan, here, start_from)
+    smaller = "a smaller --batch, or a smaller clip_frames in the preset"
+    smaller = f"{'fewer --processes' if material.composed is None else 'fewer works to --compose'}, {smaller}"
+    checkpoint = out / f"tier-{tier + 1}.checkpoint"
+    with device_errors_told(f"tier {tier + 1}", smaller, here.device, checkpoint):
+        run = TierRun(
+            config, material.train, material.valid, out, tier, plan, here, start_from, composed=material.composed
+        )
 
         def sample(step: int, curve: Curve) -> None:
-            drawn = draw_sample(config, out, start_from, works["valid"], plan.seed)
+            drawn = draw_sample(config, out, start_from, material.valid, plan.seed)
             if drawn:
                 curve.add_sample("continuation", step, *drawn, config.sound.sample_rate_hz)
 
@@ -161,22 +219,3 @@ def _check_memory(config: PresetConfig, tiers: Sequence[int], plan: RunPlan, dev
     for number, device in enumerate(devices):
         there = tiers[number :: len(devices)]
         check_memory(config, there, [plan.batch or config.training.tiers[tier].batch for tier in there], device)
-
-
-@contextmanager
-def _memory_errors_told(tier: int) -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-        raise ValueError(_too_large(tier)) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
-            raise
-        raise ValueError(_too_large(tier)) from error
-
-
-def _too_large(tier: int) -> str:
-    return (
-        f"tier {tier + 1} ran out of memory: give fewer --processes, a smaller --batch, "
-        "or a smaller clip_frames in the preset; the same command goes on from the last checkpoint"
-    )
