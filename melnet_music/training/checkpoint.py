@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,10 @@ def save_checkpoint(path: Path, state: RunState, place: Place, recipe: dict[str,
         for index, values in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{index}.{name}": torch.as_tensor(v) for name, v in values.items()}
     tensors |= state.rows
-    contiguous = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
+    here = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()}
     part = path.with_name(f"{path.name}.part")
-    save_file(contiguous, part, {"place": json.dumps(asdict(place)), "recipe": json.dumps(recipe)})
+    about = {"place": json.dumps(asdict(place)), "recipe": json.dumps(recipe), "checksum": _checksum(here)}
+    save_file(here, part, about)
     part.replace(path)
 
 
@@ -54,7 +56,7 @@ def load_checkpoint(path: Path, state: RunState, recipe: dict[str, Any]) -> Plac
     """Put a run back where it was.
 
     Raises:
-        ValueError: the file cannot be read, or is of another run.
+        ValueError: the file cannot be read, is damaged, or is of another run.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -62,6 +64,8 @@ def load_checkpoint(path: Path, state: RunState, recipe: dict[str, Any]) -> Plac
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
         before = json.loads(about["recipe"])
         place = Place(**json.loads(about["place"]))
+        if about.get("checksum", _checksum(tensors)) != _checksum(tensors):
+            raise ValueError("its contents are not what was written")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"cannot go on from {path} ({error}): delete it to start anew") from None
     differing = sorted(key for key in {*before, *recipe} if before.get(key) != recipe.get(key))
@@ -80,6 +84,15 @@ def load_checkpoint(path: Path, state: RunState, recipe: dict[str, Any]) -> Plac
             values.setdefault(int(index), {})[key] = tensor
         optimizer.load_state_dict({**optimizer.state_dict(), "state": values})
     return place
+
+
+def _checksum(tensors: dict[str, Tensor]) -> str:
+    """CRC-32 of names and values: a disk or a copy that went wrong is told from a checkpoint."""
+    checksum = 0
+    for name, tensor in sorted(tensors.items()):
+        values = tensor.reshape(-1).view(torch.uint8).numpy().data
+        checksum = zlib.crc32(values, zlib.crc32(name.encode(), checksum))
+    return f"{checksum:08x}"
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
