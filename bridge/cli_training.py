@@ -7,7 +7,7 @@ import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from melnet_music.config import PresetConfig
+    from melnet_music.training.composed_works import Composition
     from melnet_music.training.curve import TierProgress
     from melnet_music.training.tier_run import RunPlan
 
@@ -26,10 +27,20 @@ def _add_train_arguments(parser: ArgumentParser) -> None:
         "preset", nargs="?", help="name or folder of the preset to train: its preset.toml says what and how"
     )
     parser.add_argument("--from", dest="start", metavar="PRESET", help="start from this preset's weights (fine-tuning)")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings, yours or from make-data")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", type=Path, metavar="DIR", help="recordings, yours or from make-data")
+    source.add_argument(
+        "--compose", type=int, metavar="N",
+        help="in place of recordings: compose the first N works that make-data would make from this --seed, and "
+        "render them on the training device",
+    )  # fmt: skip
+    parser.add_argument("--kind", help="of what is composed: piano, or music, ensembles of many kinds (piano)")
+    parser.add_argument(
+        "--sounds", type=Path, metavar="DIR", help="one-shots from make-sounds that --compose renders from"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="becomes a preset folder to play from")
     parser.add_argument("--tiers", type=int, nargs="+", metavar="N", help="only these tiers, from 1 (all)")
-    parser.add_argument("--processes", type=int, default=2, help="tiers trained side by side (%(default)s)")
+    parser.add_argument("--processes", type=int, help="tiers trained side by side (2; with --compose 1)")
     parser.add_argument(
         "--device", nargs="+", default=["auto"], metavar="NAME",
         help="auto, cpu, cuda or cuda:N; the processes take several in turn (%(default)s)",
@@ -44,7 +55,7 @@ def _add_train_arguments(parser: ArgumentParser) -> None:
         help="of the matrix products; auto: bfloat16 on CUDA (%(default)s)",
     )  # fmt: skip
     parser.add_argument("--no-samples", action="store_true", help="no sound and pictures for TensorBoard")
-    parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the training, and of what is composed (%(default)s)")
 
 
 def _train(arguments: Namespace) -> int:
@@ -57,35 +68,39 @@ def _train(arguments: Namespace) -> int:
         raise ValueError("nothing to train: name a preset, or give --from a preset to go on from")
     folder = find_preset(arguments.preset or arguments.start)
     config = read_preset_config(folder / CONFIG_FILE)
+    data = arguments.data or _composition(arguments)
     start = None if arguments.start is None else _start_weights(arguments.start, config)
     tiers = _chosen_tiers(arguments.tiers, config)
     leads = os.environ.get("RANK", "0") == "0"
-    bars = {
-        tier: tqdm(
-            total=100.0, desc=f"tier {tier + 1}", bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}",
-            disable=not leads,
-        )
-        for tier in tiers
-    }  # fmt: skip
+    bars: dict[int, tqdm[Any]] = {}  # shown once there is something to show: an error stands alone
 
     def report(line: TierProgress) -> None:
-        bar = bars[line.tier - 1]
+        if line.tier not in bars:
+            shown = "{desc} {percentage:3.0f}% |{bar}| {postfix}"
+            bars[line.tier] = tqdm(total=100.0, desc=f"tier {line.tier}", bar_format=shown, disable=not leads)
+        bar = bars[line.tier]
         left = line.minutes * (1 - line.fraction) / max(line.fraction, 1e-6)
         held_out = "" if line.valid_nats is None else f", held out {line.valid_nats:.3f}"
         bar.set_postfix_str(f"step {line.step}, {line.train_nats:.3f} nats a bin{held_out}, {left:.0f} min left")
         bar.update(100 * line.fraction - bar.n)
 
+    def rendered(done: int, total: int) -> None:
+        if 0 not in bars:
+            bars[0] = tqdm(total=total, desc="rendering", unit="work", disable=not leads)
+        bars[0].update(done - bars[0].n)
+
     train(
         config,
-        arguments.data,
+        data,
         arguments.out,
         tiers=tiers,
         plan=_plan(arguments, config, tiers),
-        processes=arguments.processes,
+        processes=arguments.processes or (1 if arguments.data is None else 2),
         devices=arguments.device,
         start_from=start,
         samples=not arguments.no_samples,
         report=report,
+        rendered=rendered,
     )
     for bar in bars.values():
         bar.close()
@@ -103,6 +118,14 @@ def _train(arguments: Namespace) -> int:
     return 0
 
 
+def _composition(arguments: Namespace) -> Composition:
+    from melnet_music.training.composed_works import Composition
+
+    if arguments.sounds is None:
+        raise ValueError("--compose needs --sounds, a folder of one-shots: melnet-music make-sounds DIR makes one")
+    return Composition(arguments.kind or "piano", arguments.compose, arguments.seed, arguments.sounds)
+
+
 def _start_weights(preset: str, config: PresetConfig) -> dict[str, Tensor]:
     from melnet_music.preset import load_preset
 
@@ -117,7 +140,9 @@ def _plan(arguments: Namespace, config: PresetConfig, tiers: list[int]) -> RunPl
     from melnet_music.training.tier_run import RunPlan
     from melnet_music.training.world import choose_device
 
-    for name in ("minutes", "steps", "batch", "rate", "processes"):
+    if arguments.data is not None and (arguments.kind or arguments.sounds):
+        raise ValueError("--kind and --sounds say what --compose does, and recordings are given: leave them out")
+    for name in ("compose", "minutes", "steps", "batch", "rate", "processes"):
         value = getattr(arguments, name)
         if value is not None and not value > 0:
             raise ValueError(f"--{name} is {value:g}, want more than 0")

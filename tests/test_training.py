@@ -17,7 +17,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 from tiny_recordings import RATE_HZ, write_recordings
-from tiny_training import SOUND, tiny_config
+from tiny_training import SOUND, tiny_config, write_preset
 
 from bridge.cli import main
 from melnet_music.config import parse_preset_config, read_preset_config
@@ -50,24 +50,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
     write_recordings(root, {"train": 3, "valid": 1})
     return root
-
-
-def write_preset(folder: Path, *, optimizer: str = "muon", batch: int = 1) -> Path:
-    """The tiny configuration as a preset folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    config = tiny_config(optimizer=optimizer)
-    sounds = "\n".join(f"{key} = {value}" for key, value in SOUND.items())
-    plan = f"{{ learning_rate = 1e-2, minutes = 1, clip_frames = 64, batch = {batch} }}"
-    tiers = ", ".join(
-        f"{{ hidden = {t.hidden}, layers = {t.layers}, centralized_hidden = {t.centralized_hidden} }}"
-        for t in config.model.tiers
-    )
-    (folder / CONFIG_FILE).write_text(
-        f'title = "Tiny"\nlicence = "CC0-1.0"\n[sound]\n{sounds}\n'
-        f'[model]\nsplits = ["time"]\ncomponents = 3\ntiers = [{tiers}]\n'
-        f'[training]\noptimizer = "{optimizer}"\nwarmup_steps = 5\ntiers = [{plan}, {plan}]\n'
-    )
-    return folder
 
 
 def curve(out: Path, tier: int) -> list[TierProgress]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tiny_recordings import RATE_HZ
 
 from melnet_music.config import PresetConfig, parse_preset_config
+from melnet_music.preset import CONFIG_FILE
 
 SOUND = {
     "sample_rate_hz": RATE_HZ,
@@ -31,3 +34,21 @@ def tiny_config(**training: object) -> PresetConfig:
         "training": {"warmup_steps": 5, "tiers": [tier, tier], **training},
     }
     return parse_preset_config(raw, "test")
+
+
+def write_preset(folder: Path, *, optimizer: str = "muon", batch: int = 1) -> Path:
+    """The tiny configuration as a preset folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    config = tiny_config(optimizer=optimizer)
+    sounds = "\n".join(f"{key} = {value}" for key, value in SOUND.items())
+    plan = f"{{ learning_rate = 1e-2, minutes = 1, clip_frames = 64, batch = {batch} }}"
+    tiers = ", ".join(
+        f"{{ hidden = {t.hidden}, layers = {t.layers}, centralized_hidden = {t.centralized_hidden} }}"
+        for t in config.model.tiers
+    )
+    (folder / CONFIG_FILE).write_text(
+        f'title = "Tiny"\nlicence = "CC0-1.0"\n[sound]\n{sounds}\n'
+        f'[model]\nsplits = ["time"]\ncomponents = 3\ntiers = [{tiers}]\n'
+        f'[training]\noptimizer = "{optimizer}"\nwarmup_steps = 5\ntiers = [{plan}, {plan}]\n'
+    )
+    return folder
