@@ -89,21 +89,23 @@ def _train(arguments: Namespace) -> int:
             bars[0] = tqdm(total=total, desc="rendering", unit="work", disable=not leads)
         bars[0].update(done - bars[0].n)
 
-    train(
-        config,
-        data,
-        arguments.out,
-        tiers=tiers,
-        plan=_plan(arguments, config, tiers),
-        processes=arguments.processes or (1 if arguments.data is None else 2),
-        devices=arguments.device,
-        start_from=start,
-        samples=not arguments.no_samples,
-        report=report,
-        rendered=rendered,
-    )
-    for bar in bars.values():
-        bar.close()
+    try:
+        train(
+            config,
+            data,
+            arguments.out,
+            tiers=tiers,
+            plan=_plan(arguments, config, tiers),
+            processes=arguments.processes or (1 if arguments.data is None else 2),
+            devices=arguments.device,
+            start_from=start,
+            samples=not arguments.no_samples,
+            report=report,
+            rendered=rendered,
+        )
+    finally:
+        for bar in bars.values():
+            bar.close()
     if not leads:
         return 0
     out: Path = arguments.out

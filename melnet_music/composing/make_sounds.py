@@ -198,4 +198,12 @@ def _say_source(folder: Path, source: str) -> None:
 
 
 def _write(path: Path, shot: Shot) -> None:
-    soundfile.write(path, shot, SAMPLE_RATE_HZ, format="OGG", subtype="VORBIS", compression_level=_VORBIS_COMPRESSION)
+    """Whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        soundfile.write(
+            part, shot, SAMPLE_RATE_HZ, format="OGG", subtype="VORBIS", compression_level=_VORBIS_COMPRESSION
+        )
+        part.replace(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise ValueError(f"cannot write {path} ({error}): give a folder that can be written, with room") from None

@@ -92,6 +92,8 @@ def train(
         return
     chosen = [choose_device(name) for name in devices]
     if processes == 1:
+        if isinstance(data, Composition):
+            _check_memory(config, queue[:1], plan, chosen)  # before minutes of rendering
         material = load_material(data, config, chosen[0], rendered=rendered)
         _check_memory(config, queue[:1], plan, chosen)
         for job in jobs:
