@@ -313,6 +313,15 @@ def numbers(value: Any, name: str = "") -> Iterator[tuple[str, float]]:
         yield name, value
 
 
+def test_the_command_tells_cost_by_tier_and_by_time_played(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--preset", str(folder), "--repeats", "1", "--json"]) == 0
+    speed = json.loads(capsys.readouterr().out)
+    assert set(speed["microseconds_per_bin"]) == {"112", "2000"}  # whole chunks of 16 frames
+    sound = read_preset_config(folder / CONFIG_FILE).sound
+    bins = sum(tier["bins_per_second_of_sound"] for tier in speed["tiers"])
+    assert bins == pytest.approx(sound.mel_bins * sound.frames_per_second)
+
+
 def test_every_figure_is_there_and_is_a_positive_number(speed: Speed) -> None:
     values = json.loads(json.dumps(speed.as_json()))
     wanted = COMMON if speed.engine == "reference" else COMMON | COMPILED_ONLY

@@ -186,15 +186,6 @@ def test_a_bad_argument_is_one_clear_line(
     assert message in capsys.readouterr().err
 
 
-def test_bench_tells_cost_by_tier_and_by_time_played(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", "--repeats", "1", "--json"]) == 0
-    speed = json.loads(capsys.readouterr().out)
-    assert len(speed["tiers"]) == 5
-    assert set(speed["microseconds_per_bin"]) == {"104", "2000"}
-    bins = sum(tier["bins_per_second_of_sound"] for tier in speed["tiers"])
-    assert bins == pytest.approx(CONFIG.sound.mel_bins * CONFIG.sound.frames_per_second)
-
-
 SONG = (Note(0.1, 0.5, 60, 90), Note(0.3, 0.7, 67, 80))
 
 
