@@ -107,6 +107,13 @@ def test_notes_add_up_whatever_their_order(piano: Instrument) -> None:
     assert np.allclose(together, sum(dry(piano, each) for each in notes), atol=1e-6)
 
 
+def test_notes_are_played_where_the_samples_are(piano: Instrument) -> None:
+    """On torch's meta device, which has no values to fetch, and refuses to be mixed with the CPU's tensors."""
+    samples = torch.from_numpy(piano.samples).to("meta")
+    audio = play(piano, samples, [note(0.1 * number) for number in range(4)], 441.0, RATE_HZ)
+    assert audio.device == resampled(audio, RATE_HZ, 22050).device == torch.device("meta")
+
+
 # ---- a work ----
 
 COLOURED = Sound(

@@ -179,3 +179,24 @@ def test_a_config_of_many_partials_is_drawn_too() -> None:
     notes = [Note(0.0, 0.1, 100, 90), Note(0.02, 0.2, 30, 20)]
     drawn = NoteMaps(config.sound, 30, CPU).draw(torch.from_numpy(note_roll(notes, 16, config.sound))[None])
     assert np.array_equal(drawn[0].numpy(), note_map(notes, 0, 16, config.sound, 30))
+
+
+def test_nothing_is_fetched_from_the_device_to_make_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On torch's meta device, which has no values to fetch, and refuses to be mixed with the CPU's tensors."""
+    meta, generator = torch.device("meta"), torch.Generator
+    monkeypatch.setattr(torch, "Generator", lambda _: generator())
+    frames = torch.zeros(500, 8, dtype=torch.float16, device=meta)
+    there = [
+        DeviceWork("played", frames, torch.zeros(500, 128, dtype=torch.uint8, device=meta)),
+        DeviceWork("unknown", frames, None),
+    ]
+    model = MelNet(CONFIG.model, CONFIG.sound.mel_bins).to(meta)
+    drawer, places = ClipDrawer(there, CONFIG, 1, 0), RowPlaces.none_yet(4)
+    for step in range(4):
+        clips = drawer.draw(step, range(4), 64, places)
+        assert clips.places is not None
+        places = clips.places
+        example = make_example(clips, model, 1)
+        for part in (example.own, example.channels, example.weight, example.past_noise):
+            assert part.device == meta
+    assert DeviceMel(CONFIG.sound, meta)(torch.zeros(8000, device=meta)).device == meta

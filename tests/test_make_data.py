@@ -15,7 +15,6 @@ import soundfile
 import torch
 from tiny_sounds import write_sounds
 
-from melnet_music.composing.alignment import alignment_of, onset_errors_s
 from melnet_music.composing.collection import play_work, split_of
 from melnet_music.composing.compose import compose
 from melnet_music.composing.device_render import DeviceRenderer
@@ -164,15 +163,15 @@ def test_a_set_of_ensembles_is_made_from_the_soundfont_that_is_given(tmp_path: P
 
 def test_a_set_is_rendered_from_one_shots_as_training_renders_it(tmp_path: Path) -> None:
     sounds, out = write_sounds(tmp_path / "sounds"), tmp_path / "set"
-    (work,) = make_data(out, hours=0.001, seed=3, processes=1, sounds=sounds).works
+    made = make_data(out, hours=0.001, seed=3, processes=1, sounds=sounds)
+    (work,) = made.works
     assert work.soundfont in {"bright", "dark"}
     samples, _ = soundfile.read(out / work.split / f"{work.name}.flac", dtype="int16")
     played = play_work("piano", 3, 0, ("bright", "dark"))
     renderer = DeviceRenderer(read_sounds(sounds, "piano"), torch.device("cpu"))
     rendered = renderer.render(played.performance.notes, played.sound).numpy()
     assert np.array_equal(samples, np.round(rendered * 32767).astype(np.int16))
-    errors_s = onset_errors_s(played.performance.notes, rendered, SAMPLE_RATE_HZ)
-    assert alignment_of(errors_s).percentile_95_ms < 10
+    assert made.onsets.percentile_95_ms < 10
     with pytest.raises(ValueError, match="holds another set: its soundfonts, versions differ"):
         make_data(out, hours=0.001, seed=3, processes=1)
     with pytest.raises(ValueError, match="both soundfonts and a folder of sounds are given: leave one of them out"):
