@@ -11,7 +11,7 @@ import numpy as np
 
 from melnet_music.composing.compose import Work, compose
 from melnet_music.composing.orchestrate import compose_music
-from melnet_music.composing.perform import Performance, perform
+from melnet_music.composing.perform import Performance, PerformedNote, perform
 from melnet_music.composing.sound import Sound, draw_sound
 
 Split = Literal["train", "valid", "test"]
@@ -20,8 +20,19 @@ KINDS = tuple(_COMPOSERS)
 
 
 @dataclass(frozen=True)
+class ToRender:
+    """Of a work what a rendering needs."""
+
+    name: str
+    notes: tuple[PerformedNote, ...]
+    sound: Sound
+    levels_db: dict[int, float] | None
+    """The level of each channel; none where there is nothing to balance."""
+
+
+@dataclass(frozen=True)
 class PlayedWork:
-    """A work of a collection, as it is to be rendered."""
+    """A work of a collection, composed and performed, with the sound that it is to have."""
 
     name: str
     split: Split
@@ -30,11 +41,10 @@ class PlayedWork:
     sound: Sound
 
     @property
-    def levels_db(self) -> dict[int, float] | None:
-        """The level of each channel; none where there is nothing to balance."""
-        if len(self.work.instruments) == 1:
-            return None
-        return {instrument.channel: instrument.level_db for instrument in self.work.instruments}
+    def to_render(self) -> ToRender:
+        instruments = self.work.instruments
+        levels_db = {instrument.channel: instrument.level_db for instrument in instruments}
+        return ToRender(self.name, self.performance.notes, self.sound, levels_db if len(instruments) > 1 else None)
 
 
 def check_collection(kind: str, seed: int) -> None:
@@ -72,3 +82,8 @@ def play_work(kind: str, seed: int, number: int, sounds: Sequence[str]) -> Playe
     sound = draw_sound(seed, number, kind, sounds, mean_velocity)
     name = work_name(kind, seed, number)
     return PlayedWork(name, split_of(name), work, performance, sound)
+
+
+def work_to_render(job: tuple[str, int, int, Sequence[str]]) -> ToRender:
+    """`play_work` of the arguments in one, for processes: what is not rendered need not be handed over."""
+    return play_work(*job).to_render

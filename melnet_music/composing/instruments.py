@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.composing.collection import PlayedWork
+from melnet_music.composing.collection import ToRender
 from melnet_music.composing.one_shots import Sounds, read_sounds
 from melnet_music.composing.render import Renderer, find_soundfonts, fluidsynth_version
 
@@ -34,7 +34,7 @@ class Instruments(Protocol):
     def versions(self) -> dict[str, str]:
         """Of what renders."""
 
-    def render(self, played: PlayedWork) -> NDArray[np.float32]:
+    def render(self, work: ToRender) -> NDArray[np.float32]:
         """Mono ``[n]`` at 44,100 Hz."""
 
 
@@ -54,9 +54,9 @@ class _Soundfonts:
     def versions(self) -> dict[str, str]:
         return {"fluidsynth": fluidsynth_version(), "pyfluidsynth": version("pyfluidsynth")}
 
-    def render(self, played: PlayedWork) -> NDArray[np.float32]:
-        (path,) = (path for path in self.paths if path.name == played.sound.soundfont)
-        return _renderer(path).render(played.performance.notes, played.sound, played.levels_db)
+    def render(self, work: ToRender) -> NDArray[np.float32]:
+        (path,) = (path for path in self.paths if path.name == work.sound.soundfont)
+        return _renderer(path).render(work.notes, work.sound, work.levels_db)
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,8 @@ class _OneShots:
     def versions(self) -> dict[str, str]:
         return {"torch": version("torch")}
 
-    def render(self, played: PlayedWork) -> NDArray[np.float32]:
-        audio = _device_renderer(self.folder, self.kind).render(
-            played.performance.notes, played.sound, played.levels_db
-        )
+    def render(self, work: ToRender) -> NDArray[np.float32]:
+        audio = _device_renderer(self.folder, self.kind).render(work.notes, work.sound, work.levels_db)
         rendered: NDArray[np.float32] = audio.numpy()
         return rendered
 

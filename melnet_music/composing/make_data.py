@@ -231,7 +231,7 @@ def _make_work(job: tuple[Path, str, int, int, Instruments]) -> MadeWork:
     out_dir, kind, seed, number, instruments = job
     played = play_work(kind, seed, number, instruments.names)
     work, performance, sound = played.work, played.performance, played.sound
-    audio = instruments.render(played)
+    audio = instruments.render(played.to_render)
     samples = np.round(audio * 32767.0).astype("<i2")
     notes = write_notes(performance.notes).encode()
     flac = io.BytesIO()

@@ -14,12 +14,10 @@ from typing import Any
 
 import torch
 
-from melnet_music.composing.collection import check_collection, play_work, split_of, work_name
+from melnet_music.composing.collection import ToRender, check_collection, split_of, work_name, work_to_render
 from melnet_music.composing.device_render import DeviceRenderer, resampled
 from melnet_music.composing.one_shots import Sounds, read_sounds
-from melnet_music.composing.perform import PerformedNote
 from melnet_music.composing.render import DRUM_CHANNEL, SAMPLE_RATE_HZ
-from melnet_music.composing.sound import Sound
 from melnet_music.config import SoundConfig
 from melnet_music.notes import Note
 from melnet_music.training.device_mel import DeviceMel
@@ -30,6 +28,8 @@ log = logging.getLogger(__name__)
 
 _POOLED_FROM = 48
 """Works: fewer are composed sooner than processes have started."""
+_MOST_PROCESSES = 16
+"""So many compose faster than a GPU renders."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,6 @@ class ComposedWorks:
     """What they follow from. Plain JSON."""
 
 
-@dataclass(frozen=True)
-class _Score:
-    """All that a rendering needs."""
-
-    name: str
-    notes: tuple[PerformedNote, ...]
-    sound: Sound
-    levels_db: dict[int, float] | None
-
-
 def render_works(
     composition: Composition,
     sound: SoundConfig,
@@ -90,21 +80,19 @@ def render_works(
     renderer, mel = DeviceRenderer(sounds, device), DeviceMel(sound, device)
     numbers = _numbers(composition)
     split: dict[Split, list[DeviceWork]] = {"train": [], "valid": []}
-    for done, score in enumerate(_scores(composition, numbers, sounds)):
-        audio = renderer.render(score.notes, score.sound, score.levels_db)
+    for done, work in enumerate(_works(composition, numbers, sounds)):
+        audio = renderer.render(work.notes, work.sound, work.levels_db)
         audio = resampled(audio, SAMPLE_RATE_HZ, sound.sample_rate_hz)
         notes = [
             Note(note.onset_s, note.sounding_end_s, note.pitch, note.velocity)
-            for note in score.notes
+            for note in work.notes
             if note.channel != DRUM_CHANNEL
         ]
-        works = split[split_of(score.name)]
+        works = split[split_of(work.name)]
         kept = audio if not works and works is split["valid"] else None
-        works.append(device_work(score.name, mel(audio), notes, sound, kept))
+        works.append(device_work(work.name, mel(audio), notes, sound, kept))
         if progress is not None:
             progress(done + 1, len(numbers))
-    if device.type == "cuda":
-        torch.cuda.empty_cache()  # what rendering took in between is free for the training
     frames = sum(len(work.log_mel) for work in split["train"])
     log.info("composed %.1f hours to train on", frames / sound.frames_per_second / 3600)
     about = {
@@ -130,16 +118,11 @@ def _split(composition: Composition, number: int) -> Split:
     return split_of(work_name(composition.kind, composition.seed, number))
 
 
-def _scores(composition: Composition, numbers: list[int], sounds: Sounds) -> Iterator[_Score]:
+def _works(composition: Composition, numbers: list[int], sounds: Sounds) -> Iterator[ToRender]:
     """In the order of the numbers; where there are many, composed by processes while others are rendered."""
     jobs = [(composition.kind, composition.seed, number, sounds.names) for number in numbers]
     if len(jobs) < _POOLED_FROM:
-        yield from map(_score, jobs)
+        yield from map(work_to_render, jobs)
         return
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
-        yield from pool.map(_score, jobs, chunksize=4)
-
-
-def _score(job: tuple[str, int, int, tuple[str, ...]]) -> _Score:
-    played = play_work(*job)
-    return _Score(played.name, played.performance.notes, played.sound, played.levels_db)
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, _MOST_PROCESSES), get_context("spawn")) as pool:
+        yield from pool.map(work_to_render, jobs, chunksize=4)

@@ -71,7 +71,8 @@ def train(
         data: a folder of recordings, or what is to be composed and rendered on the training device.
         processes: tiers trained side by side; 1: in this process, one after the other.
         devices: that the processes take in turn.
-        samples: whether the first of the tiers puts samples of the whole model on its curve.
+        samples: whether one tier puts samples of the whole model on its curve, as soon as all tiers have come so far:
+            the last one in turn, or the first of those side by side.
         rendered: called with (composed works rendered, all).
 
     Raises:
@@ -80,7 +81,8 @@ def train(
     """
     _check_name(out)
     queue = sorted(tiers, key=lambda tier: -config.training.tiers[tier].minutes)
-    jobs = [(config, data, out, tier, plan, start_from, samples and tier == min(tiers)) for tier in queue]
+    sampled = queue[-1] if processes == 1 or world.started_by_torchrun() else min(tiers)
+    jobs = [(config, data, out, tier, plan, start_from, samples and tier == sampled) for tier in queue]
     if world.started_by_torchrun():
         here = world.join(devices[0])
         try:
@@ -141,6 +143,8 @@ def load_material(
     if isinstance(data, Composition):
         with device_errors_told("rendering the works", "fewer works to --compose", device):
             works = render_works(data, config.sound, device, rendered)
+            if device.type == "cuda":
+                torch.cuda.empty_cache()  # what rendering took in between is free for the training
         return Material(works.train, works.valid, works.about)
     train, valid = (load_works(data, split, config.sound, processes=processes) for split in ("train", "valid"))
     excerpt_frames(valid)
