@@ -13,6 +13,7 @@ from bridge.cli import main
 from melnet_music.training import tier_run
 from melnet_music.training.device_errors import device_errors_told
 from melnet_music.training.tier_run import RunPlan
+from melnet_music.training.tier_weights import collect_weights
 from melnet_music.training.train import train, train_tier
 
 CONFIG = tiny_config()
@@ -138,3 +139,16 @@ def test_the_command_refuses_a_truncated_checkpoint_in_a_line(
         )  # fmt: skip
     assert main(["train", "--from", str(tmp_path), "--data", str(data), "--out", str(tmp_path)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_tiers_damaged_weights_are_named_and_written_again(data: Path, tmp_path: Path) -> None:
+    train_tier(CONFIG, data, tmp_path, 0, RunPlan(seed=0, steps=2))
+    path = tmp_path / "tier-1.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    with pytest.raises(
+        ValueError, match=r"tier-1\.safetensors cannot be read \(.*\): train with --tiers 1 writes it again"
+    ):
+        collect_weights(tmp_path, CONFIG)
+    train_tier(CONFIG, data, tmp_path, 0, RunPlan(seed=0, steps=2))
+    assert path.read_bytes() == whole

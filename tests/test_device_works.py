@@ -183,8 +183,15 @@ def test_a_config_of_many_partials_is_drawn_too() -> None:
 
 def test_nothing_is_fetched_from_the_device_to_make_an_example(monkeypatch: pytest.MonkeyPatch) -> None:
     """On torch's meta device, which has no values to fetch, and refuses to be mixed with the CPU's tensors."""
-    meta, generator = torch.device("meta"), torch.Generator
-    monkeypatch.setattr(torch, "Generator", lambda _: generator())
+
+    class Generator(torch.Generator):
+        """The meta device has none."""
+
+        def __new__(cls, _: torch.device) -> Generator:
+            return super().__new__(cls)
+
+    meta = torch.device("meta")
+    monkeypatch.setattr(torch, "Generator", Generator)
     frames = torch.zeros(500, 8, dtype=torch.float16, device=meta)
     there = [
         DeviceWork("played", frames, torch.zeros(500, 128, dtype=torch.uint8, device=meta)),

@@ -14,7 +14,7 @@ from melnet_music.config import PresetConfig
 from melnet_music.notes import note_map
 from melnet_music.training.device_works import AnyWorks, DeviceWork
 from melnet_music.training.features import Work
-from melnet_music.training.note_rolls import NoteMaps
+from melnet_music.training.note_rolls import PITCHES, NoteMaps
 
 Array = npt.NDArray[np.float32]
 Span = tuple[int, int]
@@ -96,7 +96,7 @@ class DeviceMaterial:
 
     def notes(self, spans: Sequence[Span], given_from: Sequence[int], frames: int) -> Tensor:
         rolls = [self._works[work].roll for work, _ in spans]
-        silent = torch.zeros(frames, 128, dtype=torch.uint8, device=self._device)
+        silent = torch.zeros(frames, PITCHES, dtype=torch.uint8, device=self._device)
         parts = [silent if roll is None else roll[at : at + frames] for roll, (_, at) in zip(rolls, spans, strict=True)]
         never = [frames if roll is None else first for roll, first in zip(rolls, given_from, strict=True)]
         first = torch.tensor(never, device=self._device)
