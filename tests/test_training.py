@@ -279,6 +279,7 @@ def test_another_runs_checkpoint_is_refused(data: Path, tmp_path: Path) -> None:
 
 def test_the_estimate_of_memory_grows_with_the_clip_and_the_batch() -> None:
     small = tier_bytes(CONFIG, 0, 1)
+    assert tier_bytes(CONFIG, 0, 4, fused=True) < tier_bytes(CONFIG, 0, 4)
     assert 1.9 < (tier_bytes(CONFIG, 0, 4) - small) / (tier_bytes(CONFIG, 0, 2) - small) * (2 / 3) < 2.1
     piano = read_preset_config(find_preset("piano") / CONFIG_FILE)
     assert tier_bytes(piano, 0, 1) > 20 * small

@@ -224,4 +224,5 @@ def train_tier(
 def _check_memory(config: PresetConfig, tiers: Sequence[int], plan: RunPlan, devices: Sequence[torch.device]) -> None:
     for number, device in enumerate(devices):
         there = tiers[number :: len(devices)]
-        check_memory(config, there, [plan.batch or config.training.tiers[tier].batch for tier in there], device)
+        batches = [plan.batch or config.training.tiers[tier].batch for tier in there]
+        check_memory(config, there, batches, device, bfloat16=plan.mixed_precision)
