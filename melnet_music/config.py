@@ -128,7 +128,8 @@ class SamplingConfig(_Strict):
     notes_bias: Annotated[float, Field(ge=0, le=10)] | None = None
     """As bias, where notes are given; None: the same."""
     tilt: Annotated[float, Field(ge=-1, le=1)] = 0.0
-    """Density times exp(tilt x) in the first tier: more than 0 is louder."""
+    """Density times exp(tilt x) in the first tier: more than 0 is louder. Not where a part is repainted whose future is
+    known."""
     level_hold: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Tilt for every dB that a take has become softer than what was heard."""
     context_seconds: Annotated[float, Field(gt=0)] = 20.0

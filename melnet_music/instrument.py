@@ -524,9 +524,13 @@ class Instrument:
         if notes is not None:
             notes[:, stop:] = 0  # nor what follows the part
         known = Conditioning(x, future[None].astype(np.float32), notes) if sees_future else Conditioning(notes=notes)
+        sharpness = self._sharpness(request, known)
+        if sees_future:
+            # what follows says how loud it is to be; tilted, three times as many parts left with a step in level
+            sharpness = replace(sharpness, tilt=0.0)
         chunk = Chunk(
             take_noise(request.seed, 0, length, self.sound.mel_bins),
-            self._sharpness(request, known),
+            sharpness,
             known,
             Forced(x, (place < start) | future),
         )

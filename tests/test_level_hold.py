@@ -93,12 +93,8 @@ def test_music_that_fades_is_held() -> None:
     assert np.abs(np.array(levels[-60:]) + 7.0).max() < 2.0  # where tilt and loss are even
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-def test_every_chunk_of_a_take_is_led_by_those_before_it(
-    phrase: Samples, threads: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    instrument = Instrument.load("piano", threads=threads)
-    sampling = instrument.preset.config.sampling
+def spy(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Chunk], list[Samples]]:
+    """What the engine will be asked for, and the log-mel frames that it will make."""
     asked: list[Chunk] = []
     made: list[Samples] = []
 
@@ -115,6 +111,16 @@ def test_every_chunk_of_a_take_is_led_by_those_before_it(
 
     engine = instrument.engine.sampling
     monkeypatch.setattr(instrument.engine, "sampling", spied)
+    return asked, made
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_every_chunk_of_a_take_is_led_by_those_before_it(
+    phrase: Samples, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instrument = Instrument.load("piano", threads=threads)
+    sampling = instrument.preset.config.sampling
+    asked, made = spy(instrument, monkeypatch)
     instrument.hear(phrase)
     for _ in instrument.continuation(TakeRequest(seconds=4, seed=1)):
         pass
@@ -125,6 +131,23 @@ def test_every_chunk_of_a_take_is_led_by_those_before_it(
         alone.made(block)
     assert [chunk.sharpness.tilt for chunk in asked[: len(tilts)]] == tilts
     assert len(set(tilts)) > 10
+
+
+@pytest.mark.parametrize("knows_what_follows", [True, False])
+def test_a_part_whose_future_is_known_is_not_tilted(
+    phrase: Samples, knows_what_follows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What follows says how loud it is to be."""
+    instrument = Instrument.load("piano")
+    asked, _ = spy(instrument, monkeypatch)
+    instrument.hear(phrase)
+    stop = instrument.heard_seconds
+    part = (2.0, 2.3) if knows_what_follows else (stop - 0.3, stop)
+    for _ in instrument.inpainting(TakeRequest(seconds=1, seed=1), *part):
+        pass
+    usual = instrument.preset.config.sampling.tilt
+    assert usual > 0
+    assert [chunk.sharpness.tilt for chunk in asked] == [0.0 if knows_what_follows else usual]
 
 
 def test_without_a_hold_nothing_is_tilted() -> None:
