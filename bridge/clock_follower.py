@@ -72,6 +72,8 @@ class ClockFollower:
         self._newest: deque[_Tick] = deque(maxlen=_MOST_NEWEST)
         self._last_seconds = -math.inf
         self._ticks = 0
+        self._tempo_was_heard = False
+        """Before that the line's is a guess, and tells nothing of ticks that are missing."""
         self._running = False
         self._song_begins = 0
         """The tick that is beat 0."""
@@ -127,9 +129,12 @@ class ClockFollower:
         seen = min(error * error, 9 * self._noise_squared)
         self._noise_squared += (seen - self._noise_squared) * self._line.period_seconds / _NOISE_MEMORY_SECONDS
         newest = self._look_at(self._line)
-        if newest and abs(statistics.median(tick.error_seconds for tick in newest)) > _LEAVES_AT * self._noise_seconds:
+        if not newest:
+            return
+        if abs(statistics.median(tick.error_seconds for tick in newest)) > _LEAVES_AT * self._noise_seconds:
             self._line = self._explain(newest)
             self._newest.clear()
+        self._tempo_was_heard = True
 
     def _look_at(self, line: SteadyCount) -> list[_Tick]:
         """The newest ticks that are looked at together; none while there are too few."""
@@ -184,7 +189,7 @@ class ClockFollower:
 
         is_shifted = fits_as_well(shifted[0], other_tempo[0])
         squares, line = shifted if is_shifted else other_tempo
-        if self._can_count:
+        if self._can_count and self._tempo_was_heard:
             missing = {round(tick.error_seconds / tick_seconds) for tick in newest} - {0}
             counted = [
                 self._best(newest, missing=each, phase=_SAME_PHASE, period=_SLIGHTLY_OTHER_TEMPO) for each in missing

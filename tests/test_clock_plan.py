@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.clock_follower import CONTINUE, SONG_POSITION, START, STOP, TICK, ClockFollower
@@ -32,6 +32,7 @@ def run(script: ClockScript, until: float) -> list[tuple[float, bytes]]:
 
 @settings(deadline=None)
 @given(st.floats(10, 400), st.floats(-20, 4000), st.floats(0, 0.2))
+@example(23.0, 1.875, 0.0)  # so far below the tempo that a follower expects that a tick seemed to be missing
 def test_a_slave_is_where_we_are(bpm: float, beat: float, latency_seconds: float) -> None:
     plan = plan_of(Timeline.steady(bpm, Meter()).located(beat, 0.0, bpm), latency_seconds=latency_seconds)
     script, slave = ClockScript(), ClockFollower()
