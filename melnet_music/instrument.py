@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from melnet_music.conditioning import Conditioning
+from melnet_music.edges import LED_SECONDS, entering_frames, leaving_frames, led_to
 from melnet_music.headroom import bent, frame_powers, loud_power, lowered, usual_power
 from melnet_music.level_hold import LevelHold, UsualLevel
 from melnet_music.mel import LogMelStream
@@ -358,9 +359,8 @@ class Instrument:
         vocoder.prime(heard[: start - offset], future, stop - start)
         wanted = vocoder.frames_wanted
         count = self._frames_until(stop - offset) - vocoder.next_frame if wanted is None else wanted
-        played = self._played_notes(request, start - offset, 0)
         known = LogMelStream(self.sound).push(heard)
-        frames = self._repainted_frames(known, vocoder.next_frame, count, request, played)
+        frames = self._between_edges(heard, start - offset, stop - offset, known, vocoder.next_frame, count, request)
         frames = self._kept_down(frames, max(self._loud_power, frame_powers(known).max(initial=0.0)))
         length = None if wanted is not None else stop - offset - vocoder.next_sample
         return GeneratedSound(offset + vocoder.next_sample, _vocoded(vocoder, frames, length))
@@ -504,6 +504,32 @@ class Instrument:
             sharpness = self._sharpness(request, known_here)
             sharpness = replace(sharpness, tilt=sharpness.tilt + hold.tilt(place // length))
             yield Chunk(noise, sharpness, known_here, forced)
+
+    def _between_edges(
+        self, heard: Samples, start: int, stop: int, known: Samples, first: int, count: int, request: TakeRequest
+    ) -> Iterator[Samples]:
+        """Frames ``first`` to ``first + count``, of which those at the edges are nearly known.
+
+        Args:
+            heard: the sound around, with samples ``start`` to ``stop`` to be made anew.
+            known: its log-mel frames.
+        """
+        played = self._played_notes(request, start, 0)
+        entering = entering_frames(heard, start, first, self.sound)
+        leaving, follows = leaving_frames(heard, stop, first + count, self.sound)
+        if len(entering) + len(leaving) >= count:  # a part so short that it has no frames of its own
+            yield from self._repainted_frames(known, first, count, request, played)
+            return
+        drawn = count - len(entering) - len(leaving)
+        part = np.zeros((drawn, self.sound.mel_bins), np.float32)
+        around = np.concatenate([known[:first], entering, part, leaving, known[first + count :]])
+        led = min(round(LED_SECONDS * self.sound.frames_per_second), drawn)
+        yield entering
+        for block in self._repainted_frames(around, first + len(entering), drawn, request, played):
+            # all of them come at once
+            ends = len(block) and len(follows)
+            yield np.concatenate([block[:-led], led_to(block[-led:], follows)]) if ends else block
+        yield leaving
 
     def _repainted_frames(
         self, heard: Samples, first: int, count: int, request: TakeRequest, played: PlayedNotes

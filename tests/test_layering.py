@@ -129,7 +129,7 @@ LAYERS = [
     {"model"},
     {"preset", "vocoders", "tape", "resample"},
     {"sampling", "audio_file", "headroom"},
-    {"level_hold"},
+    {"level_hold", "edges"},
     {"instrument"},
     {"voicing"},
     {"offline", "bench", "composing"},
