@@ -37,11 +37,10 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(autouse=True)
-def _keep_torch_settings() -> Iterator[None]:
-    """Training sets them for its own process."""
+def _keep_torch_threads() -> Iterator[None]:
+    """Training sets it for its own process."""
     threads = torch.get_num_threads()
     yield
-    torch.set_flush_denormal(False)
     torch.set_num_threads(threads)
 
 

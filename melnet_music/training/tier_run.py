@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -351,11 +351,19 @@ def _spread_time_constants(model: MelNet, tier: int, seed: int) -> None:
             recurrence.start_with_time_constants(longest, generator)  # type: ignore[operator]
 
 
-def set_up_process(device: torch.device) -> None:
-    """One thread for this process's sums on a CPU, where tiers are trained side by side; TF32 on CUDA."""
+@contextmanager
+def set_up_process(device: torch.device) -> Iterator[None]:
+    """One thread for this process's sums on a CPU, where tiers are trained side by side; TF32 on CUDA.
+
+    Within, this thread takes subnormal numbers for zero: a CPU is slow with them, and no weight is as small.
+    """
     torch.set_flush_denormal(True)
-    if device.type == "cpu":
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    else:
-        torch.cuda.set_device(device)
-        torch.set_float32_matmul_precision("high")
+    try:
+        if device.type == "cpu":
+            torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        else:
+            torch.cuda.set_device(device)
+            torch.set_float32_matmul_precision("high")
+        yield
+    finally:
+        torch.set_flush_denormal(False)

@@ -202,23 +202,23 @@ def train_tier(
         ValueError: see `train`.
     """
     here = here or World(0, 1, torch.device("cpu"))
-    set_up_process(here.device)
-    material = material or load_material(data, config, here.device)
-    out.mkdir(parents=True, exist_ok=True)
-    smaller = "a smaller --batch, or a smaller clip_frames in the preset"
-    smaller = f"{'fewer --processes' if material.composed is None else 'fewer works to --compose'}, {smaller}"
-    checkpoint = out / f"tier-{tier + 1}.checkpoint"
-    with device_errors_told(f"tier {tier + 1}", smaller, here.device, checkpoint):
-        run = TierRun(
-            config, material.train, material.valid, out, tier, plan, here, start_from, composed=material.composed
-        )
+    with set_up_process(here.device):
+        material = material or load_material(data, config, here.device)
+        out.mkdir(parents=True, exist_ok=True)
+        smaller = "a smaller --batch, or a smaller clip_frames in the preset"
+        smaller = f"{'fewer --processes' if material.composed is None else 'fewer works to --compose'}, {smaller}"
+        checkpoint = out / f"tier-{tier + 1}.checkpoint"
+        with device_errors_told(f"tier {tier + 1}", smaller, here.device, checkpoint):
+            run = TierRun(
+                config, material.train, material.valid, out, tier, plan, here, start_from, composed=material.composed
+            )
 
-        def sample(step: int, curve: Curve) -> None:
-            drawn = draw_sample(config, out, start_from, material.valid, plan.seed)
-            if drawn:
-                curve.add_sample("continuation", step, *drawn, config.sound.sample_rate_hz)
+            def sample(step: int, curve: Curve) -> None:
+                drawn = draw_sample(config, out, start_from, material.valid, plan.seed)
+                if drawn:
+                    curve.add_sample("continuation", step, *drawn, config.sound.sample_rate_hz)
 
-        return run.train(report, sample if samples else None, stop)
+            return run.train(report, sample if samples else None, stop)
 
 
 def _check_memory(config: PresetConfig, tiers: Sequence[int], plan: RunPlan, devices: Sequence[torch.device]) -> None:
