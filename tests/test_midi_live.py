@@ -101,7 +101,7 @@ def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
         pad.send(0xB0, 20, 0)  # of what the knob learned before the restart: far from 120 bpm, no jump
         pad.send(0xB0, 20, 20)
         pad.send(0xB0, 119, 127)
-        player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 20.0)
+        player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 60.0)
         player.send("get", "tempo")
         assert player.wait_for("get.reply") == ["tempo", 120.0]
         pad.send(0xB0, 20, 127)  # on its way it passes 120 bpm
@@ -122,7 +122,7 @@ def test_nonsense_from_a_port_ends_nothing(tmp_path: Path) -> None:
                 pad.send(0xF7)  # chance began messages without end, and RtMidi waits for theirs
                 pad.send(0xB0, 119, 0)
                 pad.send(0xB0, 119, 127)
-                player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 20.0)
+                player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 60.0)
             pad.send(0x90, 60, 100)
         plugged(player, "none")
         with controller("pad") as pad:
