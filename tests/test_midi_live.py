@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from jack_rig import jack_server
 from live_daemon import Player, client, live_daemon, wait_ready
-from midi_rig import controller
+from midi_rig import Controller, controller
 
 from bridge.midi import MidiSettings
 
@@ -108,6 +108,17 @@ def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
         assert player.wait_for("event", "property", "tempo")[2] == 160.0
 
 
+def all_read(player: Player, pad: Controller) -> bool:
+    """Whether the daemon hears a knob after all that came before: JACK on a busy machine may lose it."""
+    pad.send(0xF7)  # chance began messages without end, and RtMidi waits for theirs
+    pad.send(0xB0, 119, 0)
+    pad.send(0xB0, 119, 127)
+    with suppress(AssertionError):
+        player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 3.0)
+        return True
+    return False
+
+
 @pytest.mark.usefixtures("jack")
 def test_nonsense_from_a_port_ends_nothing(tmp_path: Path) -> None:
     generator = random.Random(1)
@@ -119,10 +130,7 @@ def test_nonsense_from_a_port_ends_nothing(tmp_path: Path) -> None:
             for _ in range(PARTS):  # no more at once than JACK has room for
                 for _ in range(100):
                     pad.send(*generator.randbytes(generator.randrange(1, 4)))
-                pad.send(0xF7)  # chance began messages without end, and RtMidi waits for theirs
-                pad.send(0xB0, 119, 0)
-                pad.send(0xB0, 119, 127)
-                player.wait_until(lambda message: str(message.values[-1]).startswith(ALL_READ), "end of a part", 60.0)
+                assert any(all_read(player, pad) for _ in range(20))
             pad.send(0x90, 60, 100)
         plugged(player, "none")
         with controller("pad") as pad:
