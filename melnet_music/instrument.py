@@ -552,7 +552,7 @@ class Instrument:
         known = Conditioning(x, future[None].astype(np.float32), notes) if sees_future else Conditioning(notes=notes)
         sharpness = self._sharpness(request, known)
         if sees_future:
-            # what follows says how loud it is to be; tilted, three times as many parts left with a step in level
+            # tilt makes up for fading away; here what follows says how loud it is to be
             sharpness = replace(sharpness, tilt=0.0)
         chunk = Chunk(
             take_noise(request.seed, 0, length, self.sound.mel_bins),
