@@ -41,7 +41,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class FirstChunk:
-    """Wall times of takes that go on from what was heard."""
+    """Wall times of takes that go on from what was heard, wherever that ends in a chunk."""
 
     median_ms: float
     """From the trigger to the first sound."""
@@ -95,14 +95,17 @@ def measure_rates(
 
 
 def measure_first_chunk(engine: Engine, material: Material, state: SamplerState) -> FirstChunk:
-    """Trigger after trigger, each with the same past; one more comes first, to warm up, and does not count."""
+    """Trigger after trigger, each a frame later, so that they fall everywhere in a chunk; the first only warms up."""
     instrument = Instrument(material.preset, engine)
-    instrument.hear(material.heard)
+    hop = material.preset.config.sound.hop_samples
+    before = max(len(material.heard) - (1 + _TRIALS) * hop, 0)
+    instrument.hear(material.heard[:before])
     sounds, frames = [], []
     stop = time.perf_counter() + _TRIALS_AT_MOST_S
     for trial in range(1 + _TRIALS):
         if trial > _FEWEST_TRIALS and time.perf_counter() > stop:
             break
+        instrument.hear(material.heard[before + trial * hop :][:hop])
         sounds.append(_to_first_sound(instrument, seed=trial))
         frames.append(_to_first_frames(engine, material, state, seed=trial))
     return FirstChunk(
