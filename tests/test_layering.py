@@ -5,26 +5,29 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+LONGEST_FILE_LINES, MOST_FILES_OF_A_PACKAGE = 500, 15
 SOURCES = sorted([*(ROOT / "bridge").rglob("*.py"), *(ROOT / "melnet_music").rglob("*.py")])
 
 ONLY_IMPORTER = {
-    "sounddevice": {"bridge/audio.py"},
-    "pythonosc": {"bridge/osc.py"},
-    "aalink": {"bridge/link.py"},
-    "websockets": {"bridge/oscquery_server.py"},
-    "rtmidi": {"bridge/midi.py"},
-    "mido": {"melnet_music/composing/make_data.py", "melnet_music/midi_file.py"},
+    "sounddevice": {"bridge/audio/device_process.py"},
+    "pythonosc": {"bridge/osc/udp_server.py"},
+    "aalink": {"bridge/clock/link.py"},
+    "websockets": {"bridge/osc/oscquery/server.py"},
+    "rtmidi": {"bridge/midi/ports.py"},
+    "mido": {"melnet_music/composing/make_data.py", "melnet_music/notes/midi_file.py"},
     "multiprocessing.shared_memory": {
-        "bridge/shared_samples.py",
-        "bridge/playout.py",
-        "bridge/input_ring.py",
-        "bridge/tape_memory.py",
-        "bridge/loop_lane.py",
+        "bridge/audio/shared_samples.py",
+        "bridge/audio/output_ring.py",
+        "bridge/audio/input_ring.py",
+        "bridge/tape/tape_memory.py",
+        "bridge/audio/loop_player.py",
     },
 }
 
@@ -40,8 +43,8 @@ def imported_modules(path: Path) -> set[str]:
 
 
 def test_sources_are_found() -> None:
-    assert ROOT / "bridge" / "daemon.py" in SOURCES
-    assert ROOT / "melnet_music" / "config.py" in SOURCES
+    assert ROOT / "bridge" / "stage" / "daemon.py" in SOURCES
+    assert ROOT / "melnet_music" / "model" / "config.py" in SOURCES
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if "melnet_music" in path.parts], ids=lambda path: path.name)
@@ -63,34 +66,25 @@ def test_imported_in_one_place_only(module: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "commands.py",
-        "due_queue.py",
-        "pacing.py",
-        "orders.py",
-        "schedule.py",
-        "transport.py",
-        "device_clock.py",
-        "steady_count.py",
-        "clock_follower.py",
-        "clock_source.py",
-        "clock_plan.py",
-        "midi_clock.py",
-        "oscquery_tree.py",
-        "property_board.py",
-        "curves.py",
-        "pickup.py",
-        "held_notes.py",
-        "midi.py",
-        "midi_gestures.py",
-        "midi_learning.py",
-        "midi_map.py",
-        "midi_map_file.py",
-        "midi_desk.py",
+        *(path.relative_to(ROOT / "bridge").as_posix() for path in sorted((ROOT / "bridge" / "protocol").glob("*.py"))),
+        *(path.relative_to(ROOT / "bridge").as_posix() for path in sorted((ROOT / "bridge" / "clock").glob("*.py"))),
+        "processes/messages.py",
+        "takes/job_queue.py",
+        "takes/start_time.py",
+        "osc/oscquery/tree.py",
+        "midi/controller.py",
+        "midi/gestures.py",
+        "midi/held_notes.py",
+        "midi/learn.py",
+        "midi/mapping.py",
+        "midi/mapping_file.py",
+        "midi/ports.py",
+        "midi/soft_takeover.py",
     ],
 )
 def test_pure_parts_import_only_the_standard_library_and_each_other(name: str) -> None:
     tops = {module.split(".")[0] for module in imported_modules(ROOT / "bridge" / name)}
-    assert tops - {"rtmidi"} <= {*sys.stdlib_module_names, "bridge"}
+    assert tops - {"rtmidi", "aalink"} <= {*sys.stdlib_module_names, "bridge"}
 
 
 def test_the_daemon_process_does_not_start_portaudio_or_torch() -> None:
@@ -114,58 +108,90 @@ def test_the_daemon_process_does_not_start_portaudio_or_torch() -> None:
 
 def test_only_its_own_thread_imports_the_websocket_server() -> None:
     """Else the first answer of the daemon would wait for that import."""
-    loading = 'import sys, bridge.daemon; print(*sorted({"websockets"} & set(sys.modules)))'
+    loading = 'import sys, bridge.stage.daemon; print(*sorted({"websockets"} & set(sys.modules)))'
     result = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, timeout=120, check=True)
     assert result.stdout.strip() == ""
 
 
 LAYERS = [
-    {"config", "arrays", "seam"},
-    {"tiers", "tier_state", "mel_scale"},
-    {"conditioning", "scan_cuda", "mel", "notes"},
-    {"parameters", "scan", "mixture", "keyboard"},
-    {"cells", "midi_file"},
-    {"stacks"},
-    {"model"},
-    {"preset", "vocoders", "tape", "resample"},
-    {"sampling", "audio_file", "headroom"},
-    {"level_hold", "edges"},
-    {"instrument"},
-    {"voicing"},
-    {"offline", "bench", "composing"},
-    {"training"},
-    {"evaluation"},
+    "melnet_music.model",
+    "melnet_music.sound",
+    "melnet_music.notes",
+    "melnet_music.sampling",
+    "melnet_music.instrument",
+    "melnet_music.composing",
+    "melnet_music.bench",
+    "melnet_music.training",
+    "melnet_music.evaluation",
+    "bridge.audio",
+    "bridge.clock",
+    "bridge.protocol",
+    "bridge.processes",
+    "bridge.osc",
+    "bridge.midi",
+    "bridge.takes",
+    "bridge.tape",
+    "bridge.player",
+    "bridge.stage",
+    "bridge.cli",
 ]
-"""Modules and packages of `melnet_music`; each imports from the layers before its own and from its own package."""
+"""All packages; each imports from those before its own, and from itself."""
 
 
-def layer_of(module: str) -> int:
-    name = module.split(".")[1]
-    return next(number for number, names in enumerate(LAYERS) if name in names)
+def package_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
 
 
 def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in SOURCES if "melnet_music" in path.parts and path.name != "__init__.py"], ids=module_name
-)
-def test_imports_run_one_way(path: Path) -> None:
-    own = module_name(path)
-    for imported in imported_modules(path):
-        if imported.startswith("melnet_music.") and imported.split(".")[1] != own.split(".")[1]:
-            assert layer_of(imported) < layer_of(own), f"{own} imports {imported}"
+def imported_ours(path: Path) -> set[str]:
+    """The modules of ours that a file imports."""
+    ours = {module_name(source) for source in SOURCES}
+    return imported_modules(path) & ours
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if len(path.relative_to(ROOT).parts) > 2], ids=module_name)
+def test_packages_import_one_way(path: Path) -> None:
+    own = package_of(module_name(path))
+    for imported in imported_ours(path):
+        if "." in imported and package_of(imported) != own:
+            assert LAYERS.index(package_of(imported)) < LAYERS.index(own), f"{module_name(path)} imports {imported}"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    imports = {module_name(path): imported_ours(path) for path in SOURCES if path.name != "__init__.py"}
+    TopologicalSorter(imports).prepare()  # raises CycleError, with the cycle
+
+
+@pytest.mark.parametrize("package", sorted({path.parent for path in SOURCES}), ids=lambda path: path.name)
+def test_a_package_says_what_it_is_for(package: Path) -> None:
+    """What for, what it may import, and which threads run in it."""
+    document = ast.get_docstring(ast.parse((package / "__init__.py").read_text(encoding="utf-8")))
+    assert document
+    assert len(document.splitlines()) == 4
+
+
+def test_files_and_packages_stay_small() -> None:
+    """So that each is about one thing; what tests share and what is measured beside them included."""
+    everything = [*SOURCES, *(ROOT / "tests").rglob("*.py")]
+    too_long = [path for path in everything if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_FILE_LINES]
+    assert not too_long
+    files = Counter(path.parent for path in everything if path.name != "__init__.py")
+    assert max(files.values()) <= MOST_FILES_OF_A_PACKAGE, files.most_common(1)
 
 
 def test_the_player_and_a_preset_load_without_torch_and_scipy_signal() -> None:
     """Their imports cost seconds, and `serve` and `play` are to be ready at once."""
     loading = """
 import sys
-import bridge.cli, bridge.player, melnet_music.bench, melnet_music.instrument, melnet_music.offline
-from melnet_music.mel import LogMelStream
-from melnet_music.preset import load_preset
-from melnet_music.vocoders.phase import PhaseVocoder
+import bridge.cli.main, bridge.player.player, melnet_music.bench
+import melnet_music.instrument.instrument, melnet_music.instrument.offline
+from melnet_music.sound.mel import LogMelStream
+from melnet_music.model.preset import load_preset
+from melnet_music.sound.vocoders.phase import PhaseVocoder
 
 preset = load_preset("piano")
 LogMelStream(preset.config.sound), PhaseVocoder(preset.config.sound)

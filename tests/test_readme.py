@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bridge.cli import build_parser
-from bridge.commands import COMMANDS, command_table_markdown, parse
+from bridge.cli.main import build_parser
+from bridge.protocol.commands import COMMANDS, command_table_markdown, parse
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -47,7 +47,7 @@ def measure_start(preset: str, engine: str, threads: int | None, environment: Ma
 
 def _start(preset: str, engine: str, threads: int | None) -> None:
     from melnet_music.bench.memory import peak_memory_mib
-    from melnet_music.instrument import Instrument, TakeRequest
+    from melnet_music.instrument.instrument import Instrument, TakeRequest
 
     _tell(reached="imported")
     instrument = Instrument.load(preset, engine=engine, threads=threads)

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.audio_file import read_audio
-from melnet_music.mel import LogMelStream
-from melnet_music.preset import PHRASE_FILE, Preset
+from melnet_music.model.preset import PHRASE_FILE, Preset
+from melnet_music.model.tiers import TierGrid, tier_grids
 from melnet_music.sampling.engine import Chunk, Engine, SamplerState, Sharpness, take_noise
-from melnet_music.tiers import TierGrid, tier_grids
+from melnet_music.sound.audio_file import read_audio
+from melnet_music.sound.mel import LogMelStream
 
 Samples = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from melnet_music.bench.fresh_start import FreshStart, measure_start
 from melnet_music.bench.material import Material
 from melnet_music.bench.one_thread import OneThread, measure_kernels, measure_steps
 from melnet_music.bench.takes import FirstChunk, Rates, measure_first_chunk, measure_rates
-from melnet_music.preset import Preset
+from melnet_music.model.preset import Preset
 from melnet_music.sampling import ENGINES
 from melnet_music.sampling.engine import Engine
 

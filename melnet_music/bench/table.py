@@ -14,9 +14,9 @@ import numpy as np
 from melnet_music.bench.material import Material
 from melnet_music.bench.takes import seconds_per_chunk
 from melnet_music.bench.turns import in_turn
-from melnet_music.config import CellName, parse_preset_config
-from melnet_music.parameters import parameter_shapes
-from melnet_music.preset import Preset, Weights
+from melnet_music.model.config import CellName, parse_preset_config
+from melnet_music.model.parameters import parameter_shapes
+from melnet_music.model.preset import Preset, Weights
 from melnet_music.sampling import ENGINES
 
 CELLS: tuple[CellName, ...] = ("gru", "mingru")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
 from melnet_music.composing.perform import PerformedNote
-from melnet_music.composing.render import DRUM_CHANNEL
+from melnet_music.composing.rendering.render import DRUM_CHANNEL
 
 _QUIET_BEFORE_SECONDS = 0.08
 _QUIET_AFTER_SECONDS = 0.04

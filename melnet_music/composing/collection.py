@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from melnet_music.composing.compose import Work, compose
-from melnet_music.composing.orchestrate import compose_music
 from melnet_music.composing.perform import Performance, PerformedNote, perform
-from melnet_music.composing.sound import Sound, draw_sound
+from melnet_music.composing.rendering.sound import Sound, draw_sound
+from melnet_music.composing.score.compose import Work, compose
+from melnet_music.composing.score.orchestrate import compose_music
 
 Split = Literal["train", "valid", "test"]
 _COMPOSERS = {"piano": compose, "music": compose_music}

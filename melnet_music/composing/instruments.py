@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.composing.collection import ToRender
-from melnet_music.composing.one_shots import Sounds, read_sounds
-from melnet_music.composing.render import Renderer, find_soundfonts, fluidsynth_version
+from melnet_music.composing.rendering.one_shots import Sounds, read_sounds
+from melnet_music.composing.rendering.render import Renderer, find_soundfonts, fluidsynth_version
 
 if TYPE_CHECKING:
-    from melnet_music.composing.device_render import DeviceRenderer
+    from melnet_music.composing.rendering.device_render import DeviceRenderer
 
 
 class Instruments(Protocol):
@@ -107,7 +107,7 @@ def _sounds(folder: Path, kind: str) -> Sounds:
 def _device_renderer(folder: Path, kind: str) -> DeviceRenderer:
     import torch
 
-    from melnet_music.composing.device_render import DeviceRenderer
+    from melnet_music.composing.rendering.device_render import DeviceRenderer
 
     torch.set_num_threads(1)  # works are rendered side by side
     return DeviceRenderer(_sounds(folder, kind), torch.device("cpu"))

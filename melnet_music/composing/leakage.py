@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from melnet_music.composing.perform import PerformedNote
-from melnet_music.composing.render import DRUM_CHANNEL
+from melnet_music.composing.rendering.render import DRUM_CHANNEL
 
 _CHORD_SECONDS = 0.04
 """Notes that start within it are one chord, of which the highest is taken."""

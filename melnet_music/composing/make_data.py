@@ -29,7 +29,7 @@ from melnet_music.composing.collection import Split, check_collection, performan
 from melnet_music.composing.instruments import Instruments, choose_instruments
 from melnet_music.composing.leakage import shared_ngrams
 from melnet_music.composing.perform import PerformedNote
-from melnet_music.composing.render import SAMPLE_RATE_HZ, TAIL_SECONDS
+from melnet_music.composing.rendering.render import SAMPLE_RATE_HZ, TAIL_SECONDS
 
 _PLAN_BATCH_WORKS = 8
 _MEASURED_WORKS = 48

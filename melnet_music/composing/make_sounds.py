@@ -12,10 +12,16 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from melnet_music.composing.drums import KEYS
-from melnet_music.composing.ensembles import VOICES, Voice
-from melnet_music.composing.one_shots import DRUM_KITS, FOLDER_OF_KIND
-from melnet_music.composing.render import DEFAULT_SOUNDFONTS, DRUM_CHANNEL, SAMPLE_RATE_HZ, Renderer, find_soundfonts
+from melnet_music.composing.rendering.one_shots import DRUM_KITS, FOLDER_OF_KIND
+from melnet_music.composing.rendering.render import (
+    DEFAULT_SOUNDFONTS,
+    DRUM_CHANNEL,
+    SAMPLE_RATE_HZ,
+    Renderer,
+    find_soundfonts,
+)
+from melnet_music.composing.score.drums import KEYS
+from melnet_music.composing.score.ensembles import VOICES, Voice
 
 SOURCE_FILE = "source.txt"
 """Says beside one-shots where they are from, and under what licence they may be used."""

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.composing.accompaniment import Role
-from melnet_music.composing.compose import HIGHEST_PITCH, LOWEST_PITCH, Work
+from melnet_music.composing.score.accompaniment import Role
+from melnet_music.composing.score.compose import HIGHEST_PITCH, LOWEST_PITCH, Work
 
 LEAD_IN_SECONDS = 0.25
 _GRID_PER_BEAT = 8

@@ -18,10 +18,10 @@ import torch
 from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]  # comes with librosa
 from torch import Tensor
 
-from melnet_music.model import MelNet
-from melnet_music.preset import load_preset
-from melnet_music.tiers import assemble, decompose
-from melnet_music.training.features import Work
+from melnet_music.model.network import MelNet
+from melnet_music.model.preset import load_preset
+from melnet_music.model.tiers import assemble, decompose
+from melnet_music.training.data.features import Work
 from melnet_music.training.held_out import LOUD_MAGNITUDE
 
 Values = npt.NDArray[np.float64]

@@ -14,15 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.evaluation.descriptors import (
+from melnet_music.evaluation.measures.descriptors import (
     LEVEL_SECONDS,
     Description,
     frame_span,
     melodic_steps,
     onset_count,
 )
-from melnet_music.evaluation.detection import DetectionWorth, detection_worth, shifted
-from melnet_music.evaluation.distances import divergence_bits, frechet_distance, transport_distance
+from melnet_music.evaluation.measures.detection import DetectionWorth, detection_worth, shifted
+from melnet_music.evaluation.measures.distances import divergence_bits, frechet_distance, transport_distance
 from melnet_music.evaluation.places import Place, distinct_seconds, spread_places
 from melnet_music.evaluation.sounds import (
     PROMPT_SECONDS,
@@ -35,7 +35,7 @@ from melnet_music.evaluation.sounds import (
     described_take,
 )
 from melnet_music.evaluation.workers import NamedProgress, Workers, naming
-from melnet_music.training.features import Work
+from melnet_music.training.data.features import Work
 
 Array = npt.NDArray[np.float64]
 

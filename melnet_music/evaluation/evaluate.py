@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from melnet_music.evaluation.continuations import Continuations, compare_continuations
-from melnet_music.evaluation.curves import draw_curves
 from melnet_music.evaluation.likelihood import (
     Conditioning,
     Likelihood,
@@ -21,15 +20,16 @@ from melnet_music.evaluation.likelihood import (
 )
 from melnet_music.evaluation.long_takes import LongTakes, measure_long_takes
 from melnet_music.evaluation.note_following import NoteFollowing, measure_note_following
-from melnet_music.evaluation.page import draw_page
-from melnet_music.evaluation.pictures import picture_continuations
 from melnet_music.evaluation.places import NotMeasurableError
+from melnet_music.evaluation.report.curves import draw_curves
+from melnet_music.evaluation.report.page import draw_page
+from melnet_music.evaluation.report.pictures import picture_continuations
 from melnet_music.evaluation.seams import Seams, measure_seams
 from melnet_music.evaluation.sounds import TakeSource
 from melnet_music.evaluation.workers import NamedProgress, Workers, naming, workers_of
-from melnet_music.preset import Preset
+from melnet_music.model.preset import Preset
 from melnet_music.sampling import DEFAULT_ENGINE
-from melnet_music.training.features import Work, load_works
+from melnet_music.training.data.features import Work, load_works
 
 log = logging.getLogger(__name__)
 

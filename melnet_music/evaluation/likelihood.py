@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from melnet_music.config import SoundConfig
 from melnet_music.evaluation.baselines import BaselineJob, baseline_job_nats, frames_to_fit
 from melnet_music.evaluation.workers import NamedProgress, Progress, Workers, naming
-from melnet_music.instrument import FUTURE_SECONDS
-from melnet_music.model import MelNet
-from melnet_music.notes import note_map
-from melnet_music.preset import Preset, load_preset
-from melnet_music.training.features import Work
+from melnet_music.instrument.instrument import FUTURE_SECONDS
+from melnet_music.model.config import SoundConfig
+from melnet_music.model.network import MelNet
+from melnet_music.model.preset import Preset, load_preset
+from melnet_music.notes.note_map import note_map
+from melnet_music.training.data.features import Work
 from melnet_music.training.held_out import EXCERPT_FRAMES, NatSums, excerpt_nats, excerpt_places, gap_nats
 
 Array = npt.NDArray[np.float32]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.evaluation.descriptors import Description, entropy_bits, frame_span, onset_count
+from melnet_music.evaluation.measures.descriptors import Description, entropy_bits, frame_span, onset_count
 from melnet_music.evaluation.places import NotMeasurableError, spread_places
 from melnet_music.evaluation.sounds import PROMPT_SECONDS, DescribeJob, TakeSource, described, described_take
 from melnet_music.evaluation.workers import NamedProgress, Workers, naming
-from melnet_music.training.features import Work
+from melnet_music.training.data.features import Work
 
 Array = npt.NDArray[np.float64]
 

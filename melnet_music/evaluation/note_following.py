@@ -8,11 +8,11 @@ from operator import add
 
 import numpy as np
 
-from melnet_music.evaluation.detection import TOLERANCE_SECONDS, Hits, note_hits, shifted
+from melnet_music.evaluation.measures.detection import TOLERANCE_SECONDS, Hits, note_hits, shifted
 from melnet_music.evaluation.places import NotMeasurableError, spread_places
 from melnet_music.evaluation.sounds import PROMPT_SECONDS, DescribeJob, TakeSource, described, described_take
 from melnet_music.evaluation.workers import NamedProgress, Workers, naming
-from melnet_music.training.features import Work
+from melnet_music.training.data.features import Work
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.config import SoundConfig
-from melnet_music.resample import resample
-from melnet_music.training.features import Work
+from melnet_music.model.config import SoundConfig
+from melnet_music.sound.resample import resample
+from melnet_music.training.data.features import Work
 
 Samples = npt.NDArray[np.float32]
 

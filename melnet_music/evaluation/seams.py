@@ -16,7 +16,7 @@ import numpy.typing as npt
 from melnet_music.evaluation.places import spread_places
 from melnet_music.evaluation.sounds import PROMPT_SECONDS, TakeSource
 from melnet_music.evaluation.workers import NamedProgress, Workers, make_take, naming
-from melnet_music.training.features import Work
+from melnet_music.training.data.features import Work
 
 Samples = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]

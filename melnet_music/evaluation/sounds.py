@@ -9,14 +9,14 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.config import SoundConfig
-from melnet_music.evaluation.descriptors import Description, describe
+from melnet_music.evaluation.measures.descriptors import Description, describe
 from melnet_music.evaluation.places import Place
 from melnet_music.evaluation.workers import TakeJob, make_take
-from melnet_music.instrument import TakeRequest
-from melnet_music.mel import log_mel
-from melnet_music.notes import Note
-from melnet_music.vocoders.phase import PhaseVocoder
+from melnet_music.instrument.instrument import TakeRequest
+from melnet_music.model.config import SoundConfig
+from melnet_music.notes.note_map import Note
+from melnet_music.sound.mel import log_mel
+from melnet_music.sound.vocoders.phase import PhaseVocoder
 
 Samples = npt.NDArray[np.float32]
 

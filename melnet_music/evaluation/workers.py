@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with librosa
 
-from melnet_music.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument, TakeRequest
 
 Samples = npt.NDArray[np.float32]
 Job = TypeVar("Job")

@@ -1,10 +1,14 @@
-"""Sampling engines, by name."""
+"""Engines that draw frames bin by bin: the naive reference, and the compiled CPU engine in ``cpu/``.
+
+Imports ``model`` only.
+The CPU engine has a crew of worker threads; an engine belongs to the thread that calls it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from melnet_music.preset import Preset
+from melnet_music.model.preset import Preset
 from melnet_music.sampling.engine import Engine
 
 

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
-from melnet_music.config import SamplingConfig
-from melnet_music.tier_state import TierState
+from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning
+from melnet_music.model.config import SamplingConfig
+from melnet_music.model.tier_state import TierState
 
 SamplerState = tuple[TierState[NDArray[Any]], ...]
 """One state a tier, first tier first."""

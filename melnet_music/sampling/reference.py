@@ -11,11 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
-from melnet_music.model import MelNet, TierNetwork
+from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning
+from melnet_music.model.network import MelNet, TierNetwork
+from melnet_music.model.tier_state import TierState
+from melnet_music.model.tiers import assemble, decompose
 from melnet_music.sampling.engine import Chunk, Forced, Generated, SamplerState, TierSharpness
-from melnet_music.tier_state import TierState
-from melnet_music.tiers import assemble, decompose
 
 TierStates = tuple[TierState[Tensor], ...]
 

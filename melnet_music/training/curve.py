@@ -45,33 +45,33 @@ class Curve:
         lines = self._path.read_text().splitlines() if self._path.exists() and from_step else []
         kept = [line for line in lines if _step_of(line) <= from_step]
         self._path.write_text("".join(f"{line}\n" for line in kept))
-        self._board = _board(out / TENSORBOARD_FOLDER / f"tier-{tier + 1}", from_step)
+        self._property_values = _property_values(out / TENSORBOARD_FOLDER / f"tier-{tier + 1}", from_step)
 
     def add(self, line: TierProgress) -> None:
         """Write a line down, at once."""
         with self._path.open("a") as file:
             file.write(json.dumps(asdict(line)) + "\n")
-        if self._board is None:
+        if self._property_values is None:
             return
         for name, value in asdict(line).items():
             if name.endswith("nats") and value is not None:
-                self._board.add_scalar(f"nats a bin/{name.removesuffix('_nats')}", value, line.step)
-        self._board.flush()
+                self._property_values.add_scalar(f"nats a bin/{name.removesuffix('_nats')}", value, line.step)
+        self._property_values.flush()
 
     def add_sample(
         self, name: str, step: int, log_mel: npt.NDArray[np.float32], audio: npt.NDArray[np.float32], rate_hz: int
     ) -> None:
         """Show ``log_mel [T, M]`` and its sound on TensorBoard."""
-        if self._board is None:
+        if self._property_values is None:
             return
         grey = np.clip((log_mel.T[::-1] - log_mel.max()) / _SHOWN_NATS + 1, 0, 1)
-        self._board.add_image(name, np.ascontiguousarray(grey[None]), step)
-        self._board.add_audio(name, audio[None], step, sample_rate=rate_hz)
-        self._board.flush()
+        self._property_values.add_image(name, np.ascontiguousarray(grey[None]), step)
+        self._property_values.add_audio(name, audio[None], step, sample_rate=rate_hz)
+        self._property_values.flush()
 
     def close(self) -> None:
-        if self._board is not None:
-            self._board.close()
+        if self._property_values is not None:
+            self._property_values.close()
 
 
 def read_curves(out: Path, tiers: Sequence[int]) -> dict[int, list[TierProgress]]:
@@ -91,7 +91,7 @@ def _step_of(line: str) -> float:
         return float("inf")  # cut off when the run was killed
 
 
-def _board(folder: Path, from_step: int) -> SummaryWriter | None:
+def _property_values(folder: Path, from_step: int) -> SummaryWriter | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from melnet_music.conditioning import NOTHING_KNOWN, Conditioning
-from melnet_music.model import MelNet
-from melnet_music.tiers import decompose
-from melnet_music.training.device_works import AnyWorks, DeviceWork
-from melnet_music.training.features import Work
+from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning
+from melnet_music.model.network import MelNet
+from melnet_music.model.tiers import decompose
+from melnet_music.training.data.features import Work
+from melnet_music.training.material.device_works import AnyWorks, DeviceWork
 
 _Some = TypeVar("_Some", bound=Work | DeviceWork)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from melnet_music.model import TierNetwork
-from melnet_music.tier_state import TierState
-from melnet_music.training.clips import Example
-from melnet_music.training.fused_tier import TierPass
+from melnet_music.model.network import TierNetwork
+from melnet_music.model.tier_state import TierState
+from melnet_music.training.fused.fused_tier import TierPass
+from melnet_music.training.material.clips import Example
 
 _HEARD_AT_ONCE = 128
 """Of the tier's own frames: in one piece, minutes would need more memory than the clip that is learned."""

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
-from melnet_music.config import PresetConfig
-from melnet_music.model import MelNet
-from melnet_music.training.clips import Example
+from melnet_music.model.config import PresetConfig
+from melnet_music.model.network import MelNet
 from melnet_music.training.likelihood import mean_nats
+from melnet_music.training.material.clips import Example
 
 _PROBED_GROUPS = (2, 4)
 """Lengths of the clips that are tried, in groups of frames; what they keep grows linearly."""

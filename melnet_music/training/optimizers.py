@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer, RMSprop
 
-from melnet_music.config import TierTraining, TrainingConfig
+from melnet_music.model.config import TierTraining, TrainingConfig
 
 MUON_MOMENTUM = 0.95
 _NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)

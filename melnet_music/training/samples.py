@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from melnet_music.config import PresetConfig
-from melnet_music.instrument import Instrument, TakeRequest
-from melnet_music.mel import log_mel
-from melnet_music.preset import Preset
+from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.model.config import PresetConfig
+from melnet_music.model.preset import Preset
 from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
-from melnet_music.training.device_works import AnyWorks
+from melnet_music.sound.mel import log_mel
+from melnet_music.training.material.device_works import AnyWorks
 from melnet_music.training.tier_weights import collect_weights
 
 PROMPT_SECONDS, NEW_SECONDS = 4.0, 6.0

@@ -20,19 +20,19 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from melnet_music.config import PresetConfig
-from melnet_music.model import MelNet
-from melnet_music.tier_state import TierState
-from melnet_music.training.bin_statistics import bin_statistics
+from melnet_music.model.config import PresetConfig
+from melnet_music.model.network import MelNet
+from melnet_music.model.tier_state import TierState
 from melnet_music.training.checkpoint import Place, RunState, load_checkpoint, save_checkpoint
-from melnet_music.training.clips import ClipDrawer, Clips, make_example
 from melnet_music.training.curve import Curve, TierProgress
-from melnet_music.training.device_works import AnyWorks, DeviceWork
-from melnet_music.training.fused_tier import TierPass, fused_pass, reset_rows
+from melnet_music.training.fused.fused_tier import TierPass, fused_pass, reset_rows
 from melnet_music.training.held_out import held_out_nats
 from melnet_music.training.likelihood import mean_nats
+from melnet_music.training.material.bin_statistics import bin_statistics
+from melnet_music.training.material.clips import ClipDrawer, Clips, make_example
+from melnet_music.training.material.device_works import AnyWorks, DeviceWork
+from melnet_music.training.material.rows import RowPlaces, rows_from_tensors, rows_to_tensors
 from melnet_music.training.optimizers import clip_length, make_optimizers, rate_factor
-from melnet_music.training.rows import RowPlaces, rows_from_tensors, rows_to_tensors
 from melnet_music.training.world import World
 
 log = logging.getLogger(__name__)

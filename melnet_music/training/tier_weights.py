@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from melnet_music.config import PresetConfig
+from melnet_music.model.config import PresetConfig
 
 
 def collect_weights(out: Path, config: PresetConfig, known: dict[str, Tensor] | None = None) -> dict[str, Tensor]:

@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from melnet_music.config import PresetConfig
+from melnet_music.model.config import PresetConfig
 from melnet_music.training import world
-from melnet_music.training.composed_works import Composition, render_works
 from melnet_music.training.curve import Curve, TierProgress
+from melnet_music.training.data.features import load_works
 from melnet_music.training.device_errors import device_errors_told
-from melnet_music.training.device_works import AnyWorks, bytes_on_device, put_on_device
-from melnet_music.training.features import load_works
 from melnet_music.training.held_out import excerpt_frames
+from melnet_music.training.material.composed_works import Composition, render_works
+from melnet_music.training.material.device_works import AnyWorks, bytes_on_device, put_on_device
 from melnet_music.training.memory import check_memory, free_bytes
 from melnet_music.training.samples import draw_sample
 from melnet_music.training.tier_run import RunPlan, TierRun, set_up_process

@@ -8,4 +8,5 @@ import sys
 from pathlib import Path
 
 # The parts that the tests are made of lie there, and know each other by these names.
-sys.path.insert(0, str(Path(__file__).parent.parent))
+_SUPPORT = Path(__file__).parent.parent / "support"
+sys.path[:0] = [str(_SUPPORT), str(_SUPPORT / "jack")]

@@ -24,11 +24,11 @@ import soundfile
 from jack_rig import RATE_HZ, Capture, jack_server
 from live_daemon import Player, client, pairs
 
-from bridge.osc import Message
-from tests.figures.heard import Samples, places_of, sound_of
-from tests.figures.music_file import PHRASE
-from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, ServedDaemon, served
+from bridge.osc.udp_server import Message
+from tests.figures.support.heard import Samples, places_of, sound_of
+from tests.figures.support.music_file import PHRASE
+from tests.figures.support.program import run
+from tests.figures.support.served_daemon import DEVICE, PATIENCE_SECONDS, ServedDaemon, served
 
 _LOG = logging.getLogger(__name__)
 

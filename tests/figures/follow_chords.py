@@ -29,16 +29,16 @@ from jack_rig import jack_server
 from live_daemon import client, live_daemon, pairs, wait_ready
 from numpy.typing import NDArray
 
-from bridge.commands import Value
-from bridge.orders import Key
-from bridge.played_notes import Follower
-from bridge.player import INSTRUMENT_FACTORY
-from melnet_music.evaluation.descriptors import describe
-from melnet_music.evaluation.pitches import FRAMES_PER_SECOND
-from melnet_music.instrument import Instrument, LiveNotes, TakeRequest
-from melnet_music.keyboard import Keyboard
-from melnet_music.notes import Note
-from melnet_music.vocoders.phase import PhaseVocoder
+from bridge.midi.played_notes import Follower
+from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.processes.messages import Key
+from bridge.protocol.commands import Value
+from melnet_music.evaluation.measures.descriptors import describe
+from melnet_music.evaluation.measures.pitches import FRAMES_PER_SECOND
+from melnet_music.instrument.instrument import Instrument, LiveNotes, TakeRequest
+from melnet_music.notes.keyboard import Keyboard
+from melnet_music.notes.note_map import Note
+from melnet_music.sound.vocoders.phase import PhaseVocoder
 
 CHORDS = ((48, 60, 64, 67), (41, 60, 65, 68))
 """C major, F minor."""

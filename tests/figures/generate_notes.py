@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.audio_file import read_audio
-from melnet_music.evaluation.descriptors import describe
-from melnet_music.evaluation.detection import Hits, note_hits, shifted
-from melnet_music.evaluation.pitches import RATE_HZ, DetectedNote
-from melnet_music.instrument import Instrument, TakeRequest
-from melnet_music.midi_file import read_midi_notes, write_midi_notes
-from melnet_music.notes import Note
-from melnet_music.training.note_table import read_notes
+from melnet_music.evaluation.measures.descriptors import describe
+from melnet_music.evaluation.measures.detection import Hits, note_hits, shifted
+from melnet_music.evaluation.measures.pitches import RATE_HZ, DetectedNote
+from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.notes.midi_file import read_midi_notes, write_midi_notes
+from melnet_music.notes.note_map import Note
+from melnet_music.sound.audio_file import read_audio
+from melnet_music.training.data.note_table import read_notes
 
 Samples = npt.NDArray[np.float32]
 

@@ -17,10 +17,10 @@ from jack_rig import RATE_HZ, Capture, jack_server
 from live_daemon import Player, client
 from numpy.typing import NDArray
 
-from tests.figures.heard import Samples
-from tests.figures.music_file import composed_piece
-from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, served
+from tests.figures.support.heard import Samples
+from tests.figures.support.music_file import composed_piece
+from tests.figures.support.program import run
+from tests.figures.support.served_daemon import DEVICE, PATIENCE_SECONDS, served
 
 _LOG = logging.getLogger(__name__)
 

@@ -23,14 +23,14 @@ from clock_rig import CLOCK_PORT, TransportMaster, Whereabouts, clock_master
 from jack_rig import jack_server
 from midi_rig import Listener, midi_process
 
-from bridge.clock_follower import TICK, TICKS_A_BEAT
-from bridge.clock_out import ClockOut
-from bridge.clock_plan import ClockPlan
-from bridge.device_clock import DeviceClock
-from bridge.midi import MidiEvent, MidiPorts
-from bridge.midi_clock import MidiClock
-from bridge.transport import Meter, Timeline
-from tests.figures.program import run
+from bridge.clock.device_clock import DeviceClock
+from bridge.clock.midi_clock_follower import TICK, TICKS_A_BEAT
+from bridge.clock.midi_clock_sender import MidiClockSender
+from bridge.clock.midi_clock_source import MidiClockSource
+from bridge.clock.midi_clock_ticks import ClockPlan
+from bridge.clock.transport import Meter, Timeline
+from bridge.midi.ports import MidiEvent, MidiPorts
+from tests.figures.support.program import run
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class _Followed:
 
     def __init__(self, listener: Listener, master: TransportMaster) -> None:
         self._listener, self.master = listener, master
-        self.clock = MidiClock()
+        self.clock = MidiClockSource()
         self.said: list[tuple[float, float, float]] = []
         """(monotonic seconds, beat, tempo)"""
         self._true: list[Whereabouts] = []
@@ -236,7 +236,7 @@ def _sent(bpm: float, seconds: float) -> dict[str, float]:
         if message == bytes([TICK]):
             sent_at.append(time.monotonic())
 
-    clock = ClockOut(note)
+    clock = MidiClockSender(note)
     clock.lead(plan)
     time.sleep(seconds)
     clock.close()

@@ -23,10 +23,10 @@ from live_daemon import client, live_daemon, pairs, wait_ready
 from midi_rig import controller
 from numpy.typing import NDArray
 
-from bridge.midi import MidiSettings
-from bridge.player import INSTRUMENT_FACTORY
-from melnet_music.preset import PHRASE_FILE, find_preset
-from tests.figures.program import run
+from bridge.midi.ports import MidiSettings
+from bridge.player.player import INSTRUMENT_FACTORY
+from melnet_music.model.preset import PHRASE_FILE, find_preset
+from tests.figures.support.program import run
 
 PRESET = "piano"
 _DEVICE = "system"

@@ -16,8 +16,8 @@ from jack_rig import RATE_HZ, Capture, jack_server
 from live_daemon import client, live_daemon, pairs, wait_ready
 from scripted_instrument import counted
 
-from tests.figures.program import run
 from tests.figures.stage_lines import BAR_SAMPLES, DEVICE, TEMPO_BPM, began_sample, line_sample, summary
+from tests.figures.support.program import run
 
 _LOG = logging.getLogger(__name__)
 

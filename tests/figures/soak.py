@@ -18,10 +18,10 @@ from bars import bar_of, wait_for_bar
 from jack_rig import RATE_HZ, Capture, generator, jack_server
 from live_daemon import Player, client, pairs
 
-from tests.figures.heard import Samples
-from tests.figures.music_file import bars_of_phrase
-from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, ServedDaemon, served
+from tests.figures.support.heard import Samples
+from tests.figures.support.music_file import bars_of_phrase
+from tests.figures.support.program import run
+from tests.figures.support.served_daemon import DEVICE, PATIENCE_SECONDS, ServedDaemon, served
 
 _LOG = logging.getLogger(__name__)
 

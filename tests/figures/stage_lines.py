@@ -16,12 +16,12 @@ from pathlib import Path
 from jack_rig import RATE_HZ, Capture, jack_server
 from live_daemon import client, live_daemon, pairs, wait_ready
 
-from bridge.daemon import Daemon
-from bridge.player import INSTRUMENT_FACTORY
-from bridge.playout import _BEGAN
-from bridge.transport import Place
-from tests.figures.heard import places_of, sound_of
-from tests.figures.program import run
+from bridge.audio.output_ring import _BEGAN
+from bridge.clock.transport import Place
+from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.stage.daemon import Daemon
+from tests.figures.support.heard import places_of, sound_of
+from tests.figures.support.program import run
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,13 +33,13 @@ _PATIENCE_SECONDS = 60.0
 
 def line_sample(daemon: Daemon, bar: int) -> int:
     """The device time of a bar's line."""
-    conductor = daemon._stage._conductor
-    return conductor.in_device_time(conductor.line_at(Place(bar - 1, 0.0))).first_sample
+    transport = daemon._stage._transport
+    return transport.in_device_time(transport.line_at(Place(bar - 1, 0.0))).first_sample
 
 
 def began_sample(daemon: Daemon) -> int:
     """The device time of the first sample of what sounds."""
-    return int(daemon._playout._words[_BEGAN])
+    return int(daemon._output_ring._words[_BEGAN])
 
 
 def summary(errors: list[int]) -> dict[str, float]:

@@ -20,12 +20,12 @@ from bars import bar_of, record_bars, start_loop, wait_for_bar
 from jack_rig import RATE_HZ, Capture, jack_server
 from live_daemon import Player, client, pairs
 
-from bridge.edits import FADE_SECONDS
-from bridge.session_tape import edit_of
-from tests.figures.heard import Samples, places_of
-from tests.figures.music_file import PHRASE, bars_of_phrase
-from tests.figures.program import run
-from tests.figures.served_daemon import DEVICE, PATIENCE_SECONDS, served
+from bridge.tape.edit_history import FADE_SECONDS
+from bridge.tape.session_tape import edit_of
+from tests.figures.support.heard import Samples, places_of
+from tests.figures.support.music_file import PHRASE, bars_of_phrase
+from tests.figures.support.program import run
+from tests.figures.support.served_daemon import DEVICE, PATIENCE_SECONDS, served
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from numba import njit, types
 from numba.core.types import unliteral
 from numba.extending import intrinsic
 
-from melnet_music.config import VALUE_LIMIT
+from melnet_music.model.config import VALUE_LIMIT
 from melnet_music.sampling.cpu.target import TARGET
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.conditioning import NOTHING_KNOWN, Conditioning, known_channels
-from melnet_music.preset import Preset
+from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning, known_channels
+from melnet_music.model.preset import Preset
+from melnet_music.model.tiers import assemble, decompose, tier_grids
 from melnet_music.sampling.cpu.crew import Crew
 from melnet_music.sampling.cpu.packed_tier import pack_tier
 from melnet_music.sampling.cpu.packing import Float32Array
 from melnet_music.sampling.cpu.pipeline import ChunkInWork, Pipeline, channels_of
 from melnet_music.sampling.cpu.workspace import State, Workspace
 from melnet_music.sampling.engine import Chunk, Generated, SamplerState
-from melnet_music.tiers import assemble, decompose, tier_grids
 
 MOST_THREADS = 4
 """There is work for hardly more: the finest tiers take most of the time, and each runs on one thread."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.config import ModelConfig
+from melnet_music.model.config import ModelConfig
 from melnet_music.sampling.cpu.gates import CELL_NUMBERS, GATES
 from melnet_music.sampling.cpu.packing import Float32Array, padded, panels
 from melnet_music.sampling.cpu.products import CHAINS

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.conditioning import known_channels
-from melnet_music.config import ModelConfig
+from melnet_music.model.conditioning import known_channels
+from melnet_music.model.config import ModelConfig
+from melnet_music.model.tiers import TierGrid, decompose, interleave
 from melnet_music.sampling.cpu.crew import Crew
 from melnet_music.sampling.cpu.packing import Float32Array
 from melnet_music.sampling.cpu.workspace import State, Workspace
 from melnet_music.sampling.engine import Chunk, Generated
-from melnet_music.tiers import TierGrid, decompose, interleave
 
 Together = Callable[[Callable[[int, int], None]], None]
 """Runs a function of (part, parts) on one thread or more."""

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from melnet_music.config import VALUE_LIMIT
+from melnet_music.model.config import VALUE_LIMIT
 from melnet_music.sampling.cpu.barrier import meet
 from melnet_music.sampling.cpu.compiled import apart, compiled, inner, pasted
 from melnet_music.sampling.cpu.gates import LSTM, apply_gates, exp_strip

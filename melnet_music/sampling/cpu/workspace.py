@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from melnet_music.model.tier_state import TierState
 from melnet_music.sampling.cpu.barrier import SYNC_WORDS
 from melnet_music.sampling.cpu.packed_tier import PackedTier, aligned_zeros
 from melnet_music.sampling.cpu.packing import Float32Array
@@ -15,7 +16,6 @@ from melnet_music.sampling.cpu.recurrence import scratch_floats
 from melnet_music.sampling.cpu.target import PANEL_COLUMNS
 from melnet_music.sampling.cpu.tier_kernels import ADVANCE, DRAW, EXTRACT, run_tier
 from melnet_music.sampling.engine import TierSharpness
-from melnet_music.tier_state import TierState
 
 State = TierState[NDArray[Any]]
 

@@ -1,0 +1,53 @@
+"""The ``melnet-music`` command: assembles the subcommands, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import logging
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from bridge.cli import bench, evaluate, live, make_data, make_sounds, midi, offline, render, train
+from bridge.cli.subcommand import Subcommand
+from bridge.processes.child_process import configure_logging
+
+SUBCOMMANDS: tuple[Subcommand, ...] = (
+    *live.SUBCOMMANDS,
+    *midi.SUBCOMMANDS,
+    *offline.SUBCOMMANDS,
+    *render.SUBCOMMANDS,
+    *bench.SUBCOMMANDS,
+    *make_data.SUBCOMMANDS,
+    *make_sounds.SUBCOMMANDS,
+    *train.SUBCOMMANDS,
+    *evaluate.SUBCOMMANDS,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code: 0 done, 2 it cannot be done, for the reason printed."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names come out as the bytes that they are
+    chosen = build_parser().parse_args(arguments)
+    configure_logging((logging.WARNING, logging.INFO, logging.DEBUG)[min(chosen.verbose, 2)])
+    try:
+        return int(chosen.run(chosen))
+    except ValueError as error:
+        sys.stderr.write(f"melnet-music {chosen.subcommand}: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="melnet-music", description="Continue and repaint music, live.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('melnet-music')}")
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more; twice: everything")
+    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+    for subcommand in SUBCOMMANDS:
+        subparser = subparsers.add_parser(subcommand.name, help=subcommand.help, description=f"{subcommand.help}.")
+        subcommand.add_arguments(subparser)
+        subparser.set_defaults(run=subcommand.run)
+    return parser

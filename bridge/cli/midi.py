@@ -1,0 +1,97 @@
+"""Subcommands that talk to a running daemon about its MIDI controls: midi-learn, midi-forget, midi-map."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+
+from bridge.cli.subcommand import DEFAULT_OSC_PORT, Subcommand
+from bridge.midi.controller import LEARNING_SECONDS
+from bridge.osc.udp_server import OscClient
+from bridge.protocol.commands import CURVES, NAMESPACE, Value
+
+_ANSWER_SECONDS = 5.0
+
+
+def _add_daemon_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--osc-host", default="127.0.0.1", help="where the daemon listens (%(default)s)")
+    parser.add_argument("--osc-port", type=int, default=DEFAULT_OSC_PORT, help="its UDP port (%(default)s)")
+
+
+def add_learn_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("property", help="such as temperature; move the control that it is to have")
+    parser.add_argument("--low", type=float, help="value with the control all the way down (the property's least)")
+    parser.add_argument("--high", type=float, help="value with the control all the way up (the property's greatest)")
+    parser.add_argument("--curve", choices=CURVES, help="equal differences, equal ratios, or the other end every press")
+    _add_daemon_arguments(parser)
+
+
+def learn(arguments: Namespace) -> int:
+    """Have the daemon bind the next control that is moved."""
+    given = {key: getattr(arguments, key) for key in ("low", "high", "curve")}
+    values = [arguments.property, *(each for key, value in given.items() if value is not None for each in (key, value))]
+    _ask(arguments, "version", [], _ANSWER_SECONDS)
+    _write(f"move the control that {arguments.property} is to have")
+    [done] = _ask(arguments, "midi/learn", values, LEARNING_SECONDS + _ANSWER_SECONDS)
+    _write(f"{done['name']} has {done['control']}")
+    return 0
+
+
+def add_forget_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("property", help="such as temperature")
+    _add_daemon_arguments(parser)
+
+
+def forget(arguments: Namespace) -> int:
+    """Have the daemon take a property's learned controls away."""
+    _ask(arguments, "midi/forget", [arguments.property], _ANSWER_SECONDS)
+    return 0
+
+
+def show_map(arguments: Namespace) -> int:
+    """What the daemon's MIDI controls do."""
+    *entries, _ = _ask(arguments, "midi/map", [], _ANSWER_SECONDS)
+    for entry in entries:
+        _write(f"{entry['control']}: {entry['does']} ({entry['from']})")
+    return 0
+
+
+def _ask(arguments: Namespace, name: str, values: list[Value], patience_seconds: float) -> list[dict[str, object]]:
+    """Keys and values of every reply, and of ``done`` at last.
+
+    Raises:
+        ValueError: the daemon says why not, or says nothing.
+    """
+    client = OscClient((arguments.osc_host, arguments.osc_port))
+    replies: list[dict[str, object]] = []
+    try:
+        client.send(f"{NAMESPACE}/{name}", values)
+        deadline = time.monotonic() + patience_seconds
+        while (left := deadline - time.monotonic()) > 0:
+            message = client.receive(left)
+            if message is None:
+                continue
+            if message.address == f"{NAMESPACE}/fail":
+                raise ValueError(str(message.values[3]))
+            is_reply = message.address == f"{NAMESPACE}/{name}.reply"
+            told = message.values if is_reply else message.values[2:]
+            replies.append(dict(zip(map(str, told[::2]), told[1::2], strict=False)))
+            if not is_reply:
+                return replies
+    finally:
+        client.close()
+    where = f"{arguments.osc_host}:{arguments.osc_port}"
+    raise ValueError(f"no answer from {where}: is `melnet-music serve` running, and listening there?")
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+SUBCOMMANDS = (
+    Subcommand("midi-learn", "Give a property of the running daemon a MIDI control", add_learn_arguments, learn),
+    Subcommand("midi-forget", "Take a property's learned MIDI controls away", add_forget_arguments, forget),
+    Subcommand("midi-map", "Show what the running daemon's MIDI controls do", _add_daemon_arguments, show_map),
+)

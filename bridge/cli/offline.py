@@ -1,0 +1,170 @@
+"""Subcommands on files: continue, inpaint, generate."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from bridge.cli.subcommand import Subcommand, add_engine_arguments
+from melnet_music.notes.midi_file import read_midi_notes
+from melnet_music.notes.note_map import Note
+from melnet_music.sound.audio_file import AudioClip, read_audio, write_audio
+
+DEFAULT_SECONDS = 8.0
+_MIDI_SUFFIXES = (".mid", ".midi")
+
+
+def _add_common_arguments(parser: ArgumentParser) -> None:
+    add_engine_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_take_arguments(parser: ArgumentParser) -> None:
+    _add_common_arguments(parser)
+    parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same sound (%(default)s)")
+    parser.add_argument("--temperature", type=float, help="1 as trained, less is tamer (the preset's)")
+    parser.add_argument("--bias", type=float, help="0 as trained, more is bolder and plainer (the preset's)")
+    parser.add_argument("--chunk-frames", type=int, metavar="N", help="frames made together (the preset's)")
+
+
+def _add_length_arguments(parser: ArgumentParser, what: str) -> None:
+    parser.add_argument("--seconds", type=float, help=f"length of {what} ({DEFAULT_SECONDS:g}, or that of the notes)")
+    parser.add_argument("--notes", type=Path, metavar="SONG.mid", help=f"MIDI file for the model to play in {what}")
+
+
+def add_continue_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, metavar="IN", help="audio file, or MIDI file to be played, to go on from")
+    parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write: the input and what follows")
+    _add_length_arguments(parser, "the new part")
+    _add_take_arguments(parser)
+
+
+def add_inpaint_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, metavar="IN", help="audio file to repaint a part of")
+    parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write")
+    parser.add_argument("--start", type=float, required=True, metavar="S", help="second where the new part begins")
+    parser.add_argument("--stop", type=float, required=True, metavar="S", help="second where it ends")
+    _add_take_arguments(parser)
+
+
+def add_generate_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write")
+    _add_length_arguments(parser, "all of it")
+    _add_take_arguments(parser)
+
+
+def run_continue(arguments: Namespace) -> int:
+    """The input, then new music."""
+    from melnet_music.instrument.offline import continue_clip, render_phrase_clip
+
+    phrase, clip = None, None
+    if arguments.input.suffix.lower() in _MIDI_SUFFIXES:
+        phrase = _notes(arguments.input)
+    else:
+        clip = read_audio(arguments.input)
+    seconds, notes = _length_and_notes(arguments)
+    instrument, request = _instrument(arguments, seconds, notes)
+    with _bar(arguments, seconds + (_end_s(phrase) if phrase else 0.0)) as bar:
+        if phrase:
+            clip = render_phrase_clip(instrument, replace(request, seconds=_end_s(phrase), notes=phrase), bar.update)
+        assert clip is not None
+        spliced = continue_clip(instrument, clip, request, bar.update)
+    return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s)
+
+
+def run_inpaint(arguments: Namespace) -> int:
+    """The input with a part repainted."""
+    from melnet_music.instrument.offline import inpaint_clip
+
+    length = max(arguments.stop - arguments.start, 1e-3)
+    clip, instrument, request = read_audio(arguments.input), *_instrument(arguments, length)
+    with _bar(arguments, length) as bar:
+        spliced = inpaint_clip(instrument, clip, request, arguments.start, arguments.stop, bar.update)
+    return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s)
+
+
+def run_generate(arguments: Namespace) -> int:
+    """New music out of nothing."""
+    from melnet_music.instrument.offline import generate_clip
+
+    seconds, notes = _length_and_notes(arguments)
+    instrument, request = _instrument(arguments, seconds, notes)
+    with _bar(arguments, seconds) as bar:
+        clip = generate_clip(instrument, request, bar.update)
+    return _written(arguments, clip, instrument)
+
+
+def _length_and_notes(arguments: Namespace) -> tuple[float, tuple[Note, ...] | None]:
+    """Of the new part: as long as its notes, if it is not said otherwise."""
+    notes = _notes(arguments.notes) if arguments.notes else None
+    seconds = (_end_s(notes) if notes else DEFAULT_SECONDS) if arguments.seconds is None else arguments.seconds
+    return seconds, notes
+
+
+def _notes(path: Path) -> tuple[Note, ...]:
+    notes = tuple(read_midi_notes(path))
+    if not notes:
+        raise ValueError(f"{path} has no notes (those of the drum channel, 10, are left out): give a file that has")
+    return notes
+
+
+def _end_s(notes: tuple[Note, ...]) -> float:
+    return max(note.end_s for note in notes)
+
+
+def _instrument(arguments: Namespace, seconds: float, notes: tuple[Note, ...] | None = None) -> tuple[Any, Any]:
+    # numba takes its time to import: only once the arguments and the input are known to be good
+    from melnet_music.instrument.instrument import Instrument, TakeRequest
+
+    request = TakeRequest(
+        seconds=seconds,
+        seed=arguments.seed,
+        temperature=arguments.temperature,
+        bias=arguments.bias,
+        chunk_frames=arguments.chunk_frames,
+        notes=notes,
+    )
+    return Instrument.load(arguments.preset, engine=arguments.engine, threads=arguments.threads), request
+
+
+def _bar(arguments: Namespace, seconds: float) -> Any:
+    return tqdm(
+        total=round(seconds, 2),
+        unit="s",
+        desc=arguments.subcommand,
+        disable=arguments.json,
+        delay=0.5,
+        bar_format="{desc}: {percentage:3.0f}% |{bar}| {n:.1f} of {total:.1f} s of sound, {remaining} left",
+    )
+
+
+def _written(arguments: Namespace, clip: AudioClip, instrument: Any, **more: Any) -> int:
+    write_audio(arguments.output, clip)
+    if arguments.json:
+        result = {
+            "output": str(arguments.output),
+            "seconds": clip.seconds,
+            "sample_rate_hz": clip.sample_rate_hz,
+            "seed": arguments.seed,
+            "preset": instrument.preset_name,
+            "digest": instrument.preset_digest,
+            "engine": instrument.engine_name,
+            **more,
+        }
+        sys.stdout.write(json.dumps(result) + "\n")
+    else:
+        sys.stdout.write(f"{arguments.output}: {clip.seconds:.2f} s\n")
+    return 0
+
+
+SUBCOMMANDS = (
+    Subcommand("continue", "Continue an audio file or a phrase of MIDI notes", add_continue_arguments, run_continue),
+    Subcommand("inpaint", "Repaint a part of an audio file", add_inpaint_arguments, run_inpaint),
+    Subcommand("generate", "Make music out of nothing, or play a MIDI file", add_generate_arguments, run_generate),
+)

@@ -1,0 +1,52 @@
+"""The subcommand render."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from bridge.cli.subcommand import Subcommand
+from bridge.takes.take_files import read_prompt, read_take
+from bridge.takes.take_request import blocks_of, request_of
+from melnet_music.sound.audio_file import AudioClip, write_audio
+
+
+def _add_render_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("take", type=Path, metavar="TAKE.json", help="the JSON file of a take, in the takes folder")
+    parser.add_argument("output", type=Path, metavar="OUT.wav", help="audio file to write")
+    parser.add_argument("--preset", help="name or folder of its preset, where the take's own name does not lead there")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (as many as there are cores)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _render(arguments: Namespace) -> int:
+    """Make a take again, from its prompt."""
+    saved = read_take(arguments.take)
+    prompt = read_prompt(arguments.take, saved.prompt) if saved.prompt else None
+    # numba takes its time to import: only once the take is known to be whole
+    import numpy as np
+
+    from melnet_music.instrument.instrument import Instrument, TakeRequest
+
+    origin = saved.origin
+    instrument = Instrument.load(arguments.preset or origin.preset, engine=origin.engine, threads=arguments.threads)
+    if instrument.preset_digest != origin.preset_digest:
+        raise ValueError(
+            f"preset {instrument.preset_name} has digest {instrument.preset_digest}, the take was made with "
+            f"{origin.preset_digest}: give that version with --preset"
+        )
+    if prompt:
+        instrument.remember(prompt)
+    audio = np.concatenate(list(blocks_of(instrument, request_of(saved.job, TakeRequest), saved.job)))
+    write_audio(arguments.output, AudioClip(audio[:, None], origin.sample_rate_hz, subtype="FLOAT"))
+    seconds = len(audio) / origin.sample_rate_hz
+    if arguments.json:
+        sys.stdout.write(json.dumps({"output": str(arguments.output), "seconds": seconds}) + "\n")
+    else:
+        sys.stdout.write(f"{arguments.output}: {seconds:.2f} s\n")
+    return 0
+
+
+SUBCOMMANDS = (Subcommand("render", "Make a take of the daemon again, to the sample", _add_render_arguments, _render),)

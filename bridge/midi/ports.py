@@ -1,0 +1,413 @@
+"""The MIDI ports, in a process of their own: callbacks that only stamp, and ports that come and go.
+
+Measured: a JACK server that is killed leaves calls that take a second and lists that never change again, and one that
+is stopped leaves calls that never return. Here that blocks nobody else, and no other Python thread makes a stamp late.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from multiprocessing.connection import Connection, wait
+from time import monotonic, sleep
+from typing import Any, Literal, TypeAlias, get_args
+
+from bridge.clock.midi_clock_sender import MidiClockSender
+from bridge.clock.midi_clock_ticks import ClockPlan
+from bridge.processes.messages import STOP
+
+_LOG = logging.getLogger(__name__)
+
+MidiSystem = Literal["auto", "alsa", "jack"]
+MIDI_SYSTEMS: tuple[MidiSystem, ...] = get_args(MidiSystem)
+CLIENT_NAME = "melnet-music"
+VIRTUAL = "virtual"
+"""In place of a part of a name: a port of our own, that others connect to."""
+_ALSA_SEQUENCER = "/dev/snd/seq"
+_LOOK_SECONDS = 0.5
+_MOST_WAITING = 4096
+"""Events that wait to be passed on: of a controller that sends without end."""
+_MOST_UNHEARD = 8
+"""Looks without an answer, after which a JACK server is dead."""
+_LAST_CALLBACKS_SECONDS = 0.1
+_CHANNELS = 16
+_ACTIVE_SENSING = 0xFE
+_CONTROL_CHANGE, _ALL_NOTES_OFF = 0xB0, 123
+
+
+@dataclass(frozen=True)
+class MidiEvent:
+    """One whole MIDI message, as it came; system exclusive and active sensing are left out."""
+
+    port: str
+    at_seconds: float
+    """Monotonic, taken in the callback."""
+    data: bytes
+
+
+@dataclass(frozen=True)
+class MidiPorts:
+    """The ports that are open now, and why there are none."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    problem: str = ""
+    clocks: tuple[str, ...] = ()
+    """Outputs that a clock is sent to."""
+
+
+@dataclass(frozen=True)
+class MidiLost:
+    """So many events came faster than they could be passed on, and are lost."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class MidiAlive:
+    """The process still turns its rounds."""
+
+
+MidiReport: TypeAlias = MidiEvent | MidiPorts | MidiLost | MidiAlive
+Direction = Literal["input", "output"]
+Use = Literal["input", "output", "clock"]
+
+
+@dataclass(frozen=True)
+class SendMidi:
+    """An order to the process: one message to an output, or to all."""
+
+    data: bytes
+    port: str | None = None
+
+
+@dataclass(frozen=True)
+class LeadClock:
+    """An order to the process: send MIDI clock by this plan; None: stop the slaves, and send none."""
+
+    plan: ClockPlan | None
+
+
+MidiOrder: TypeAlias = SendMidi | LeadClock
+
+
+@dataclass(frozen=True)
+class MidiSettings:
+    """Which ports to open, by parts of their names (any case), or `VIRTUAL`; every port that matches is opened."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    system: MidiSystem = "auto"
+    clocks: tuple[str, ...] = ()
+    """Outputs, opened once more if need be, to send a clock to."""
+
+
+NO_MIDI = MidiSettings((), ())
+
+
+def check_midi_installed() -> None:
+    """
+    Raises:
+        ValueError: what reaches the ports is not installed; the message says how to mend that.
+    """
+    if find_spec("rtmidi") is None:
+        raise ValueError("MIDI needs python-rtmidi, which is not installed: pip install 'melnet-music[midi]'")
+
+
+def list_midi_ports(system: MidiSystem = "auto") -> MidiPorts:
+    """All ports of this machine but our own, or why there are none."""
+    try:
+        check_midi_installed()
+        scout = _Scout(system)
+    except ValueError as error:
+        return MidiPorts((), (), str(error))
+    try:
+        return MidiPorts(tuple(scout.ports("input")), tuple(scout.ports("output")))
+    finally:
+        scout.close()
+
+
+def serve_midi(connection: Connection, settings: MidiSettings) -> None:
+    """Main function of the MIDI process: keeps the ports open that are there, until told to stop."""
+    inbox = _Inbox()
+    ports: _Ports | None = None
+    told, lost, look_at = None, 0, 0.0
+    with suppress(EOFError, OSError):  # the daemon is gone
+        while True:
+            if monotonic() >= look_at:
+                look_at = monotonic() + _LOOK_SECONDS
+                found = MidiPorts((), ())
+                try:
+                    ports = ports or _Ports(settings, inbox)
+                    found = ports.look()
+                except ValueError as error:
+                    found = MidiPorts((), (), str(error))
+                connection.send(MidiAlive() if found == told else found)
+                told = found
+                if ports is not None and not ports.are_alive:
+                    os._exit(1)  # closing what belonged to a dead JACK server takes seconds, and leaves threads behind
+            wait([connection, inbox.wake], max(0.0, look_at - monotonic()))
+            while connection.poll():
+                order = connection.recv()
+                if order == STOP:
+                    raise EOFError
+                if ports is not None:
+                    ports.obey(order)
+            for event in inbox.take_all():
+                connection.send(event)
+            if inbox.lost != lost:
+                connection.send(MidiLost(inbox.lost - lost))
+                lost = inbox.lost
+    if ports is not None:
+        ports.close()
+
+
+class _Inbox:
+    """Where the callbacks leave what came, and the process's one thread takes it."""
+
+    def __init__(self) -> None:
+        self.wake, self._waker = socket.socketpair()
+        """Readable when something has come."""
+        self.wake.setblocking(False)
+        self._waker.setblocking(False)
+        self._events: deque[MidiEvent] = deque()
+        self.lost = 0
+
+    def take_in(self, message: tuple[list[int], float], port: str) -> None:
+        """The callback."""
+        at_seconds = monotonic()
+        if len(self._events) >= _MOST_WAITING:
+            self.lost += 1
+            return
+        self._events.append(MidiEvent(port, at_seconds, bytes(message[0])))
+        try:
+            self._waker.send(b"\0")
+        except OSError:  # it is full: whoever reads is awake
+            return
+
+    def take_all(self) -> list[MidiEvent]:
+        with suppress(BlockingIOError):
+            while self.wake.recv(_MOST_WAITING):
+                pass
+        return [self._events.popleft() for _ in range(len(self._events))]
+
+
+class _Scout:
+    """Sees which ports there are."""
+
+    def __init__(self, system: MidiSystem) -> None:
+        """
+        Raises:
+            ValueError: there is no MIDI on this machine, for the reason given.
+        """
+        import rtmidi
+
+        self.api = _choose_api(rtmidi, system)
+        self._is_jack = self.api == rtmidi.API_UNIX_JACK
+        name = f"{CLIENT_NAME}-scout" if self._is_jack else CLIENT_NAME  # of ALSA, all ports of a process have one
+        self._unheard = 0
+        try:
+            with _hushed_stderr():
+                self._listers = {"input": rtmidi.MidiIn(self.api, name), "output": rtmidi.MidiOut(self.api, name)}
+                if self._is_jack:
+                    self._listen_to_ourselves()
+        except Exception as error:  # rtmidi's own, and SystemError
+            raise ValueError(_reason(self._is_jack, error)) from None
+
+    def _listen_to_ourselves(self) -> None:
+        """A dead JACK server answers every question as before, but it carries no messages any more."""
+        port = f"alive {os.getpid()}"
+        echo = self._listers["input"]
+        self._listers["output"].open_virtual_port(port)
+        echo.ignore_types(sysex=True, timing=True, active_sense=False)
+        echo.set_callback(self._hear_ourselves)
+        echo.open_port(next(number for number, name in enumerate(echo.get_ports()) if name.endswith(port)), port)
+
+    def _hear_ourselves(self, message: object, data: object) -> None:
+        self._unheard = 0
+
+    def ports(self, direction: Direction) -> dict[str, int]:
+        """Numbers of the ports by name; without our own, whose messages would come back."""
+        names = self._listers[direction].get_ports()
+        return {name: names.index(name) for name in names if not name.startswith(CLIENT_NAME)}
+
+    def find_alive(self) -> bool:
+        """Whether the MIDI system is; to be asked at every look. Only a JACK server can die."""
+        if self._is_jack:
+            self._unheard += 1
+            self._listers["output"].send_message([_ACTIVE_SENSING])
+        return self._unheard <= _MOST_UNHEARD
+
+    def close(self) -> None:
+        _close(*self._listers.values())
+
+
+class _Ports:
+    """Those that are open, of those that are wanted."""
+
+    def __init__(self, settings: MidiSettings, inbox: _Inbox) -> None:
+        """
+        Raises:
+            ValueError: there is no MIDI on this machine, or it has no virtual ports.
+        """
+        self._scout = _Scout(settings.system)
+        self._inbox = inbox
+        self._wanted: dict[Use, tuple[str, ...]] = {
+            "input": settings.inputs, "output": settings.outputs, "clock": settings.clocks
+        }  # fmt: skip
+        self._open: dict[Use, dict[str, Any]] = {"input": {}, "output": {}, "clock": {}}
+        self._clock_lock = threading.Lock()
+        """Held while the clock's ports are sent to, or change: its thread is another one."""
+        self.are_alive = True
+        for use, parts in self._wanted.items():
+            if VIRTUAL in parts:
+                self._open[use][CLIENT_NAME] = self._make(use, CLIENT_NAME, None)
+        self._clock = MidiClockSender(self._send_clock) if settings.clocks else None
+
+    def look(self) -> MidiPorts:
+        """Close the ports that are gone and open those that came."""
+        self.are_alive = self._scout.find_alive()
+        if not self.are_alive:
+            return MidiPorts((), (), "the JACK server is gone")
+        problems: list[str] = []
+        for use, parts in self._wanted.items():
+            direction = _direction(use)
+            there, opened = self._scout.ports(direction), self._open[use]
+            for name in [name for name in opened if name not in there and name != CLIENT_NAME]:
+                with self._clock_lock:
+                    port = opened.pop(name)
+                _close(port)
+            for part in parts:
+                matching = [name for name in there if part.lower() in name.lower()]
+                if not matching and part != VIRTUAL:
+                    names = "; ".join(there) or "none at all"
+                    problems.append(f"no MIDI {direction} has {part!r} in its name; MIDI {direction}s: {names}")
+                for name in matching:
+                    if name in opened or part == VIRTUAL:
+                        continue
+                    try:
+                        port = self._make(use, name, there[name])
+                    except ValueError as error:
+                        problems.append(str(error))
+                    else:
+                        with self._clock_lock:
+                            opened[name] = port
+        inputs, outputs, clocks = (tuple(opened) for opened in self._open.values())
+        return MidiPorts(inputs, outputs, "; ".join(problems), clocks)
+
+    def _make(self, use: Use, name: str, number: int | None) -> Any:
+        """An open port; ``number`` None: a virtual one.
+
+        Raises:
+            ValueError: it cannot be opened.
+        """
+        import rtmidi
+
+        try:
+            port = (rtmidi.MidiIn if use == "input" else rtmidi.MidiOut)(self._scout.api, CLIENT_NAME)
+            if use == "input":
+                port.ignore_types(sysex=True, timing=False, active_sense=True)
+                port.set_callback(self._inbox.take_in, name)
+            if number is None:
+                port.open_virtual_port(CLIENT_NAME if use != "clock" else use)
+            else:
+                port.open_port(number, use)
+        except NotImplementedError:
+            raise ValueError("this system has no virtual MIDI ports; name a port that `devices` lists") from None
+        except Exception as error:  # rtmidi's own, and SystemError
+            raise ValueError(f"the MIDI {_direction(use)} {name} cannot be opened: {error}") from None
+        return port
+
+    def obey(self, order: MidiOrder) -> None:
+        match order:
+            case SendMidi():
+                self.send(order)
+            case LeadClock() if self._clock:
+                self._clock.lead(order.plan)
+
+    def send(self, order: SendMidi) -> None:
+        for name, port in self._open["output"].items():
+            if order.port in (None, name):
+                _send_to(port, name, order.data)
+
+    def _send_clock(self, data: bytes) -> None:
+        """From the clock's thread."""
+        with self._clock_lock:
+            for name, port in self._open["clock"].items():
+                _send_to(port, name, data)
+
+    def close(self) -> None:
+        """Leave no note sounding and no slave running, and no port open."""
+        if self._clock:
+            self._clock.close()
+        for channel in range(_CHANNELS):
+            self.send(SendMidi(bytes([_CONTROL_CHANGE | channel, _ALL_NOTES_OFF, 0])))
+        _close(*(port for opened in self._open.values() for port in opened.values()))
+        self._scout.close()
+
+
+def _close(*ports: Any) -> None:
+    """And delete them: a JACK server waits seconds for a client that ends without a word.
+
+    Deleting holds the interpreter's lock and waits for the port's thread, which may be waiting for that lock in a
+    callback: so only when its last callbacks are through, after the last period in which the port was there.
+    """
+    for port in ports:
+        port.close_port()
+    sleep(_LAST_CALLBACKS_SECONDS)
+    for port in ports:
+        port.delete()
+
+
+def _direction(use: Use) -> Direction:
+    return "input" if use == "input" else "output"
+
+
+def _send_to(port: Any, name: str, data: bytes) -> None:
+    try:
+        port.send_message(data)
+    except Exception as error:  # it is just being unplugged
+        _LOG.debug("nothing can be sent to %s: %s", name, error)
+
+
+def _choose_api(rtmidi: Any, system: MidiSystem) -> int:
+    """
+    Raises:
+        ValueError: rtmidi was built without it.
+    """
+    if system == "auto":
+        if not sys.platform.startswith("linux"):
+            return int(rtmidi.API_UNSPECIFIED)
+        system = "alsa" if os.access(_ALSA_SEQUENCER, os.R_OK | os.W_OK) else "jack"
+    built = {rtmidi.get_api_name(api): int(api) for api in rtmidi.get_compiled_api()}
+    if system not in built:
+        raise ValueError(f"this python-rtmidi knows no {system!r}; it knows {', '.join(built)}")
+    return built[system]
+
+
+def _reason(is_jack: bool, error: Exception) -> str:
+    if not sys.platform.startswith("linux"):
+        return f"there is no MIDI on this machine: {error}"
+    alsa = f"no ALSA sequencer at {_ALSA_SEQUENCER} (`sudo modprobe snd-seq`; you must be in the group `audio`)"
+    return f"there is no MIDI: {alsa}" + (", and no JACK server answers (start one)" if is_jack else "")
+
+
+@contextmanager
+def _hushed_stderr() -> Iterator[None]:
+    """Without the words of the JACK and ALSA libraries, which a daemon that asks every half second would repeat."""
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

@@ -1,0 +1,125 @@
+"""Whose clock the music follows: the daemon's own, or a master from outside; and the slaves that follow ours."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bridge.clock.clock_source import ClockSource
+from bridge.clock.link import LinkClock
+from bridge.clock.midi_clock_follower import State
+from bridge.clock.midi_clock_source import MidiClockSource
+from bridge.clock.midi_clock_ticks import ClockPlan
+from bridge.protocol.commands import Clock
+from bridge.stage.device_transport import DeviceTransport, Followed
+
+_LOG = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.05
+_PLAN_SECONDS = 1.0
+"""A slave's plan is renewed so often: the sound device and monotonic time drift apart."""
+_SHOWN_SECONDS = 0.25
+"""A tempo that moves is not shown more often."""
+_SHOWN_BPM = 0.08
+"""Nor one that differs less: it is shown to 0.1."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What is new about the clock."""
+
+    followed: Followed = "still"
+    state: State | None = None
+    tempo_bpm: float | None = None
+    """To be shown."""
+
+
+class ClockSelection:
+    """All methods belong to the daemon's one thread; none waits."""
+
+    def __init__(self, transport: DeviceTransport, lead: Callable[[ClockPlan | None], None] | None) -> None:
+        """``lead`` passes a plan on to whoever sends MIDI clock, None if nothing is to be sent; None: nobody does."""
+        self._transport = transport
+        self._lead = lead
+        self.midi = MidiClockSource()
+        self.name: Clock = "internal"
+        self._source: ClockSource | None = None
+        self.state: State = "running"
+        self._shown_bpm = transport.tempo_bpm
+        self._shown_at = 0.0
+        self._sends = True
+        self._plan: ClockPlan | None = None
+        self._planned_at = 0.0
+        self._due_seconds = 0.0
+
+    @property
+    def next_due_seconds(self) -> float | None:
+        """Monotonic time at which to look again; None: there is nothing to look at."""
+        return self._due_seconds if self._source or self._lead else None
+
+    def choose(self, name: Clock) -> None:
+        """Follow another clock from now on. Raises ValueError: it is not to be had; the old one is followed on."""
+        if name == self.name:
+            return
+        source = {"internal": lambda: None, "midi": lambda: self.midi, "link": self._join_link}[name]()
+        if self._source:
+            self._source.close()
+        self.name, self._source = name, source
+        self._transport.follow(source)
+        if source is None:
+            self._transport.set_tempo(self._shown_bpm)
+        self.state = "running" if source is None else "waiting"
+        self._due_seconds = 0.0
+
+    def _join_link(self) -> LinkClock:
+        return LinkClock(self._transport.tempo_bpm)
+
+    def set_tempo(self, bpm: float) -> None:
+        """Another tempo, asked of the master if there is one. Raises ValueError: it takes none."""
+        if self._source:
+            self._source.set_tempo(bpm)
+        else:
+            self._transport.set_tempo(bpm)
+        self._shown_bpm = bpm
+
+    def send_out(self, sends: bool) -> None:
+        """Whether slaves are led."""
+        self._sends = sends
+
+    def look(self) -> Looked:
+        """Keep up with the master, and have the slaves keep up with us."""
+        now = time.monotonic()
+        self._due_seconds = now + _LOOK_SECONDS
+        followed, state, shown = self._transport.keep_up(), None, None
+        if self._source:
+            state_now = self._source.state_at(now)
+            if state_now != self.state:
+                self.state = state = state_now
+                _LOG.info("the %s clock is %s", self.name, state)
+            tempo_bpm = self._source.tempo_bpm
+            if tempo_bpm and now - self._shown_at > _SHOWN_SECONDS and abs(tempo_bpm - self._shown_bpm) > _SHOWN_BPM:
+                self._shown_at, self._shown_bpm = now, round(tempo_bpm, 1)
+                shown = self._shown_bpm
+        if self._lead:
+            self._lead_slaves(self._lead, now)
+        return Looked(followed, state, shown)
+
+    def _lead_slaves(self, lead: Callable[[ClockPlan | None], None], now: float) -> None:
+        if not self._sends or self.state == "stopped":
+            if self._plan:
+                self._plan = None
+                lead(None)
+            return
+        plan, before = self._transport.plan(), self._plan
+        same = before and before.timeline == plan.timeline and before.places == plan.places
+        if not same or now - self._planned_at > _PLAN_SECONDS:
+            self._plan, self._planned_at = plan, now
+            lead(plan)
+
+    def close(self) -> None:
+        if self._source:
+            self._source.close()
+        if self._lead:
+            self._lead(None)

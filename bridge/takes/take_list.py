@@ -1,0 +1,107 @@
+"""The takes of a session, as the stage knows them: to be listed, laid on the tape again, made anew or exported."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bridge.processes.messages import Job, PlacedTake
+from bridge.takes.take_files import read_take
+from bridge.takes.take_request import notes_in_sound
+from melnet_music.notes.midi_file import write_midi_notes
+
+_REMEMBERED = 256
+
+
+@dataclass(frozen=True)
+class ListedTake:
+    """A finished take."""
+
+    number: int
+    job: Job
+    """As it was ordered."""
+    seconds: float
+    file: str
+    """Its WAV file; empty: it could not be written."""
+
+    @property
+    def placed(self) -> PlacedTake | None:
+        """Of a take on the tape."""
+        return PlacedTake(self.number, self.file, self.job.span) if self.job.span else None
+
+
+class TakeList:
+    """The last 256 takes, by number. Belongs to the daemon's one thread."""
+
+    def __init__(self) -> None:
+        self._takes: dict[int, ListedTake] = {}
+
+    def add(self, take: ListedTake) -> None:
+        self._takes[take.number] = take
+        while len(self._takes) > _REMEMBERED:
+            del self._takes[next(iter(self._takes))]
+
+    def lift(self) -> None:
+        """The tape is blank: no take lies anywhere on it, nor can be laid there again."""
+        self._takes = {number: replace(take, job=replace(take.job, span=None)) for number, take in self._takes.items()}
+
+    def last(self, count: int) -> list[ListedTake]:
+        """The latest, oldest first."""
+        return list(self._takes.values())[-count:]
+
+    def get(self, number: int) -> ListedTake | None:
+        """The take of that number, if there is one."""
+        return self._takes.get(number)
+
+    def find(self, number: int | None) -> ListedTake:
+        """The take of that number; None: the last one.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if number is None:
+            if not self._takes:
+                raise ValueError("there is no take yet")
+            return next(reversed(self._takes.values()))
+        if number not in self._takes:
+            last = f"; the last one is {next(reversed(self._takes))}" if self._takes else "; there is none yet"
+            raise ValueError(f"no take {number} in this session{last}")
+        return self._takes[number]
+
+
+def export_take(take: ListedTake, target: Path) -> None:
+    """Copy a take's WAV, the JSON that makes it again and the prompt that this needs; replaces no other file.
+
+    The notes that it was given, if any, are written beside it as a MIDI file.
+
+    Raises:
+        ValueError: it was never written, the target exists or cannot be written.
+    """
+    if not take.file:
+        raise ValueError(f"take {take.number} could not be written when it was made, and is gone")
+    if target.suffix.lower() != ".wav":
+        raise ValueError(f"a take is exported as a WAV file, got {target.name!r}: end its name in .wav")
+    source = Path(take.file)
+    copies = {source: target, source.with_suffix(".json"): target.with_suffix(".json")}
+    saved = read_take(source.with_suffix(".json"))
+    if saved.prompt:
+        copies[source.parent / saved.prompt] = target.parent / saved.prompt
+    notes, midi = notes_in_sound(saved.job), target.with_suffix(".mid")
+    for copy in (target, target.with_suffix(".json"), *([midi] if notes else [])):
+        if copy.exists():
+            raise ValueError(f"{copy} exists already: give another name")
+    try:
+        for original, copy in copies.items():
+            if copy.exists():  # a prompt, which is named by what it holds
+                continue
+            draft = copy.with_name(f"{copy.name}.part")
+            try:
+                shutil.copyfile(original, draft)
+                draft.replace(copy)
+            finally:
+                draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot export to {target}: {error}") from error
+    if notes:
+        write_midi_notes(midi, notes)

@@ -1,0 +1,100 @@
+"""A job as the instrument is asked for it: by the player while it sounds, and by ``render`` again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bridge.audio.shared_samples import Samples
+from bridge.processes.messages import GivenNote, Job
+from melnet_music.notes.note_map import Note
+
+if TYPE_CHECKING:
+    from melnet_music.instrument.instrument import Instrument, LiveNotes, Prompt, TakeRequest
+
+ENTRY_FADE_SECONDS = 0.005
+"""Of a continuation that enters on a line after what it goes on from."""
+
+
+def request_of(job: Job, request_type: type[TakeRequest], live: LiveNotes | None = None) -> TakeRequest:
+    """What the instrument is asked for. Its module is the caller's to import: it brings numba along.
+
+    Args:
+        live: of a job that follows what is played meanwhile.
+    """
+    return request_type(
+        seconds=job.skip_seconds + job.seconds,
+        seed=job.seed,
+        temperature=job.temperature,
+        bias=job.bias,
+        lead_seconds=job.lead_seconds,
+        tail_seconds=job.tail_seconds,
+        chunk_frames=job.chunk_frames,
+        notes=live or (None if job.notes is None else notes_of(job.notes)),
+        rests=job.follow != "free",
+    )
+
+
+def notes_of(given: Iterable[GivenNote]) -> tuple[Note, ...]:
+    """Notes as the instrument takes them."""
+    return tuple(Note(onset_s, end_s, key, velocity) for onset_s, end_s, key, velocity in given)
+
+
+def notes_in_sound(job: Job) -> tuple[Note, ...]:
+    """The notes that a take was given, in seconds from where its sound begins; those that ended before left out."""
+    begin_s = job.lead_seconds - job.skip_seconds
+    shifted = (
+        Note(max(0.0, begin_s + onset_s), begin_s + end_s, key, velocity)
+        for onset_s, end_s, key, velocity in job.notes or ()
+    )
+    return tuple(note for note in shifted if note.end_s > 0)
+
+
+def prompt_of(instrument: Instrument, request: TakeRequest, job: Job) -> Prompt:
+    """What the job's take depends on besides its request; nothing for a generation.
+
+    Raises:
+        ValueError: the part to be repainted is not on the tape.
+    """
+    match job.kind:
+        case "continue":
+            return instrument.prompt(request)
+        case "inpaint":
+            return instrument.prompt(request, (job.start_seconds, job.stop_seconds))
+        case "generate":
+            return {}
+
+
+def blocks_of(instrument: Instrument, request: TakeRequest, job: Job) -> Generator[Samples, None, None]:
+    """The job's audio, block by block; closing it stops the engine.
+
+    Raises:
+        ValueError: the instrument cannot do this.
+    """
+    match job.kind:
+        case "continue":
+            skipped = round(job.skip_seconds * instrument.sample_rate_hz)
+            blocks = instrument.continuation(request)
+            yield from _entering(blocks, skipped, instrument.sample_rate_hz) if skipped else blocks
+        case "generate":
+            yield from instrument.generation(request)
+        case "inpaint":
+            yield from instrument.inpainting(request, job.start_seconds, job.stop_seconds)
+
+
+def _entering(blocks: Iterator[Samples], skipped: int, sample_rate_hz: int) -> Iterator[Samples]:
+    """A take from its sample ``skipped`` on, faded in."""
+    fade = round(ENTRY_FADE_SECONDS * sample_rate_hz)
+    rise = np.arange(1, fade + 1, dtype=np.float32) / np.float32(fade + 1)
+    place = -skipped
+    for block in blocks:
+        first, place = place, place + len(block)
+        if place <= 0:
+            continue
+        entered = np.array(block[max(0, -first) :])
+        begin = max(0, first)
+        faded = min(len(entered), max(0, fade - begin))
+        entered[:faded] *= rise[begin : begin + faded]
+        yield entered

@@ -1,0 +1,5 @@
+"""The session's timeline of sound and notes by bar: edits, undo, looped stretches, export.
+
+Imports ``takes`` and below.
+Runs on the player's main thread; `tape_memory` and `prompt_memory` are shared memory that outlives it.
+"""

@@ -1,0 +1,225 @@
+"""What the player does on the tape: parts repainted in their place, changes undone and done again, takes made anew."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bridge.audio.shared_samples import Samples
+from bridge.processes.messages import (
+    Again,
+    Edited,
+    ExportTape,
+    Job,
+    PlacedTake,
+    Recall,
+    RequestError,
+    RestoreTape,
+    StartLoop,
+    StopLoop,
+    Undo,
+)
+from bridge.takes.take_files import Origin, read_prompt, read_take
+from bridge.tape.edit_history import Edit
+from bridge.tape.session_tape import SessionTape, edit_of
+from bridge.tape.tape_export import export_bars
+from melnet_music.sound.audio_file import read_audio
+from melnet_music.sound.resample import resample
+
+if TYPE_CHECKING:
+    from melnet_music.instrument.instrument import Instrument, Prompt
+
+_LOG = logging.getLogger(__name__)
+
+_KEPT_TAKES = 16
+_BEFORE_SECONDS, _AFTER_SECONDS = 30.0, 6.0
+"""What a part of the tape is repainted between: more than a model's context and the future that it is shown."""
+_MARGIN_SECONDS = 0.05
+"""A take on the tape has so much of the tape on both sides: its joins lie there."""
+
+TapeOrder = StartLoop | StopLoop | Undo | Recall
+
+
+@dataclass(frozen=True, eq=False)
+class KeptTake:
+    """What another attempt at a take needs."""
+
+    job: Job
+    """As it was made."""
+    origin: Origin
+    prompt: Prompt
+    edit: Edit | None
+    """Of a take on the tape."""
+
+
+class TapeCommands:
+    """Belongs to the player's one thread."""
+
+    def __init__(self, tape: SessionTape) -> None:
+        self._tape = tape
+        self._kept: dict[int, KeptTake] = {}
+        """The last takes, by number."""
+
+    # --- changes ----------------------------------------------------------------------------------------
+
+    def change(self, order: TapeOrder, now_sample: float) -> int | None:
+        """Obey; returns the device time from which it is heard, if it is.
+
+        Raises:
+            ValueError: it cannot be obeyed.
+        """
+        match order:
+            case StartLoop():
+                self._tape.start_loop(*order.span, order.at)
+                return order.at
+            case StopLoop():
+                if self._tape.loop is None:
+                    raise RequestError("refused", "there is no loop to stop")
+                self._tape.stop_loop(order.at)
+                return order.at
+            case Undo():
+                if not (self._tape.redo() if order.redo else self._tape.undo()):
+                    raise RequestError("refused", f"there is nothing to {'redo' if order.redo else 'undo'}")
+            case Recall():
+                self._tape.add(self._edit_of(order.take))
+        return self._tape.refresh_loop(now_sample)
+
+    @property
+    def edited(self) -> Edited:
+        """The tape's changes, as they are told."""
+        history = self._tape.history
+        return Edited(tuple(tuple(edit.take for edit in version) for version in history.versions), history.place)
+
+    def restore(self, order: RestoreTape) -> None:
+        """Be where a dead player was; its tape's sound is there still."""
+        edits: dict[int, Edit] = {}
+        for take in order.takes:
+            try:
+                edits[take.take] = self._edit_of(take)
+            except ValueError as error:
+                _LOG.warning("take %d is on the tape no more: %s", take.take, error)
+        versions = [tuple(edits[take] for take in version if take in edits) for version in order.edited.versions]
+        self._tape.history.restore(versions, order.edited.place)
+        if order.loop:
+            self._tape.start_loop(*order.loop.span, order.loop.at)
+
+    def _edit_of(self, take: PlacedTake) -> Edit:
+        kept = self._kept.get(take.take)
+        if kept and kept.edit:
+            return kept.edit
+        path = _file_of(take.take, take.file)
+        margin, clip = read_take(path.with_suffix(".json")).job.lead_seconds, read_audio(path)
+        return edit_of(
+            take.take, clip.samples[:, 0], clip.sample_rate_hz, margin, take.span, self._tape.rate_hz, take.file
+        )
+
+    def export(self, order: ExportTape, instrument: Instrument) -> Iterator[None]:
+        """Write bars as they are now, step by step.
+
+        Raises:
+            RequestError: they are on the tape no more, or cannot be written.
+        """
+        first, stop = order.span
+        if not self._tape.holds(first, stop):
+            raise RequestError("refused", "these bars are on the tape no more")
+        audio, rate_hz = self._tape.audio(first, stop), self._tape.rate_hz
+        takes, notes = self._tape.takes_in(first, stop), self._tape.notes_in(first, stop)
+        yield
+        yield from export_bars(order, audio, rate_hz, takes, notes, instrument)
+
+    # --- takes ------------------------------------------------------------------------------------------
+
+    def scene(self, instrument: Instrument, job: Job) -> tuple[Instrument, Job]:
+        """The instrument that makes a job's take, and the job as that one sees it.
+
+        It is ``instrument`` itself, or one beside it: with a part of the tape, or as it was when an earlier take was
+        made.
+
+        Raises:
+            ValueError: what an earlier take was made from is gone, or of another preset.
+        """
+        if job.again:
+            return self._as_it_was(instrument, job, job.again)
+        if job.span:
+            return self._on_the_tape(instrument, job, *job.span)
+        return instrument, job
+
+    def _as_it_was(self, instrument: Instrument, job: Job, again: Again) -> tuple[Instrument, Job]:
+        kept = self._kept.get(again.take)
+        if kept is None:
+            path = _file_of(again.take, again.file).with_suffix(".json")
+            saved = read_take(path)
+            kept = KeptTake(saved.job, saved.origin, read_prompt(path, saved.prompt) if saved.prompt else {}, None)
+        if kept.origin.preset_digest != instrument.preset_digest:
+            raise RequestError(
+                "refused",
+                f"take {again.take} was made with preset {kept.origin.preset!r} (digest {kept.origin.preset_digest}), "
+                f"and {instrument.preset_name!r} plays now: load the former to make it again",
+            )
+        beside = instrument.beside(np.zeros(0, np.float32))
+        if kept.prompt:
+            beside.remember(kept.prompt)
+        return beside, _made_again(kept.job, job)
+
+    def as_made(self, job: Job) -> Job:
+        """A job that makes a take again, with what that one was made with; as it is where only the disk knows that."""
+        kept = self._kept.get(job.again.take) if job.again else None
+        return _made_again(kept.job, job) if kept else job
+
+    def _on_the_tape(self, instrument: Instrument, job: Job, first: int, stop: int) -> tuple[Instrument, Job]:
+        (oldest, newest), rate = self._tape.span, self._tape.rate_hz
+        step = rate // math.gcd(rate, instrument.sample_rate_hz)  # whole steps lie on samples of both rates
+        before = min(first - oldest, round(_BEFORE_SECONDS * rate)) // step * step
+        after = min(newest - stop, round(_AFTER_SECONDS * rate))
+        margin = math.ceil(_MARGIN_SECONDS * rate / step) * step
+        audio = self._tape.audio(first - before, stop + after)
+        return instrument.beside(resample(audio, rate, instrument.sample_rate_hz)), replace(
+            job,
+            start_seconds=before / rate,
+            stop_seconds=(before + stop - first) / rate,
+            lead_seconds=min(margin, before) / rate,
+            tail_seconds=min(margin, after) / rate,
+        )
+
+    def keep(self, job: Job, origin: Origin, prompt: Prompt, audio: Samples, file: str) -> None:
+        """Keep what another attempt needs; a take on the tape is laid there.
+
+        Args:
+            job: as the scene had it.
+            audio: the take, at its origin's rate.
+            file: where it is written.
+        """
+        edit = None
+        if job.span:
+            rate_hz = origin.sample_rate_hz
+            edit = edit_of(job.number, audio, rate_hz, job.lead_seconds, job.span, self._tape.rate_hz, file)
+            self._tape.add(edit, job.again.take if job.again else None)
+        self._kept[job.number] = KeptTake(job, origin, prompt, edit)
+        while len(self._kept) > _KEPT_TAKES:
+            del self._kept[next(iter(self._kept))]
+
+
+def _file_of(take: int, file: str) -> Path:
+    if not file:
+        raise RequestError("bad_file", f"take {take} could not be written when it was made, and is gone")
+    return Path(file)
+
+
+def _made_again(made: Job, job: Job) -> Job:
+    return replace(
+        made,
+        number=job.number,
+        seed=job.seed,
+        line=job.line,
+        late=job.late,
+        span=job.span,
+        again=job.again,
+        phrase=None,  # it is in the prompt
+        ends_phrase=False,
+    )

@@ -1,0 +1,97 @@
+"""The session's tape: what came in and what was generated, each in its lane, by device time.
+
+Shared memory that outlives the player, who alone writes and reads it. A sample's place is its device time modulo the
+tape's length, so that a bar is found by arithmetic alone; what was never laid is silence. Mono float32 at the output
+device's rate.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.shared_memory import SharedMemory
+from typing import Literal
+
+import numpy as np
+
+from bridge.audio.shared_samples import Samples, SharedSamples
+
+Lane = Literal["heard", "made"]
+_LANES: tuple[Lane, ...] = ("heard", "made")
+_RATE = 9
+_UNTIL = 10  # a word a lane: the device time up to which it holds anything
+_FROM = 12  # likewise: the first that it may still hold
+
+
+class TapeMemory(SharedSamples):
+    """Two lanes side by side in one ring's room, each half of it long."""
+
+    def __init__(self, memory: SharedMemory, *, owner: bool) -> None:
+        super().__init__(memory, owner=owner)
+        self.length_samples = self.capacity_samples // len(_LANES)
+        """How much each lane holds."""
+
+    @property
+    def rate_hz(self) -> int:
+        """Of all that is on it; 0: nothing is."""
+        return int(self._words[_RATE])
+
+    def begin(self, rate_hz: int) -> None:
+        """Make it blank, for a device of this rate; a tape of that rate is left as it is."""
+        if self.rate_hz == rate_hz:
+            return
+        for lane in range(len(_LANES)):
+            self._words[_UNTIL + lane] = self._words[_FROM + lane] = 0
+        self._words[_RATE] = rate_hz
+
+    def lay(self, lane: Lane, at: int, samples: Samples) -> None:
+        """Put ``samples`` on a lane from device time ``at`` on, over what was there; the oldest is forgotten."""
+        number = _LANES.index(lane)
+        first, until = self._words[_FROM + number], self._words[_UNTIL + number]
+        oldest = max(at + len(samples), until) - self.length_samples
+        if at < oldest:
+            at, samples = oldest, samples[oldest - at :]
+        if not len(samples):
+            return
+        stop = at + len(samples)
+        if until == first:
+            first = until = at
+        self._put(number, until, None, at)  # what lies between is silence
+        self._put(number, stop, None, first)
+        self._put(number, at, samples, stop)
+        until = max(until, stop)
+        self._words[_FROM + number] = max(min(first, at), until - self.length_samples)
+        self._words[_UNTIL + number] = until
+
+    def read(self, first: int, stop: int, lanes: tuple[Lane, ...] = _LANES) -> Samples:
+        """Device times ``first`` to ``stop`` of the lanes together, float32[stop - first]."""
+        mix = np.zeros(max(0, stop - first), np.float32)
+        for lane in lanes:
+            number = _LANES.index(lane)
+            begin = max(first, self._words[_FROM + number])
+            end = min(stop, self._words[_UNTIL + number])
+            if begin < end:
+                mix[begin - first : end - first] += self._samples[self._places(number, begin, end)]
+        return mix
+
+    def holds(self, first: int, stop: int) -> bool:
+        """Whether anything was laid in all of this time, in one lane or the other."""
+        ends = [(self._words[_FROM + n], self._words[_UNTIL + n]) for n in range(len(_LANES))]
+        spans = sorted((begin, end) for begin, end in ends if end > begin)
+        for begin, end in spans:
+            if begin <= first < end:
+                first = end
+        return first >= stop
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first device time that it holds, and the one past the last; equal: it is blank."""
+        spans = [(self._words[_FROM + n], self._words[_UNTIL + n]) for n in range(len(_LANES))]
+        held = [(first, until) for first, until in spans if until > first]
+        return (min(first for first, _ in held), max(until for _, until in held)) if held else (0, 0)
+
+    def _put(self, lane: int, at: int, samples: Samples | None, stop: int) -> None:
+        self._samples[self._places(lane, max(at, stop - self.length_samples), stop)] = (
+            0.0 if samples is None else samples
+        )
+
+    def _places(self, lane: int, first: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return lane * self.length_samples + np.arange(first, stop) % self.length_samples

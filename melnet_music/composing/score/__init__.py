@@ -1,0 +1,5 @@
+"""Notes on paper: styles, harmony, melody, rhythm, accompaniment, ensembles, drums.
+
+Imports nothing of ours but itself.
+No threads.
+"""

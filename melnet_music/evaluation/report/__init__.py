@@ -1,0 +1,5 @@
+"""Pages, pictures and curves of an evaluation.
+
+Imports ``evaluation``.
+No threads.
+"""

@@ -1,0 +1,171 @@
+"""A whole daemon with real sockets and processes, and a client that talks to it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, Protocol
+
+from bridge.cli.subcommand import DEFAULT_ENGINE
+from bridge.midi.ports import NO_MIDI, MidiSettings
+from bridge.osc.udp_server import Address, Message, OscClient
+from bridge.protocol.commands import NAMESPACE, Value
+from bridge.stage.daemon import Daemon, DaemonSettings
+
+SCRIPTED = "scripted_instrument:load"
+DEADLINE_SECONDS = 20.0
+
+
+class HasAddress(Protocol):
+    """A daemon, in this process or another."""
+
+    @property
+    def address(self) -> Address: ...
+
+
+class Player:
+    """A client that keeps what it got, and waits for answers with a deadline."""
+
+    def __init__(self, daemon: Address) -> None:
+        self._client = OscClient(daemon)
+        self.address = self._client.address
+        self.heard: list[Message] = []
+
+    def send(self, name: str, *values: Value) -> None:
+        self._client.send(f"{NAMESPACE}/{name}", values)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._client.send_bytes(data)
+
+    def wait_for(self, wanted: str, *start: object, seconds: float = DEADLINE_SECONDS) -> list[object]:
+        """The values of the next answer at that address that begins with ``start``; others are kept in ``heard``."""
+        return self.wait_until(
+            lambda message: message.address == f"{NAMESPACE}/{wanted}" and message.values[: len(start)] == [*start],
+            f"{wanted} {start}",
+            seconds,
+        ).values
+
+    def wait_until(self, wanted: Callable[[Message], bool], what: str, seconds: float) -> Message:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            message = self.receive(left)
+            if message is not None:
+                self.heard.append(message)
+                if wanted(message):
+                    return message
+        raise AssertionError(f"no {what} within {seconds:g} s; last came {self.heard[-5:]}")
+
+    def receive(self, seconds: float) -> Message | None:
+        """The next answer, which is not kept; None: none came in time."""
+        return self._client.receive(seconds)
+
+    def ask(self, name: str, *values: Value) -> dict[str, object]:
+        """Send a query and return its reply's key-value pairs."""
+        self.send(name, *values)
+        reply = self.wait_for(f"{name}.reply")
+        return dict(zip(map(str, reply[::2]), reply[1::2], strict=True))
+
+    def run_job(self, name: str, job_id: int, *values: Value, seconds: float = 60.0) -> dict[str, object]:
+        """Send a job and return its ``finished``."""
+        self.send(name, job_id, *values)
+        return pairs(self.wait_for("finished", name, job_id, seconds=seconds))
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def pairs(values: list[object]) -> dict[str, object]:
+    """What follows command and id, as keys and values."""
+    return dict(zip(map(str, values[2::2]), values[3::2], strict=True))
+
+
+class Errors(logging.Handler):
+    """Keeps what was logged with a traceback: the daemon lives through it, a test that provokes it must not."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.records.append(record)
+
+
+@contextmanager
+def live_daemon(
+    takes: Path,
+    *,
+    preset: str = "rtf=8 hz=48000 block=0.1",
+    output: str | None = None,
+    audio_input: str | None = None,
+    allowed: tuple[Path, ...] = (),
+    factory: str = SCRIPTED,
+    oscquery_port: int | None = None,
+    midi: MidiSettings = NO_MIDI,
+    midi_map: Path | None = None,
+    player_hung_seconds: float = 10.0,
+    reply_hosts: tuple[str, ...] = (),
+) -> Iterator[Daemon]:
+    """A daemon in a thread of this process, its player and speaker in theirs; it must log no traceback."""
+    daemon = Daemon(
+        DaemonSettings(
+            preset=preset,
+            engine=DEFAULT_ENGINE,
+            threads=None,
+            osc_host="127.0.0.1",
+            osc_port=0,
+            output_device=output,
+            input_device=audio_input,
+            takes_folder=takes,
+            allowed_folders=allowed,
+            instrument_factory=factory,
+            oscquery_port=oscquery_port,
+            midi=midi,
+            midi_map=midi_map,
+            player_hung_seconds=player_hung_seconds,
+            reply_hosts=reply_hosts,
+        )
+    )
+    thread = threading.Thread(target=daemon.run, name="daemon")
+    errors, log = Errors(), logging.getLogger("bridge")
+    log.addHandler(errors)
+    thread.start()
+    try:
+        yield daemon
+    finally:
+        daemon.stop()
+        thread.join(DEADLINE_SECONDS)
+        log.removeHandler(errors)
+        assert not thread.is_alive()
+        assert not errors.records, logging.Formatter().format(errors.records[0])
+
+
+def process_id(daemon: Daemon, name: Literal["player", "speaker"]) -> int:
+    """Of one of its processes, as it is now."""
+    pid = (daemon._player if name == "player" else daemon._speaker).pid
+    assert pid is not None
+    return pid
+
+
+@contextmanager
+def client(daemon: HasAddress) -> Iterator[Player]:
+    player = Player(daemon.address)
+    try:
+        yield player
+    finally:
+        player.close()
+
+
+def wait_ready(player: Player, seconds: float = 60.0) -> dict[str, object]:
+    """Poll the status until the preset is loaded and the sound device, if any, is open."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        status = player.ask("status")
+        if status["player"] == "ready" and status["output"] != "starting":
+            return status
+        time.sleep(0.05)
+    raise AssertionError("the daemon did not get ready")

@@ -1,0 +1,131 @@
+"""A take of one real model goes on with another one's: what is heard is both files, joined in phase on the line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from jack_rig import RATE_HZ, Capture, jack_server
+from live_daemon import Player, client, live_daemon, pairs, wait_ready
+from numpy.typing import NDArray
+from tiny_models import tiny_config, tiny_model
+
+from bridge.cli.main import main
+from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.takes.take_files import read_take
+from melnet_music.instrument.instrument import SEAM_SECONDS
+from melnet_music.model.preset import CONFIG_FILE, WEIGHTS_FILE, write_weights
+from melnet_music.sound.resample import resample
+
+HZ = 22050
+MEL_BINS = 32
+TAKE_SECONDS = 10.0
+BAR_SAMPLES = RATE_HZ
+QUIET = -5.0
+"""Mean of the log-mel frames: the sound stays far from full scale, and is not bent."""
+
+
+def write_preset(folder: Path, hidden: int) -> str:
+    folder.mkdir()
+    (folder / CONFIG_FILE).write_text(f"""
+title = "Tiny"
+licence = "CC0-1.0"
+[sound]
+mel_bins = {MEL_BINS}
+[model]
+components = 3
+splits = ["frequency"]
+tiers = [{{ hidden = {hidden}, layers = 1 }}, {{ hidden = {hidden}, layers = 1 }}]
+""")
+    config = tiny_config(hidden=hidden, splits=("frequency",))
+    model = tiny_model(config, mel_bins=MEL_BINS, dtype=torch.float32)
+    model.mean = torch.full((MEL_BINS,), QUIET)
+    write_weights(folder / WEIGHTS_FILE, model.state_dict())
+    return str(folder)
+
+
+@contextmanager
+def swappable(folder: Path) -> Iterator[tuple[str, str, Player]]:
+    """Two presets, and a client of a daemon that plays the first of them in bars of a second."""
+    old_preset, new_preset = (write_preset(folder / f"tiny{hidden}", hidden) for hidden in (8, 12))
+    with (
+        jack_server(),
+        live_daemon(folder / "takes", preset=old_preset, factory=INSTRUMENT_FACTORY, output="system") as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("set", "tempo", 240.0)
+        yield old_preset, new_preset, player
+
+
+def read(told: dict[str, object]) -> NDArray[np.float32]:
+    samples, rate_hz = soundfile.read(str(told["file"]), dtype="float32")
+    assert rate_hz == HZ
+    return samples
+
+
+def assert_rendered_again(told: dict[str, object], preset: str) -> None:
+    take = Path(str(told["file"])).with_suffix(".json")
+    assert main(["render", str(take), str(take.with_suffix(".again.wav")), "--preset", preset]) == 0
+    again, _ = soundfile.read(take.with_suffix(".again.wav"), dtype="float32")
+    np.testing.assert_array_equal(again[: len(read(told))], read(told))
+
+
+def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path) -> None:
+    with swappable(tmp_path) as (old_preset, new_preset, player):
+        capture = Capture(tmp_path)
+        capture.wait_until_ready()
+        player.send("generate", 1, "seconds", TAKE_SECONDS, "seed", 3, "quantise", "bar")
+        begun = pairs(player.wait_for("started", "generate", 1, seconds=60.0))
+        player.send("load", new_preset, "quantise", "bar")
+        player.wait_for("done", "load", seconds=60.0)
+        handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
+        finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
+        captured = capture.stop()
+    assert (handed["gaps"], finished["gaps"], finished["follows"]) == (0, 0, handed["take"])
+    old, new = read(handed), read(finished)
+    line = (int(str(handed["bar"])) - int(str(begun["bar"]))) * BAR_SAMPLES
+    assert len(old) == line * HZ // RATE_HZ
+    lead = round(read_take(Path(str(finished["file"])).with_suffix(".json")).job.lead_seconds * HZ)
+    assert len(old) + len(new) - lead == round(TAKE_SECONDS * HZ)
+
+    heard_old, heard_new = resample(old, HZ, RATE_HZ), resample(new, HZ, RATE_HZ)
+    begin = int(np.flatnonzero(captured)[0]) - int(np.flatnonzero(heard_old)[0])
+    heard = captured[begin:]
+    seam = round(SEAM_SECONDS * RATE_HZ)
+    np.testing.assert_array_equal(heard[: line - 2 * seam], heard_old[: line - 2 * seam])
+    join = (len(old) - lead) * RATE_HZ // HZ
+    np.testing.assert_allclose(heard[line - seam : join + len(heard_new)], heard_new[line - seam - join :], atol=1e-6)
+    np.testing.assert_allclose(
+        heard[: line - seam], heard_old[: line - seam], atol=1e-4
+    )  # resampled, both ring at their ends
+    steps = np.abs(np.diff(heard[: join + len(heard_new)]))
+    assert steps[line - 2 * seam : line + seam].max() <= np.delete(steps, slice(line - 2 * seam, line + seam)).max()
+
+    assert_rendered_again(handed, old_preset)
+    assert_rendered_again(finished, new_preset)
+    assert np.abs(old).max() > 1e-3
+    assert np.abs(new[lead:]).max() > 1e-3
+
+
+def test_a_take_that_follows_keys_goes_on_following_them(tmp_path: Path) -> None:
+    with swappable(tmp_path) as (old_preset, new_preset, player):
+        player.send("note", 60, 90)
+        player.send("generate", 1, "seconds", TAKE_SECONDS, "follow", "rest", "quantise", "bar")
+        player.wait_for("started", "generate", 1, seconds=60.0)
+        player.send("load", new_preset, "quantise", "bar")
+        handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
+        player.wait_for("started", "load", seconds=60.0)
+        player.send("note", 60, 0)
+        player.send("note", 67, 90)
+        finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
+    assert finished["follows"] == handed["take"]
+    keys = [[note[2] for note in read_take(Path(str(told["file"])).with_suffix(".json")).job.notes or ()]
+            for told in (handed, finished)]  # fmt: skip
+    assert keys == [[60], [60, 67]]
+    assert_rendered_again(handed, old_preset)
+    assert_rendered_again(finished, new_preset)
