@@ -267,7 +267,7 @@ CLOCK_OFFSET = Argument(
     default=0.0,
 )
 CLOCK_OUT = Argument(
-    "clock_sender", "text", "whether a MIDI clock is sent to the ports of `--midi-clock-out`",
+    "clock_out", "text", "whether a MIDI clock is sent to the ports of `--midi-clock-out`",
     choices=("off", "on"), default="on",
 )  # fmt: skip
 QUANTISE = Argument(

@@ -617,7 +617,7 @@ class Stage:
             "input": _device_text(sound.input, "none") if sound else "starting",
             "midi_in": self._midi_text("inputs"),
             "midi_out": self._midi_text("outputs"),
-            "clock_sender": self._midi_text("clocks"),
+            "clock_out": self._midi_text("clocks"),
             "listening": self._listening,
             "heard": self._heard.seconds,
             "missed_input": self._heard.missed_seconds,

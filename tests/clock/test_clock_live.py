@@ -158,13 +158,13 @@ def test_a_slave_is_led_to_where_the_music_is(tmp_path: Path) -> None:
         midi = MidiSettings((), (), "jack", ("drums",))
         with live_daemon(tmp_path, output=DEVICE, midi=midi) as daemon, client(daemon) as player:
             wait_ready(player)
-            wait_until(player, "status", lambda each: "drums" in str(each["clock_sender"]))
+            wait_until(player, "status", lambda each: "drums" in str(each["clock_out"]))
             player.send("transport/locate", 9, "beat", 2.0)
             player.wait_for("done", "transport/locate")
             while (place := song_position(drums.next_shown())) is None or place < 4 * 33:
                 pass  # where it was before
             assert place < 4 * 33 + 8
             assert drums.next_shown()[0] == CONTINUE
-            player.send("set", "clock_sender", "off")
-            player.wait_for("done", "set", -1, "clock_sender")
+            player.send("set", "clock_out", "off")
+            player.wait_for("done", "set", -1, "clock_out")
             assert drums.next_shown()[0] == STOP
