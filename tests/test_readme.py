@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from bridge.cli.main import build_parser
-from bridge.protocol.commands import COMMANDS, command_table_markdown, parse
+from bridge.protocol.parse import parse
+from bridge.protocol.reference import command_table_markdown
+from bridge.protocol.table import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

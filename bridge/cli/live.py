@@ -20,7 +20,9 @@ from bridge.cli.subcommand import DEFAULT_OSC_PORT, Subcommand, add_engine_argum
 from bridge.midi.mapping_file import FILE_NAME
 from bridge.midi.ports import MIDI_SYSTEMS, VIRTUAL, MidiSettings, list_midi_ports
 from bridge.osc.udp_server import Message, OscClient
-from bridge.protocol.commands import NAMESPACE, SECONDS, SEED, Argument, CommandError, Value
+from bridge.protocol.errors import CommandError
+from bridge.protocol.table import SECONDS, SEED
+from bridge.protocol.types import NAMESPACE, Argument, Value
 from bridge.stage.daemon import Daemon, DaemonSettings
 
 DEFAULT_OSCQUERY_PORT = 9101

@@ -37,17 +37,11 @@ from bridge.midi.mapping_file import MidiMapFile
 from bridge.midi.ports import MidiEvent, MidiPorts, SendMidi
 from bridge.midi.soft_takeover import SoftTakeover
 from bridge.processes.messages import Key, Pedal
-from bridge.protocol.commands import (
-    COMMANDS,
-    PRESET_OWN,
-    CommandError,
-    CurveKind,
-    FailCode,
-    Invocation,
-    Value,
-    find_property,
-)
 from bridge.protocol.curves import Curve
+from bridge.protocol.errors import CommandError, FailCode
+from bridge.protocol.parse import find_property
+from bridge.protocol.table import COMMANDS
+from bridge.protocol.types import PRESET_OWN, CurveKind, Invocation, Value
 
 LEARNING_SECONDS = 60.0
 _SHOW_EVERY_SECONDS = 0.02

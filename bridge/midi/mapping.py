@@ -27,20 +27,11 @@ from bridge.midi.gestures import (
     Gesture,
     GestureKind,
 )
-from bridge.protocol.commands import (
-    COMMANDS,
-    CURVES,
-    PRESET_OWN,
-    Argument,
-    Command,
-    CommandError,
-    CurveKind,
-    Value,
-    find_property,
-    nearest,
-    shown,
-)
 from bridge.protocol.curves import Curve
+from bridge.protocol.errors import CommandError, nearest, shown
+from bridge.protocol.parse import find_property
+from bridge.protocol.table import COMMANDS
+from bridge.protocol.types import CURVES, PRESET_OWN, Argument, Command, CurveKind, Value
 
 Playing = Literal["prompt", "follow"]
 PLAYINGS: tuple[Playing, ...] = get_args(Playing)

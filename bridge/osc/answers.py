@@ -11,7 +11,8 @@ from typing import TypeAlias
 from bridge.osc.reply_addresses import ReplyAddresses
 from bridge.osc.subscriptions import Subscriptions
 from bridge.osc.udp_server import Address
-from bridge.protocol.commands import NAMESPACE, CommandError, FailCode, Invocation, Value
+from bridge.protocol.errors import CommandError, FailCode
+from bridge.protocol.types import NAMESPACE, Invocation, Value
 
 _LOG = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from bridge.osc.udp_server import Address
-from bridge.protocol.commands import CommandError, shown
+from bridge.protocol.errors import CommandError, shown
 
 _MOST = 256
 """Senders that may have their answers elsewhere; the oldest are forgotten."""

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeAlias
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from bridge.protocol.commands import NAMESPACE, Value
+from bridge.protocol.types import NAMESPACE, Value
 
 _LOG = logging.getLogger(__name__)
 

@@ -68,7 +68,7 @@ from bridge.processes.messages import (
     UseSound,
     Warn,
 )
-from bridge.protocol.commands import Value
+from bridge.protocol.types import Value
 from bridge.takes import start_time
 from bridge.takes.job_queue import JobQueue, Pace
 from bridge.takes.preset_swap import PresetSwap

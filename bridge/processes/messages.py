@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from bridge.clock.device_clock import Line
-from bridge.protocol.commands import FailCode, Follow, Late, Value
+from bridge.protocol.errors import FailCode
+from bridge.protocol.types import Follow, Late, Value
 
 
 class RequestError(ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log
 
-from bridge.protocol.commands import Argument, CurveKind, Value
+from bridge.protocol.types import Argument, CurveKind, Value
 
 STEP = 1 / 128
 """Of the way, for each step of an endless encoder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from bridge.protocol.commands import Value
+from bridge.protocol.types import Value
 
 
 class PropertyValues:

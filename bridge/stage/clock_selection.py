@@ -12,7 +12,7 @@ from bridge.clock.link import LinkClock
 from bridge.clock.midi_clock_follower import State
 from bridge.clock.midi_clock_source import MidiClockSource
 from bridge.clock.midi_clock_ticks import ClockPlan
-from bridge.protocol.commands import Clock
+from bridge.protocol.types import Clock
 from bridge.stage.device_transport import DeviceTransport, Followed
 
 _LOG = logging.getLogger(__name__)

@@ -21,14 +21,14 @@ from bridge.processes.messages import (
     StartLoop,
     StopLoop,
 )
-from bridge.protocol.commands import (
+from bridge.protocol.errors import CommandError, shown
+from bridge.protocol.table import (
     AHEAD,
     AT_BAR,
     AT_BEAT,
     BARS,
     FOLLOW,
     FROM_BAR,
-    INT32_MAX,
     LATE,
     QUANTISE,
     SECONDS,
@@ -37,13 +37,8 @@ from bridge.protocol.commands import (
     STOP,
     TAKE,
     TO_BAR,
-    CommandError,
-    Follow,
-    Invocation,
-    Late,
-    Value,
-    shown,
 )
+from bridge.protocol.types import INT32_MAX, Follow, Invocation, Late, Value
 from bridge.stage.device_transport import DeviceTransport, LineBeat
 from bridge.takes.take_list import ListedTake, TakeList
 from bridge.tape.tape_export import files_of

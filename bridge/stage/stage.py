@@ -54,32 +54,23 @@ from bridge.processes.messages import (
     UseSound,
     Warn,
 )
-from bridge.protocol.commands import (
+from bridge.protocol.errors import NO_ID, CommandError
+from bridge.protocol.parse import check_property, find_property, parse
+from bridge.protocol.table import (
     CLOCK,
     CLOCK_OFFSET,
     CLOCK_OUT,
     COMMANDS,
     INPUT_OFFSET,
-    INT32_MAX,
     LEVEL,
     METER,
-    NAMESPACE,
-    NO_ID,
-    PRESET_OWN,
     PROPERTIES,
     SEED,
     TAKE,
     TEMPO,
-    Clock,
-    CommandError,
-    CurveKind,
-    Invocation,
-    Value,
-    check_property,
-    find_property,
-    parse,
 )
 from bridge.protocol.timed_bundles import TimedBundles
+from bridge.protocol.types import INT32_MAX, NAMESPACE, PRESET_OWN, Clock, CurveKind, Invocation, Value
 from bridge.stage.clock_selection import ClockSelection
 from bridge.stage.device_transport import DeviceTransport
 from bridge.stage.job_request import JobRequestReader

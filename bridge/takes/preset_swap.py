@@ -18,7 +18,7 @@ from bridge.audio.output_ring import TAKE_BACK_GUARD_SAMPLES, OutputRing
 from bridge.audio.shared_samples import Samples
 from bridge.clock.device_clock import DeviceClock, Line
 from bridge.processes.messages import AT_SAMPLE, GivenNote, Job, Load, Moved, PlayerEvent, Report, RequestError
-from bridge.protocol.commands import INT32_MAX
+from bridge.protocol.types import INT32_MAX
 from bridge.takes import start_time
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Join, Successor, join_of, least_seconds

@@ -27,7 +27,7 @@ from bridge.audio.output_ring import FADE_SAMPLES, OutputRing
 from bridge.osc.udp_server import Message, encode_message
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import STOP
-from bridge.protocol.commands import Value
+from bridge.protocol.types import Value
 
 DEVICE = "system"
 

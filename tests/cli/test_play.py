@@ -8,7 +8,7 @@ from pathlib import Path
 
 import soundfile
 
-from bridge.protocol.commands import SECONDS
+from bridge.protocol.table import SECONDS
 from melnet_music.model.preset import PHRASE_FILE, find_preset
 
 

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from bridge.midi.played_notes import Follower
 from bridge.player.player import INSTRUMENT_FACTORY
 from bridge.processes.messages import Key
-from bridge.protocol.commands import Value
+from bridge.protocol.types import Value
 from melnet_music.evaluation.measures.descriptors import describe
 from melnet_music.evaluation.measures.pitches import FRAMES_PER_SECOND
 from melnet_music.instrument.instrument import Instrument, LiveNotes, TakeRequest

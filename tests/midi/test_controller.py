@@ -17,7 +17,9 @@ from bridge.midi.mapping_file import MidiMapFile
 from bridge.midi.ports import MidiEvent, MidiPorts, SendMidi
 from bridge.midi.soft_takeover import NEAR, SoftTakeover
 from bridge.processes.messages import Key, Pedal
-from bridge.protocol.commands import COMMANDS, PROPERTIES, CommandError, Invocation, Value
+from bridge.protocol.errors import CommandError
+from bridge.protocol.table import COMMANDS, PROPERTIES
+from bridge.protocol.types import Invocation, Value
 
 
 def read(*messages: bytes, port: str = "pad") -> list[tuple[str, int, int, int]]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bridge.midi.mapping import DoCommand, Entry, PlayNotes, SetProperty, Source, read_midi_map, toml_entry
 from bridge.midi.mapping_file import MidiMapFile, read_preset_map
-from bridge.protocol.commands import PROPERTIES
 from bridge.protocol.curves import Curve
+from bridge.protocol.table import PROPERTIES
 from melnet_music.model.preset import PresetInfo, list_presets
 
 EVERYTHING = """

@@ -24,8 +24,10 @@ from websockets.sync.client import ClientConnection, connect
 from bridge.osc.oscquery.server import MOST_CONNECTIONS, MOST_WEBSOCKETS
 from bridge.osc.oscquery.tree import ADDRESS_OF, PROPERTY_AT, answer, describe, find
 from bridge.osc.udp_server import encode_message, parse_datagram
-from bridge.protocol.commands import COMMANDS, INT32_MAX, PRESET_OWN, PROPERTIES, Argument, Command, parse
+from bridge.protocol.parse import parse
 from bridge.protocol.property_values import PropertyValues
+from bridge.protocol.table import COMMANDS, PROPERTIES
+from bridge.protocol.types import INT32_MAX, PRESET_OWN, Argument, Command
 from bridge.stage.daemon import Daemon
 
 TEMPO = "/melnet/set/tempo"

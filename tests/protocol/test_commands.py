@@ -10,24 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.osc.udp_server import encode_message, parse_datagram
-from bridge.protocol.commands import (
-    COMMANDS,
-    FAIL_CODES,
-    INT32_MAX,
-    NAMESPACE,
-    PRESET_OWN,
-    PROPERTIES,
-    Argument,
-    Command,
-    CommandError,
-    FailCode,
-    Invocation,
-    check_property,
-    command_table_markdown,
-    encode,
-    find_property,
-    parse,
-)
+from bridge.protocol.encode import encode
+from bridge.protocol.errors import FAIL_CODES, CommandError, FailCode
+from bridge.protocol.parse import check_property, find_property, parse
+from bridge.protocol.reference import command_table_markdown
+from bridge.protocol.table import COMMANDS, PROPERTIES
+from bridge.protocol.types import INT32_MAX, NAMESPACE, PRESET_OWN, Argument, Command, Invocation
 
 
 def values_of(argument: Argument) -> st.SearchStrategy[object]:

@@ -16,7 +16,8 @@ from midi_rig import Controller, controller
 
 from bridge.midi.ports import MidiSettings
 from bridge.osc.udp_server import Message
-from bridge.protocol.commands import COMMANDS, PROPERTIES, Argument, Command, Value
+from bridge.protocol.table import COMMANDS, PROPERTIES
+from bridge.protocol.types import Argument, Command, Value
 
 DEVICE = "system"
 ACTS = 100

@@ -22,7 +22,8 @@ from scripted_instrument import SEED_DIES, SEED_NOT_FINITE, SEED_RAISES, counted
 
 from bridge.osc.reply_addresses import resolve_hosts
 from bridge.osc.udp_server import Message, encode_message, parse_datagram
-from bridge.protocol.commands import PROPERTIES, Value
+from bridge.protocol.table import PROPERTIES
+from bridge.protocol.types import Value
 from bridge.stage.daemon import Daemon
 from bridge.stage.stage import HELD_COMMANDS
 

@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from bridge.osc.udp_server import encode_message
-from bridge.protocol.commands import Value
+from bridge.protocol.types import Value
 
 RATE_HZ = 48000
 

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from bridge.cli.subcommand import DEFAULT_ENGINE
 from bridge.midi.ports import NO_MIDI, MidiSettings
 from bridge.osc.udp_server import Address, Message, OscClient
-from bridge.protocol.commands import NAMESPACE, Value
+from bridge.protocol.types import NAMESPACE, Value
 from bridge.stage.daemon import Daemon, DaemonSettings
 
 SCRIPTED = "scripted_instrument:load"

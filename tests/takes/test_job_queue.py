@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.clock.device_clock import DeviceClock, Line
 from bridge.processes.messages import InTurn, Job, Load, PrimeClear, RequestError
-from bridge.protocol.commands import Late
+from bridge.protocol.types import Late
 from bridge.takes.job_queue import JobQueue, Pace
 
 RATE_HZ = 48000

@@ -20,8 +20,8 @@ from websockets.http11 import Request, Response
 
 from bridge.osc.oscquery.tree import ADDRESS_OF, EXTENSIONS, PROPERTY_AT, answer
 from bridge.osc.udp_server import encode_message
-from bridge.protocol.commands import Value
 from bridge.protocol.property_values import PropertyValues
+from bridge.protocol.types import Value
 
 _LOG = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from bridge.protocol.commands import COMMANDS, Argument, Command, Kind, Value
+from bridge.protocol.table import COMMANDS
+from bridge.protocol.types import Argument, Command, Kind, Value
 
 Node = dict[str, object]
 
