@@ -590,16 +590,16 @@ class Player:
         if previous and previous.sample_rate_hz != instrument.sample_rate_hz:
             self._live_input.change_rate()
         self._waiting = deque(each for each in self._waiting if each.number != order.number)
-        self._tell(
-            Loaded(
-                instrument.preset_name,
-                instrument.preset_digest,
-                instrument.engine_name,
-                self._pace.rate,
-                instrument.chunk_seconds,
-                read_preset_map(instrument.preset_folder),
-            )
+        loaded = Loaded(
+            instrument.preset_name,
+            instrument.preset_digest,
+            instrument.engine_name,
+            self._pace.rate,
+            instrument.chunk_seconds,
+            read_preset_map(instrument.preset_folder),
         )
+        self._beat()  # whoever hears of it may count on the usual patience again, not on that of a load
+        self._tell(loaded)
 
     def _goes_before(self, order: Load) -> bool:
         """Whether a load waits: for takes, or for an earlier order that waits for nothing but its turn."""

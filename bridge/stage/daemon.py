@@ -233,6 +233,7 @@ class Daemon:
             return
         try:
             for event in self._player.receive():
+                self._player_watch.has_started(self._player.pid, self._output_ring.beats, time.monotonic())
                 self._survive(self._stage.player_event, event)
         except EOFError:
             self._stage.player_died(hung=self._player_hung)

@@ -17,7 +17,8 @@ from live_daemon import client, live_daemon, pairs, process_id, wait_ready
 from scripted_instrument import SEED_HANGS, counted
 
 from bridge.processes.child_process import ChildProcess
-from bridge.processes.messages import STOP, PrimeClear
+from bridge.processes.messages import STOP, Loaded, PlayerEvent, PrimeClear
+from bridge.stage.stage import Stage
 
 RATE_HZ = 48000
 
@@ -60,6 +61,28 @@ def test_a_hung_player_is_replaced(tmp_path: Path, how: str) -> None:
         player.wait_for("event", "player", "ready")
         assert process_id(daemon, "player") != hung
         assert player.run_job("generate", 2, "seconds", 0.25)["seconds"] == 0.25
+
+
+def test_who_hears_that_the_player_is_ready_may_count_on_the_usual_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one that hangs just then would be given as long as a preset may take to load."""
+    longer_seconds: list[float] = []
+    hear = Stage.player_event
+
+    def note_patience(stage: Stage, event: PlayerEvent) -> None:
+        if isinstance(event, Loaded):
+            longer_seconds.append(stage._output_ring.longer_seconds)
+        hear(stage, event)
+
+    monkeypatch.setattr(Stage, "player_event", note_patience)
+    with live_daemon(tmp_path) as daemon, client(daemon) as player:
+        wait_ready(player)
+        for _ in range(5):
+            player.send("load", "rtf=8 hz=48000 block=0.1")
+            player.wait_for("done", "load")
+    assert len(longer_seconds) == 6
+    assert max(longer_seconds) < 1.0
 
 
 def test_a_player_that_works_long_is_left_alone(tmp_path: Path) -> None:
