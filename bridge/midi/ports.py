@@ -83,7 +83,7 @@ Use = Literal["input", "output", "clock"]
 
 @dataclass(frozen=True)
 class SendMidi:
-    """An order to the process: one message to an output, or to all."""
+    """A request to the process: one message to an output, or to all."""
 
     data: bytes
     port: str | None = None
@@ -91,12 +91,12 @@ class SendMidi:
 
 @dataclass(frozen=True)
 class LeadClock:
-    """An order to the process: send MIDI clock by this plan; None: stop the slaves, and send none."""
+    """A request to the process: send MIDI clock by this plan; None: stop the slaves, and send none."""
 
     plan: ClockPlan | None
 
 
-MidiOrder: TypeAlias = SendMidi | LeadClock
+MidiRequest: TypeAlias = SendMidi | LeadClock
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,11 @@ def serve_midi(connection: Connection, settings: MidiSettings) -> None:
                     os._exit(1)  # closing what belonged to a dead JACK server takes seconds, and leaves threads behind
             wait([connection, inbox.wake], max(0.0, look_at - monotonic()))
             while connection.poll():
-                order = connection.recv()
-                if order == STOP:
+                request = connection.recv()
+                if request == STOP:
                     raise EOFError
                 if ports is not None:
-                    ports.obey(order)
+                    ports.obey(request)
             for event in inbox.take_all():
                 connection.send(event)
             if inbox.lost != lost:
@@ -326,17 +326,17 @@ class _Ports:
             raise ValueError(f"the MIDI {_direction(use)} {name} cannot be opened: {error}") from None
         return port
 
-    def obey(self, order: MidiOrder) -> None:
-        match order:
+    def obey(self, request: MidiRequest) -> None:
+        match request:
             case SendMidi():
-                self.send(order)
+                self.send(request)
             case LeadClock() if self._clock:
-                self._clock.lead(order.plan)
+                self._clock.lead(request.plan)
 
-    def send(self, order: SendMidi) -> None:
+    def send(self, request: SendMidi) -> None:
         for name, port in self._open["output"].items():
-            if order.port in (None, name):
-                _send_to(port, name, order.data)
+            if request.port in (None, name):
+                _send_to(port, name, request.data)
 
     def _send_clock(self, data: bytes) -> None:
         """From the clock's thread."""

@@ -8,9 +8,9 @@ from multiprocessing.connection import Connection
 
 from bridge.midi.ports import (
     MidiAlive,
-    MidiOrder,
     MidiPorts,
     MidiReport,
+    MidiRequest,
     MidiSettings,
     check_midi_installed,
     serve_midi,
@@ -54,10 +54,10 @@ class MidiProcess:
     def pid(self) -> int | None:
         return self._child.pid
 
-    def send(self, order: MidiOrder) -> None:
+    def send(self, request: MidiRequest) -> None:
         """Have it send a message, or a clock, to the outputs, if there are any."""
         if self._child.running:
-            self._child.send(order)
+            self._child.send(request)
 
     def reports(self) -> list[MidiReport]:
         """What the process says, a part of it at a time; starts it when it is due, and kills it if it hangs."""

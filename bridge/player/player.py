@@ -1,9 +1,9 @@
 """The player process: owns the instrument, hears the input, makes takes and feeds the output ring.
 
-One thread, one loop: obey what is to be done at once, hear, let the order in turn make one step (of a job:
-one engine block), feed the ring. An order in turn is a generator that yields between its steps, so that to
+One thread, one loop: obey what is to be done at once, hear, let the request in turn make one step (of a job:
+one engine block), feed the ring. A request in turn is a generator that yields between its steps, so that to
 cancel it is to close it, and nothing else waits longer than a step. A load goes beside them in the same way, so that
-takes are made while it waits for its preset, and for its line; only what was ordered after it waits for it.
+takes are made while it waits for its preset, and for its line; only what was requested after it waits for it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ from bridge.processes.messages import (
     ExportTape,
     HandedOver,
     Heard,
-    InTurn,
     Job,
     Key,
     Listen,
@@ -48,13 +47,14 @@ from bridge.processes.messages import (
     Load,
     Loaded,
     Moved,
-    Order,
     Panic,
     Pedal,
     Phrase,
     PlayerEvent,
+    PlayerRequest,
     PrimeClear,
     PrimeFile,
+    QueuedRequest,
     Recall,
     Refusal,
     RenderPhrase,
@@ -80,7 +80,7 @@ from bridge.tape.live_input import HELD_SECONDS, LiveInput
 from bridge.tape.note_tape import TapedNote
 from bridge.tape.prompt_memory import PromptMemory
 from bridge.tape.session_tape import PASS_GUARD_SECONDS, SessionTape
-from bridge.tape.tape_commands import TapeCommands, TapeOrder
+from bridge.tape.tape_commands import TapeCommands, TapeRequest
 from bridge.tape.tape_memory import TapeMemory
 from melnet_music.instrument.phrase import rendered_phrase
 from melnet_music.sound.audio_file import read_audio
@@ -179,10 +179,10 @@ class Player:
         self._sound = UseSound(None, None)
         self._instrument: Instrument | None = None
         self._pace = Pace()
-        self._waiting: deque[InTurn] = deque()
-        self._current: InTurn | None = None
+        self._waiting: deque[QueuedRequest] = deque()
+        self._current: QueuedRequest | None = None
         self._steps: Steps | None = None
-        self._load_order: Load | None = None
+        self._load_request: Load | None = None
         self._load_steps: Steps | None = None
         self._load_rests = False
         """Whether it has nothing to do just now."""
@@ -204,7 +204,7 @@ class Player:
         Raises:
             EOFError, OSError: the daemon is gone.
         """
-        while self._obey_orders():
+        while self._take_requests():
             self._beat()
             self._round_began = time.monotonic()
             self._take_input()
@@ -231,66 +231,66 @@ class Player:
 
     def _longer_seconds(self) -> float:
         """How much longer than usual the next beat may take for honest reasons."""
-        order = self._current or (self._waiting[0] if self._waiting else None)
-        if self._loading or isinstance(order, Load | PrimeFile | ExportTape):
+        request = self._current or (self._waiting[0] if self._waiting else None)
+        if self._loading or isinstance(request, Load | PrimeFile | ExportTape):
             return _LOADING_SECONDS
         at_once_seconds = _HEARD_AT_ONCE_SECONDS
-        if isinstance(order, Job) and order.kind == "inpaint":
-            at_once_seconds = _REPAINT_CONTEXT_SECONDS + order.seconds  # all of it is one step
-        elif isinstance(order, Job) and order.chunk_frames is not None:
-            at_once_seconds = max(at_once_seconds, order.seconds)
+        if isinstance(request, Job) and request.kind == "inpaint":
+            at_once_seconds = _REPAINT_CONTEXT_SECONDS + request.seconds  # all of it is one step
+        elif isinstance(request, Job) and request.chunk_frames is not None:
+            at_once_seconds = max(at_once_seconds, request.seconds)
         else:
             at_once_seconds = max(at_once_seconds, self._pace.block_seconds)
         return _STEP_PATIENCE * at_once_seconds / self._pace.rate
 
-    # --- orders obeyed at once --------------------------------------------------------------------------
+    # --- requests obeyed at once --------------------------------------------------------------------------
 
-    def _obey_orders(self) -> bool:
-        """Take in all orders, waiting for one only if there is nothing else to do. False: stop."""
-        resting_seconds = 0.01 if self._takes or self._live_input.listening or self._load_order else 0.2
+    def _take_requests(self) -> bool:
+        """Take in all requests, waiting for one only if there is nothing else to do. False: stop."""
+        resting_seconds = 0.01 if self._takes or self._live_input.listening or self._load_request else 0.2
         # asked first: one may become ripe before the next line asks whether one is
         ripe_in_seconds = self._job_queue().ripe_in_seconds()
         patience_seconds = 0.0 if self._is_busy() else min(resting_seconds, ripe_in_seconds)
         self._beat()  # what took long is over
         while self._connection.poll(patience_seconds):
-            order = self._connection.recv()
-            if order == STOP:
+            request = self._connection.recv()
+            if request == STOP:
                 return False
-            self._obey(order)
+            self._obey(request)
             patience_seconds = 0.0
         return True
 
-    def _obey(self, order: Order) -> None:
-        match order:
+    def _obey(self, request: PlayerRequest) -> None:
+        match request:
             case Panic():
-                self._panic(order)
+                self._panic(request)
             case Cancel():
-                self._cancel(order)
+                self._cancel(request)
             case Listen():
-                self._listen(order)
+                self._listen(request)
             case UseSound():
-                self._use_sound(order)
+                self._use_sound(request)
             case Key() | Pedal():
-                self._lay_played(self._played.take(order))
+                self._lay_played(self._played.take(request))
             case BeginPhrase():
                 self._played.begin_phrase()
-                self._tell(Report(order.number, "done"))
+                self._tell(Report(request.number, "done"))
             case StartLoop() | StopLoop() | Undo() | Recall():
-                self._change_tape(order)
+                self._change_tape(request)
             case RestoreTape():
-                self._tape_commands.restore(order)
+                self._tape_commands.restore(request)
                 self._tell(self._tape_commands.edited)
             case ListPresets():
-                self._list_presets(order)
+                self._list_presets(request)
             case Job() | RenderPhrase():
                 try:
-                    self._accept(order)
+                    self._accept(request)
                 except RequestError as error:
-                    self._tell(Refusal(order.number, error.code, str(error)))
+                    self._tell(Refusal(request.number, error.code, str(error)))
             case Retime():
-                self._retime(order)
+                self._retime(request)
             case Load() | PrimeFile() | PrimeClear() | ExportTape():
-                self._waiting.append(order)
+                self._waiting.append(request)
 
     def _clock(self) -> DeviceClock | None:
         """The sound device's; None: there is none, or it has not begun."""
@@ -307,11 +307,11 @@ class Player:
         listens = self._live_input.listening and self._tape.input_begin is not None
         return JobQueue(self._pace, clock, time.monotonic(), playing, making, tuple(self._waiting), listens)
 
-    def _accept(self, order: Job | RenderPhrase) -> None:
-        if isinstance(order, RenderPhrase):
-            self._waiting.append(replace(order, phrase=self._played.end_phrase(time.monotonic())))
+    def _accept(self, request: Job | RenderPhrase) -> None:
+        if isinstance(request, RenderPhrase):
+            self._waiting.append(replace(request, phrase=self._played.end_phrase(time.monotonic())))
             return
-        job = replace(order, phrase=self._played.end_phrase(time.monotonic())) if order.ends_phrase else order
+        job = replace(request, phrase=self._played.end_phrase(time.monotonic())) if request.ends_phrase else request
         if job.span:
             self._accept_on_tape(job)
             return
@@ -387,19 +387,19 @@ class Player:
         skip_seconds = (job.line.first_sample - begin) / self._tape.rate_hz - heard_seconds
         return replace(job, skip_seconds=skip_seconds) if 0.0 < skip_seconds < _MOST_SKIPPED_SECONDS else job
 
-    def _retime(self, order: Retime) -> None:
-        if self._load_order and self._load_order.number == order.job_number:
-            self._load_order = replace(self._load_order, line=order.line)
+    def _retime(self, request: Retime) -> None:
+        if self._load_request and self._load_request.number == request.job_number:
+            self._load_request = replace(self._load_request, line=request.line)
             if self._preset_swap:
-                self._preset_swap.retime(order.line)
+                self._preset_swap.retime(request.line)
         for take in self._takes:
-            if take.job.number == order.job_number and take.line:
-                take.move_to(order.line, self._output)
+            if take.job.number == request.job_number and take.line:
+                take.move_to(request.line, self._output)
         for place, waiting in enumerate(self._waiting):
-            if isinstance(waiting, Job | Load) and waiting.number == order.job_number and waiting.line:
-                self._waiting[place] = replace(waiting, line=order.line)
+            if isinstance(waiting, Job | Load) and waiting.number == request.job_number and waiting.line:
+                self._waiting[place] = replace(waiting, line=request.line)
 
-    def _panic(self, order: Panic) -> None:
+    def _panic(self, request: Panic) -> None:
         jobs = [take.job.number for take in self._takes]
         jobs += [each.number for each in (self._current, *self._waiting) if isinstance(each, Job)]
         for number in dict.fromkeys(jobs):
@@ -409,15 +409,17 @@ class Player:
         self._played = PlayedNotes()
         self._output.answer_hush()
         self._tape.stop_loop()
-        self._tell(Report(order.number, "done"))
+        self._tell(Report(request.number, "done"))
 
-    def _cancel(self, order: Cancel) -> None:
-        number = next((take.job.number for take in self._takes if take.follows == order.job_number), order.job_number)
+    def _cancel(self, request: Cancel) -> None:
+        number = next(
+            (take.job.number for take in self._takes if take.follows == request.job_number), request.job_number
+        )
         if self._drop(number):
             self._tell(Refusal(number, "cancelled", "it was cancelled"))
-            self._tell(Report(order.number, "done"))
+            self._tell(Report(request.number, "done"))
         else:
-            self._tell(Refusal(order.number, "unknown_id", "that job is over"))
+            self._tell(Refusal(request.number, "unknown_id", "that job is over"))
 
     def _drop(self, number: int) -> bool:
         """Forget a job, wherever it stands; fade it out if it sounds. False: there is no such job."""
@@ -433,9 +435,9 @@ class Player:
                 if isinstance(take, Successor) and not take.told_started:
                     self._tell_started(take)
                 return True
-        for order in self._waiting:
-            if order.number == number:
-                self._waiting.remove(order)
+        for request in self._waiting:
+            if request.number == number:
+                self._waiting.remove(request)
                 self._accepted_at.pop(number, None)
                 return True
         return False
@@ -450,43 +452,43 @@ class Player:
             if behind and take is not behind:
                 behind.rewind()
 
-    def _listen(self, order: Listen) -> None:
-        if order.listening and self._sound.input_hz is None:
-            self._tell(Refusal(order.number, "no_input", "there is no audio input; start with --audio-in"))
+    def _listen(self, request: Listen) -> None:
+        if request.listening and self._sound.input_hz is None:
+            self._tell(Refusal(request.number, "no_input", "there is no audio input; start with --audio-in"))
             return
         self._take_input()  # what came before counts, however busy this process was
-        self._live_input.listen(order.listening)
-        self._tell(Report(order.number, "done"))
+        self._live_input.listen(request.listening)
+        self._tell(Report(request.number, "done"))
 
-    def _use_sound(self, order: UseSound) -> None:
-        if order.output_hz != self._sound.output_hz:
+    def _use_sound(self, request: UseSound) -> None:
+        if request.output_hz != self._sound.output_hz:
             self._output.cut()
             for take in self._takes:
                 take.drop_sound()
                 if isinstance(take, Successor) and not take.told_started:
                     self._tell_started(take)
-        self._sound = order
-        if self._tape.use_device(order.output_hz):
+        self._sound = request
+        if self._tape.use_device(request.output_hz):
             self._refuse_jobs_on_tape()
-        self._live_input.use_device(order.input_hz)
+        self._live_input.use_device(request.input_hz)
 
     def _refuse_jobs_on_tape(self) -> None:
-        jobs = [take.job for take in self._takes] + [order for order in self._waiting if isinstance(order, Job)]
+        jobs = [take.job for take in self._takes] + [request for request in self._waiting if isinstance(request, Job)]
         for job in jobs:
             if job.span:
                 self._drop(job.number)
                 self._tell(Refusal(job.number, "refused", "the sound device has another rate, and the tape is blank"))
 
-    def _list_presets(self, order: ListPresets) -> None:
+    def _list_presets(self, request: ListPresets) -> None:
         self._output.beat(_LOADING_SECONDS)
         from melnet_music.model.preset import list_presets  # brings pydantic along
 
         try:
             presets = [(each.name, each.title) for each in list_presets() if each.has_weights]
         except ValueError as error:
-            self._tell(Refusal(order.number, "failed", str(error)))
+            self._tell(Refusal(request.number, "failed", str(error)))
         else:
-            self._tell(Report(order.number, "done", tuple(presets)))
+            self._tell(Report(request.number, "done", tuple(presets)))
 
     # --- the tape ---------------------------------------------------------------------------------------
 
@@ -500,18 +502,18 @@ class Player:
         clock = self._clock()
         return clock.sample_at(time.monotonic()) if clock else 0.0
 
-    def _change_tape(self, order: TapeOrder) -> None:
+    def _change_tape(self, request: TapeRequest) -> None:
         try:
-            at = self._tape_commands.change(order, self._now_sample())
+            at = self._tape_commands.change(request, self._now_sample())
         except ValueError as error:
             code = error.code if isinstance(error, RequestError) else "refused"
-            self._tell(Refusal(order.number, code, str(error)))
+            self._tell(Refusal(request.number, code, str(error)))
             return
         self._tell(self._tape_commands.edited)
         values: tuple[tuple[str, Value], ...] = (("edits", len(self._tape.takes)),)
         if at is not None and self._clock():  # while the device is gone nobody knows when
             values += ((AT_SAMPLE, at),)
-        self._tell(Report(order.number, "done", values))
+        self._tell(Report(request.number, "done", values))
 
     def _keep_take(self, take: Take, origin: Origin, prompt: Prompt) -> None:
         """For another attempt; a take on the tape is heard from the loop's next pass on."""
@@ -528,38 +530,38 @@ class Player:
     # --- loading ----------------------------------------------------------------------------------------
 
     def _step_load(self) -> None:
-        """One step of the first load that was ordered, if the sounding take can spare the time."""
+        """One step of the first load that was requested, if the sounding take can spare the time."""
         if self._load_steps is None:
-            self._load_order = next((each for each in self._waiting if isinstance(each, Load)), None)
-            if self._load_order is None:
+            self._load_request = next((each for each in self._waiting if isinstance(each, Load)), None)
+            if self._load_request is None:
                 return
-            self._load_steps = self._load(self._load_order)
-        assert self._load_order is not None
-        if self._can_spare_time() and not self._advance(self._load_steps, self._load_order.number):
-            self._load_order = self._load_steps = self._loading = self._preset_swap = None
+            self._load_steps = self._load(self._load_request)
+        assert self._load_request is not None
+        if self._can_spare_time() and not self._advance(self._load_steps, self._load_request.number):
+            self._load_request = self._load_steps = self._loading = self._preset_swap = None
             self._load_rests = False
 
-    def _load(self, order: Load) -> Steps:
+    def _load(self, request: Load) -> Steps:
         make, engine, threads = self._make_instrument, self._settings.engine, self._settings.threads
-        self._loading = PresetLoading(order.preset, lambda: make(order.preset, engine=engine, threads=threads))
+        self._loading = PresetLoading(request.preset, lambda: make(request.preset, engine=engine, threads=threads))
         while self._loading.goes_on:
             yield from self._rest()
         instrument, speed = self._loading.result()
         self._loading, self._heard_again = None, None
         yield from self._hear_again(instrument)
-        assert self._load_order is not None  # with its line as it is now
+        assert self._load_request is not None  # with its line as it is now
         self._preset_swap = PresetSwap(
-            self._load_order, instrument, speed, ring=self._output, make=self._made, tell=self._tell
+            self._load_request, instrument, speed, ring=self._output, make=self._made, tell=self._tell
         )
-        while (old := self._to_be_handed_over()) or self._goes_before(order):
+        while (old := self._to_be_handed_over()) or self._goes_before(request):
             if old and (yield from self._hand_over(old, self._preset_swap, instrument)):
-                self._use_instrument(order, instrument, speed)
+                self._use_instrument(request, instrument, speed)
                 return
             yield from self._rest()
         yield from self._hear_again(instrument)
-        self._use_instrument(order, instrument, speed)
+        self._use_instrument(request, instrument, speed)
         values = (("preset", instrument.preset_name), ("real_time_factor", self._pace.rate))
-        self._tell(Report(order.number, "started" if self._preset_swap.promised else "done", values))
+        self._tell(Report(request.number, "started" if self._preset_swap.promised else "done", values))
 
     def _rest(self) -> Steps:
         """Wait for what others do."""
@@ -581,7 +583,7 @@ class Player:
             self._heard_again += len(unheard)
             yield  # and meanwhile all may be forgotten
 
-    def _use_instrument(self, order: Load, instrument: Instrument, speed: TakeSpeed) -> None:
+    def _use_instrument(self, request: Load, instrument: Instrument, speed: TakeSpeed) -> None:
         """From here on: what waits is made by it."""
         previous, self._instrument = self._instrument, instrument
         self._pace = Pace(speed.real_time_factor, speed.first_sound_seconds, instrument.chunk_seconds)
@@ -589,7 +591,7 @@ class Player:
             self._memory.forget(instrument.sample_rate_hz)
         if previous and previous.sample_rate_hz != instrument.sample_rate_hz:
             self._live_input.change_rate()
-        self._waiting = deque(each for each in self._waiting if each.number != order.number)
+        self._waiting = deque(each for each in self._waiting if each.number != request.number)
         loaded = Loaded(
             instrument.preset_name,
             instrument.preset_digest,
@@ -601,9 +603,9 @@ class Player:
         self._beat()  # whoever hears of it may count on the usual patience again, not on that of a load
         self._tell(loaded)
 
-    def _goes_before(self, order: Load) -> bool:
-        """Whether a load waits: for takes, or for an earlier order that waits for nothing but its turn."""
-        before = takewhile(lambda each: each.number != order.number, self._waiting)
+    def _goes_before(self, request: Load) -> bool:
+        """Whether a load waits: for takes, or for an earlier request that waits for nothing but its turn."""
+        before = takewhile(lambda each: each.number != request.number, self._waiting)
         schedule = self._job_queue()
         turns = (schedule.turn_in_seconds(each) if isinstance(each, Job) else 0.0 for each in before)
         return bool(self._takes or self._current) or any(turn <= 0.0 for turn in turns)
@@ -704,13 +706,15 @@ class Player:
             self._take_in(instrument, audio[first : first + at_once])
             yield
 
-    def _render_phrase(self, order: RenderPhrase) -> Steps:
-        assert order.phrase is not None
-        request = request_of(Job(order.number, "generate", order.seed, order.phrase.seconds), self._request_type)
+    def _render_phrase(self, request: RenderPhrase) -> Steps:
+        assert request.phrase is not None
+        take_request = request_of(
+            Job(request.number, "generate", request.seed, request.phrase.seconds), self._request_type
+        )
         self._hear(HELD_SECONDS)
-        yield from self._render(order.phrase, request)
-        values = (("notes", len(order.phrase.notes)), ("seconds", order.phrase.seconds))
-        self._tell(Report(order.number, "done", values))
+        yield from self._render(request.phrase, take_request)
+        values = (("notes", len(request.phrase.notes)), ("seconds", request.phrase.seconds))
+        self._tell(Report(request.number, "done", values))
 
     # --- hearing ----------------------------------------------------------------------------------------
 
@@ -746,7 +750,7 @@ class Player:
             self._tell(heard)
             self._told_heard = heard
 
-    # --- orders in turn ---------------------------------------------------------------------------------
+    # --- requests in turn ---------------------------------------------------------------------------------
 
     def _is_busy(self) -> bool:
         """Whether there is anything to do at once."""
@@ -774,21 +778,21 @@ class Player:
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
 
     def _step(self) -> None:
-        """One step of the order whose turn it is."""
+        """One step of the request whose turn it is."""
         if self._steps is None:
             place = self._job_queue().next_place()
             if place is None:
                 return  # since `_may_step` has looked there is too little time left before another's turn
-            order = self._waiting[place]
-            assert not isinstance(order, Load), "it goes beside"
+            request = self._waiting[place]
+            assert not isinstance(request, Load), "it goes beside"
             del self._waiting[place]
-            self._current, self._steps = order, self._begin(order)
+            self._current, self._steps = request, self._begin(request)
         assert self._current is not None
         if not self._advance(self._steps, self._current.number):
             self._current = self._steps = None
 
     def _advance(self, steps: Generator[object, None, None], number: int) -> bool:
-        """One step of an order; False: it is over, and if it failed, that is told."""
+        """One step of a request; False: it is over, and if it failed, that is told."""
         try:
             next(steps)
             return True
@@ -801,36 +805,36 @@ class Player:
         except (BrokenPipeError, ConnectionResetError):
             raise
         except Exception as error:
-            _LOG.exception("order %d failed", number)
+            _LOG.exception("request %d failed", number)
             code, message = "failed", f"{type(error).__name__}: {error}"
         self._drop(number)
         self._tell(Refusal(number, code, message))
         return False
 
-    def _begin(self, order: Job | PrimeFile | PrimeClear | RenderPhrase | ExportTape) -> Steps:
-        match order:
+    def _begin(self, request: Job | PrimeFile | PrimeClear | RenderPhrase | ExportTape) -> Steps:
+        match request:
             case PrimeFile():
-                return self._prime_file(order)
+                return self._prime_file(request)
             case PrimeClear():
-                return self._prime_clear(order)
+                return self._prime_clear(request)
             case ExportTape():
-                return self._export_tape(order)
+                return self._export_tape(request)
             case RenderPhrase():
-                return self._render_phrase(order)
+                return self._render_phrase(request)
             case Job():
-                return self._make_take(order)
+                return self._make_take(request)
 
-    def _prime_file(self, order: PrimeFile) -> Steps:
+    def _prime_file(self, request: PrimeFile) -> Steps:
         instrument = self._loaded_instrument()
-        path = Path(order.path)
+        path = Path(request.path)
         try:
             if path.stat().st_size > _PRIME_FILE_BYTES:
                 raise ValueError(f"{path} is larger than {_PRIME_FILE_BYTES >> 20} MiB; cut out what is needed")
             clip = read_audio(path)
         except (ValueError, OSError) as error:
             raise RequestError("bad_file", str(error)) from error
-        start = round(order.start_seconds * clip.sample_rate_hz)
-        samples = clip.samples[start : start + round(order.seconds * clip.sample_rate_hz)]
+        start = round(request.start_seconds * clip.sample_rate_hz)
+        samples = clip.samples[start : start + round(request.seconds * clip.sample_rate_hz)]
         mono = samples.mean(axis=1, dtype=np.float64).astype(np.float32)
         if np.abs(mono).max(initial=0.0) < _SILENT_PEAK:
             raise RequestError("bad_file", f"{path} is silent there; its {clip.seconds:.3g} s are not heard")
@@ -840,21 +844,21 @@ class Player:
         for first in range(0, len(audio), at_once):
             yield
             self._take_in(instrument, audio[first : first + at_once])
-        self._tell(Report(order.number, "done", (("seconds", len(audio) / instrument.sample_rate_hz),)))
+        self._tell(Report(request.number, "done", (("seconds", len(audio) / instrument.sample_rate_hz),)))
 
-    def _prime_clear(self, order: PrimeClear) -> Steps:
+    def _prime_clear(self, request: PrimeClear) -> Steps:
         instrument = self._loaded_instrument()
         instrument.clear()
         self._memory.forget(instrument.sample_rate_hz)
         self._heard_again = None
         self._live_input.forget()
-        self._tell(Report(order.number, "done"))
+        self._tell(Report(request.number, "done"))
         yield from ()
 
-    def _export_tape(self, order: ExportTape) -> Steps:
-        yield from self._tape_commands.export(order, self._loaded_instrument())
-        seconds = (order.span[1] - order.span[0]) / self._tape.rate_hz
-        self._tell(Report(order.number, "done", (("seconds", seconds), ("file", order.path))))
+    def _export_tape(self, request: ExportTape) -> Steps:
+        yield from self._tape_commands.export(request, self._loaded_instrument())
+        seconds = (request.span[1] - request.span[0]) / self._tape.rate_hz
+        self._tell(Report(request.number, "done", (("seconds", seconds), ("file", request.path))))
 
     def _make_take(self, job: Job) -> Steps:
         instrument = self._loaded_instrument()

@@ -61,10 +61,10 @@ class ChildProcess(Generic[Settings]):
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    def send(self, order: object) -> None:
-        """Send an order, without waiting for a child that reads none; a dead one is noticed where its pipe is read."""
+    def send(self, request: object) -> None:
+        """Send a request, without waiting for a child that reads none; a dead one is noticed where its pipe is read."""
         if self._unsent.qsize() < _MOST_UNSENT:
-            self._unsent.put(order)
+            self._unsent.put(request)
 
     def receive(self, most: int | None = None) -> list[Any]:
         """What the child has sent, at most so much.
@@ -105,13 +105,13 @@ class ChildProcess(Generic[Settings]):
         return code
 
 
-def _send_all(connection: Connection, orders: SimpleQueue[object]) -> None:
+def _send_all(connection: Connection, requests: SimpleQueue[object]) -> None:
     """Send until there is nobody to send to, or None comes: in a thread, for a full pipe makes the sender wait."""
-    while (order := orders.get()) is not None:
+    while (request := requests.get()) is not None:
         try:
-            connection.send(order)
+            connection.send(request)
         except OSError as error:
-            _LOG.debug("no orders are taken any more: %s", error)
+            _LOG.debug("no requests are taken any more: %s", error)
             return
 
 

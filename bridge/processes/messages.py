@@ -1,6 +1,6 @@
-"""What the stage orders of the player, and what the player reports back: the pipe between the two.
+"""Requests from the stage to the player, and the reports that come back: the pipe between the two.
 
-Every order but ``UseSound``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has a number and is closed by exactly
+Every request but ``UseSound``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has a number and is closed by exactly
 one report with that number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose
 ``done`` says that it was accepted). A ``Load`` that hands a take over on a line says ``done`` when the line is known,
 and is closed by ``started``.
@@ -17,7 +17,7 @@ from bridge.protocol.types import Follow, Late, Value
 
 
 class RequestError(ValueError):
-    """An order that cannot be obeyed, with the code for ``/melnet/fail``."""
+    """A request that cannot be obeyed, with the code for ``/melnet/fail``."""
 
     def __init__(self, code: FailCode, message: str) -> None:
         super().__init__(message)
@@ -296,13 +296,13 @@ class UseSound:
     """The input lies so much later on the tape than by the latencies alone."""
 
 
-InTurn: TypeAlias = Job | Load | PrimeFile | PrimeClear | RenderPhrase | ExportTape
+QueuedRequest: TypeAlias = Job | Load | PrimeFile | PrimeClear | RenderPhrase | ExportTape
 """Orders that are obeyed one after the other."""
-NumberedOrder: TypeAlias = (
-    InTurn | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall | BeginPhrase
+NumberedRequest: TypeAlias = (
+    QueuedRequest | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall | BeginPhrase
 )
 """Orders that are reported on."""
-Order: TypeAlias = NumberedOrder | UseSound | Retime | RestoreTape | Key | Pedal
+PlayerRequest: TypeAlias = NumberedRequest | UseSound | Retime | RestoreTape | Key | Pedal
 
 Stop = Literal["stop"]
 STOP: Stop = "stop"
@@ -328,7 +328,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Warn:
-    """Something went wrong that does not end the order."""
+    """Something went wrong that does not end the request."""
 
     number: int
     message: str

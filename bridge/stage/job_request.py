@@ -1,4 +1,4 @@
-"""Reads a command into the player's order: which bars or seconds, from which line on; the rest is the properties'."""
+"""Reads a command into the player's request: which bars or seconds, from which line on; the rest is the properties'."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from bridge.tape.tape_export import files_of
 from bridge.tape.tape_memory import TapeMemory
 
 _LOOP_GUARD_SECONDS = 0.1
-"""A loop is not begun sooner: its order has to reach the player, and the player the speaker."""
+"""A loop is not begun sooner: its request has to reach the player, and the player the speaker."""
 
 Arguments = Mapping[str, Value]
 
@@ -64,7 +64,7 @@ class JobRequestReader:
         allowed_folders: Sequence[Path],
         next_number: Callable[[], int],
     ) -> None:
-        """``properties`` are read anew for every command; ``next_number``: of an order."""
+        """``properties`` are read anew for every command; ``next_number``: of a request."""
         self._transport, self._tape, self._loop, self._take_list = transport, tape, loop, book
         self._properties, self._next_number = properties, next_number
         self._allowed_folders = [folder.resolve() for folder in allowed_folders]
@@ -168,14 +168,14 @@ class JobRequestReader:
     def load(self, arguments: Arguments) -> tuple[Load, LineBeat | None]:
         """A preset, and the line on which it takes over; None: as soon as it can."""
         line = self._line(arguments)
-        order = Load(
+        request = Load(
             self._next_number(),
             str(arguments["preset"]),
             self._next_number(),
             self._transport.in_device_time(line) if line else None,
             cast(Late, arguments.get(LATE.name, self._properties[LATE.name])),
         )
-        return order, line
+        return request, line
 
     def prime_file(self, invocation: Invocation) -> PrimeFile:
         """A file, or a part of it, to be heard."""

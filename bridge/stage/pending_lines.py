@@ -11,7 +11,7 @@ from bridge.stage.device_transport import DeviceTransport, LineBeat
 _STEERED_SECONDS = 0.001
 """A line that a master moves by less stays where it is."""
 _TOO_LATE_SECONDS = 0.05
-"""A line that is nearer stays where it is: the order has to reach the player, and the player the speaker."""
+"""A line that is nearer stays where it is: the request has to reach the player, and the player the speaker."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +22,23 @@ class _Waiting:
 
 
 class PendingLines:
-    """By the numbers of the orders that wait for them. Belongs to the daemon's one thread."""
+    """By the numbers of the requests that wait for them. Belongs to the daemon's one thread."""
 
     def __init__(self, transport: DeviceTransport, retime: Callable[[Retime], None]) -> None:
-        """``retime``: tells the player where an order's line is now."""
+        """``retime``: tells the player where a request's line is now."""
         self._transport, self._retime = transport, retime
         self._waiting: dict[int, _Waiting] = {}
 
     def put(self, number: int, line: LineBeat) -> None:
-        """An order was given that waits for a line."""
+        """A request was given that waits for a line."""
         self._waiting[number] = _Waiting(line, self._transport.in_device_time(line).sample)
 
     def drop(self, number: int) -> None:
-        """An order waits no more, if it did."""
+        """A request waits no more, if it did."""
         self._waiting.pop(number, None)
 
     def clear(self) -> None:
-        """No order waits any more."""
+        """No request waits any more."""
         self._waiting.clear()
 
     def promised(self, number: int, at_sample: float) -> None:

@@ -1,4 +1,4 @@
-"""The stage: takes commands, gives orders to the player, and answers whoever asked.
+"""The stage: takes commands, gives requests to the player, and answers whoever asked.
 
 Nothing here waits. Every command gets an answer: what can be said at once is said at once, the rest when
 the player reports, refuses or dies.
@@ -42,7 +42,7 @@ from bridge.processes.messages import (
     Load,
     Loaded,
     Moved,
-    NumberedOrder,
+    NumberedRequest,
     Panic,
     Pedal,
     PlayerEvent,
@@ -88,7 +88,7 @@ HELD_COMMANDS = 1024
 """Most commands of dated bundles that are held at once."""
 HORIZON_SECONDS = 3600.0
 """A bundle dated farther ahead is refused."""
-_OPEN_ORDERS = 32  # so few fit into the pipe whatever the player is doing
+_OPEN_REQUESTS = 32  # so few fit into the pipe whatever the player is doing
 _DYING_SECONDS = 1.0
 _RESTARTS = 3
 _RESTARTS_WITHIN_SECONDS = 60.0
@@ -156,11 +156,11 @@ class Stage:
             next_number=self._next_number,
         )
         self._syncs: list[tuple[Asked, set[int]]] = []
-        """Who waits for which orders to be closed."""
+        """Who waits for which requests to be closed."""
         self._held: TimedBundles[Asked] = TimedBundles(HELD_COMMANDS)
         self._asked: dict[int, Asked] = {}
         self._more_panics: list[Asked] = []
-        self._order_number = 0
+        self._request_number = 0
         self._loaded: Loaded | None = None
         self._ever_loaded = False
         self._heard = Heard(0.0, 0.0)
@@ -182,7 +182,7 @@ class Stage:
         """Start the player and have it load the preset."""
         self._player.start()
         self._loaded = None
-        self._order_sound()
+        self._tell_player_of_sound()
         self._player.send(Load(self._next_number(), self._preset, self._next_number()))
         self._restore_tape()
         for played in (*self._keys_down.values(), *([self._pedal_down] if self._pedal_down else [])):
@@ -302,22 +302,22 @@ class Stage:
             case _ if name := asked.invocation.command.sets:
                 self._set(asked, name, arguments[name])
             case _ if asked.is_job:
-                self._order_job(asked)
+                self._request_job(asked)
             case "loop/start":
                 self._start_loop(asked)
             case "loop/stop":
                 if self._tape_index.loop is None:
                     raise CommandError("refused", "there is no loop to stop")
-                self._order(asked, self._reader.stop_loop(arguments))
+                self._request(asked, self._reader.stop_loop(arguments))
                 self._tape_index.loop = None
             case "tape/export":
-                self._order(asked, self._reader.export_bars(arguments))
+                self._request(asked, self._reader.export_bars(arguments))
             case "take/list":
                 self._list_takes(asked)
             case "take/undo":
-                self._order(asked, Undo(self._next_number()))
+                self._request(asked, Undo(self._next_number()))
             case "take/redo":
-                self._order(asked, Undo(self._next_number(), redo=True))
+                self._request(asked, Undo(self._next_number(), redo=True))
             case "take/recall":
                 self._recall(asked)
             case "take/export":
@@ -325,7 +325,7 @@ class Stage:
             case "note" | "pedal":
                 self._play(asked)
             case "notes/prompt/start":
-                self._order(asked, BeginPhrase(self._next_number()))
+                self._request(asked, BeginPhrase(self._next_number()))
                 self._phrase_is_played = True
             case "notes/prompt/stop":
                 self._render_phrase(asked)
@@ -342,21 +342,21 @@ class Stage:
                     self._answers.reply(asked, flat(entry))
                 self._answers.answer(asked, "done", ["entries", len(entries)])
             case "cancel":
-                self._order(asked, Cancel(self._next_number(), self._job_number(asked)))
+                self._request(asked, Cancel(self._next_number(), self._job_number(asked)))
             case "panic":
                 self._panic(asked)
             case "load":
                 self._load(asked)
             case "presets":
-                self._order(asked, ListPresets(self._next_number()))
+                self._request(asked, ListPresets(self._next_number()))
             case "listen/start":
-                self._order(asked, Listen(self._next_number(), True))
+                self._request(asked, Listen(self._next_number(), True))
             case "listen/stop":
-                self._order(asked, Listen(self._next_number(), False))
+                self._request(asked, Listen(self._next_number(), False))
             case "prime/file":
-                self._order(asked, self._reader.prime_file(asked.invocation))
+                self._request(asked, self._reader.prime_file(asked.invocation))
             case "prime/clear":
-                self._order(asked, PrimeClear(self._next_number()))
+                self._request(asked, PrimeClear(self._next_number()))
             case unknown:
                 raise AssertionError(f"the table's command {unknown!r} is unknown to the stage")
 
@@ -393,7 +393,7 @@ class Stage:
     def _render_phrase(self, asked: Asked) -> None:
         if not self._phrase_is_played:
             raise CommandError("refused", "no phrase is being played: send /melnet/notes/prompt/start first")
-        self._order(asked, self._reader.phrase(asked.invocation.arguments))
+        self._request(asked, self._reader.phrase(asked.invocation.arguments))
         self._phrase_is_played = False
 
     def _set(self, asked: Asked, name: str, given: Value) -> None:
@@ -409,7 +409,7 @@ class Stage:
         self._answers.answer(asked, "done", [name, _shown_property(value)])
         self._change_property(name, value)
         if name == INPUT_OFFSET.name and value != before and self._player.running:
-            self._order_sound()
+            self._tell_player_of_sound()
         if name in (TEMPO.name, METER.name) and value != before:
             self._warn_of_loop(asked)
 
@@ -456,13 +456,13 @@ class Stage:
         }
         if not waits_for:
             self._answers.to(asked.sender, f"{NAMESPACE}/synced", [asked.invocation.job_id])
-        elif len(self._syncs) >= _OPEN_ORDERS:
-            raise CommandError("busy", f"{_OPEN_ORDERS} syncs wait already")
+        elif len(self._syncs) >= _OPEN_REQUESTS:
+            raise CommandError("busy", f"{_OPEN_REQUESTS} syncs wait already")
         else:
             self._syncs.append((asked, waits_for))
 
     def _closed(self, number: int) -> None:
-        """An order is closed: whoever waited for nothing else is told."""
+        """A request is closed: whoever waited for nothing else is told."""
         for asked, waits_for in self._syncs:
             waits_for.discard(number)
             if not waits_for:
@@ -474,13 +474,13 @@ class Stage:
         self._answers.redirect(asked.sender, port, None if host is None else str(host))
         self._answers.answer(asked, "done", ["port", port, *(["host", host] if host is not None else [])])
 
-    def _order_job(self, asked: Asked) -> None:
+    def _request_job(self, asked: Asked) -> None:
         if any(other.is_job and asked.is_same_job(other) for other in self._asked.values()):
             raise CommandError("id_in_use", f"your job {asked.invocation.job_id} is still running")
         job, line = self._reader.job(asked.invocation, phrase_is_played=self._phrase_is_played)
         if job.again is None and SEED.name not in asked.invocation.arguments:
             self._change_property(SEED.name, job.seed + 1 if job.seed < INT32_MAX else 0)
-        self._order(asked, job)
+        self._request(asked, job)
         self._phrase_is_played = self._phrase_is_played and not job.ends_phrase
         self._jobs[job.number] = job
         if line:
@@ -490,7 +490,7 @@ class Stage:
 
     def _start_loop(self, asked: Asked) -> None:
         loop = self._reader.start_loop(asked.invocation.arguments)
-        self._order(asked, loop)
+        self._request(asked, loop)
         self._tape_index.loop = loop
 
     def _warn_of_loop(self, asked: Asked) -> None:
@@ -527,7 +527,7 @@ class Stage:
         take = self._reader.take(asked.invocation.arguments[TAKE.name])
         if take.placed is None:
             raise CommandError("refused", f"take {take.number} was made for no bars of the tape; export or reroll it")
-        self._order(asked, Recall(self._next_number(), take.placed))
+        self._request(asked, Recall(self._next_number(), take.placed))
 
     def _export(self, asked: Asked) -> None:
         arguments = asked.invocation.arguments
@@ -583,18 +583,18 @@ class Stage:
         if not self._player.running:
             self._answers.answer(asked, "done", [])
         elif not any(other.invocation.command.name == "panic" for other in self._asked.values()):
-            self._order(asked, Panic(self._next_number()))
-        elif len(self._more_panics) < _OPEN_ORDERS:
+            self._request(asked, Panic(self._next_number()))
+        elif len(self._more_panics) < _OPEN_REQUESTS:
             # One at a time, so that a stuck button cannot fill the pipe of a busy player.
             self._more_panics.append(asked)
         else:
             self._answers.answer(asked, "done", [])
 
     def _load(self, asked: Asked) -> None:
-        order, line = self._reader.load(asked.invocation.arguments)
-        self._order(asked, order)
+        request, line = self._reader.load(asked.invocation.arguments)
+        self._request(asked, request)
         if line:
-            self._lines.put(order.number, line)
+            self._lines.put(request.number, line)
 
     def _status(self) -> dict[str, Value]:
         loaded, sound = self._loaded, self._sound
@@ -620,22 +620,22 @@ class Stage:
             "takes": str(self._takes_folder),
         }
 
-    # --- orders and reports -----------------------------------------------------------------------------
+    # --- requests and reports -----------------------------------------------------------------------------
 
     def _next_number(self) -> int:
-        self._order_number += 1
-        return self._order_number
+        self._request_number += 1
+        return self._request_number
 
-    def _order(self, asked: Asked, order: NumberedOrder) -> None:
+    def _request(self, asked: Asked, request: NumberedRequest) -> None:
         if not self._player.running:
-            if not isinstance(order, Load):
+            if not isinstance(request, Load):
                 raise CommandError("player_died", _PLAYER_DOWN)
             self._deaths.clear()
             self.start()
-        if len(self._asked) >= _OPEN_ORDERS and not isinstance(order, Panic):
-            raise CommandError("busy", f"{_OPEN_ORDERS} commands wait for the player already")
-        self._asked[order.number] = asked
-        self._player.send(order)
+        if len(self._asked) >= _OPEN_REQUESTS and not isinstance(request, Panic):
+            raise CommandError("busy", f"{_OPEN_REQUESTS} commands wait for the player already")
+        self._asked[request.number] = asked
+        self._player.send(request)
 
     def player_event(self, event: PlayerEvent) -> None:
         """Pass on what the player says."""
@@ -698,7 +698,7 @@ class Stage:
         if command == "panic" and self._more_panics:
             last, *others = reversed(self._more_panics)
             self._more_panics.clear()
-            self._order(last, Panic(self._next_number()))  # for the jobs that came in between
+            self._request(last, Panic(self._next_number()))  # for the jobs that came in between
             for other in others:
                 self._answers.answer(other, "done", [])
 
@@ -855,7 +855,7 @@ class Stage:
             self._lose_tape(rate_hz)
         self._device_transport.use_device(rate_hz, sound.output.latency_seconds if sound and sound.output else 0.0)
         if self._player.running:
-            self._order_sound()
+            self._tell_player_of_sound()
             self._lines.retime()
 
     def _lose_tape(self, rate_hz: int) -> None:
@@ -867,7 +867,7 @@ class Stage:
         self._answers.tell("tape", [])
         self._answers.tell("blank", [why])
 
-    def _order_sound(self) -> None:
+    def _tell_player_of_sound(self) -> None:
         output = self._sound.output if self._sound else None
         audio_input = self._sound.input if self._sound else None
         self._player.send(

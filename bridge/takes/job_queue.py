@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.clock.device_clock import DeviceClock, Line
-from bridge.processes.messages import InTurn, Job, Load, RequestError
+from bridge.processes.messages import Job, Load, QueuedRequest, RequestError
 from bridge.takes import start_time
 
 _EASE_SECONDS = 2.0
@@ -66,7 +66,7 @@ class JobQueue:
     """For which the takes that are made or in the making keep the ring."""
     making_seconds: float
     """For which the engine is busy with those."""
-    waiting: Sequence[InTurn]
+    waiting: Sequence[QueuedRequest]
     listens: bool
     """Whether an input is heard that lies on the tape."""
 
@@ -170,17 +170,17 @@ class JobQueue:
         )
 
     def next_place(self) -> int | None:
-        """Which of the waiting orders is to be begun: the first, but jobs may go before one that waits for its line."""
+        """Which waiting request begins: the first, but jobs may go before one that waits for its line."""
         before: list[Job] = []
-        for place, order in enumerate(self.waiting):
-            if not isinstance(order, Job):
-                return place if place == 0 and not isinstance(order, Load) else None
-            if self.turn_in_seconds(order) <= 0.0 and all(self.fits_before(order, far) for far in before):
+        for place, request in enumerate(self.waiting):
+            if not isinstance(request, Job):
+                return place if place == 0 and not isinstance(request, Load) else None
+            if self.turn_in_seconds(request) <= 0.0 and all(self.fits_before(request, far) for far in before):
                 return place
-            before.append(order)
+            before.append(request)
         return None
 
     def ripe_in_seconds(self) -> float:
         """How long until the next job's turn comes by itself; one whose turn has come waits for something else."""
-        turns = (self.turn_in_seconds(order) for order in self.waiting if isinstance(order, Job))
+        turns = (self.turn_in_seconds(request) for request in self.waiting if isinstance(request, Job))
         return min((turn for turn in turns if turn > 0.0), default=math.inf)

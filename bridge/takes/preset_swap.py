@@ -45,7 +45,7 @@ class PresetSwap:
 
     def __init__(
         self,
-        order: Load,
+        request: Load,
         instrument: Instrument,
         speed: TakeSpeed,
         *,
@@ -53,7 +53,7 @@ class PresetSwap:
         make: Make,
         tell: Callable[[PlayerEvent], None],
     ) -> None:
-        self._order = order
+        self._request = request
         self._instrument, self._speed = instrument, speed
         self._ring, self._make, self._tell = ring, make, tell
         self._told: Line | None = None
@@ -82,7 +82,7 @@ class PresetSwap:
 
     def retime(self, line: Line) -> None:
         """The line is elsewhere in device time; of no use once the new take has taken over."""
-        self._order = replace(self._order, line=line)
+        self._request = replace(self._request, line=line)
         self._retimed = True
 
     # --- the line ---------------------------------------------------------------------------------------
@@ -99,8 +99,8 @@ class PresetSwap:
         began = self._ring.device_time(old.origin_count)
         earliest = began + least_seconds(_SEAM_SECONDS) * clock.rate_hz
         last = began + (old.expected_seconds - _LEAST_LEFT_SECONDS) * clock.rate_hz
-        late = self._order.late if self._order.line else "play"
-        line = self._order.line or Line(earliest, 1.0)
+        late = self._request.late if self._request.line else "play"
+        line = self._request.line or Line(earliest, 1.0)
         while line.sample < last:
             position = (line.sample - began) / clock.rate_hz
             ready_in = self._ready_in(old, position, position - primed_seconds)
@@ -209,7 +209,7 @@ class PresetSwap:
         seed = old.job.seed
         job = replace(
             old.job,
-            number=self._order.take,
+            number=self._request.take,
             kind="continue",
             seed=seed + 1 if seed < INT32_MAX else 0,
             seconds=left_samples / rate_hz,
@@ -228,7 +228,7 @@ class PresetSwap:
             job,
             join,
             old,
-            Report(self._order.number, "started", values),
+            Report(self._request.number, "started", values),
             sample_rate_hz=rate_hz,
             output_hz=old.output_hz,
             rate=self._speed.real_time_factor,
@@ -243,9 +243,9 @@ class PresetSwap:
                 (AT_SAMPLE, line.first_sample),
                 ("start_in", clock.monotonic_at(line.sample) - time.monotonic()),
             )
-            self._tell(Report(self._order.number, "done", values))
+            self._tell(Report(self._request.number, "done", values))
         elif abs(line.sample - self._told.sample) >= 1.0:
-            self._tell(Moved(self._order.number, line.first_sample))
+            self._tell(Moved(self._request.number, line.first_sample))
         self._told = line
 
 

@@ -20,7 +20,7 @@ class ListedTake:
 
     number: int
     job: Job
-    """As it was ordered."""
+    """As it was requested."""
     seconds: float
     file: str
     """Its WAV file; empty: it could not be written."""

@@ -43,7 +43,7 @@ _BEFORE_SECONDS, _AFTER_SECONDS = 30.0, 6.0
 _MARGIN_SECONDS = 0.05
 """A take on the tape has so much of the tape on both sides: its joins lie there."""
 
-TapeOrder = StartLoop | StopLoop | Undo | Recall
+TapeRequest = StartLoop | StopLoop | Undo | Recall
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,26 +68,26 @@ class TapeCommands:
 
     # --- changes ----------------------------------------------------------------------------------------
 
-    def change(self, order: TapeOrder, now_sample: float) -> int | None:
+    def change(self, request: TapeRequest, now_sample: float) -> int | None:
         """Obey; returns the device time from which it is heard, if it is.
 
         Raises:
             ValueError: it cannot be obeyed.
         """
-        match order:
+        match request:
             case StartLoop():
-                self._tape.start_loop(*order.span, order.at)
-                return order.at
+                self._tape.start_loop(*request.span, request.at)
+                return request.at
             case StopLoop():
                 if self._tape.loop is None:
                     raise RequestError("refused", "there is no loop to stop")
-                self._tape.stop_loop(order.at)
-                return order.at
+                self._tape.stop_loop(request.at)
+                return request.at
             case Undo():
-                if not (self._tape.redo() if order.redo else self._tape.undo()):
-                    raise RequestError("refused", f"there is nothing to {'redo' if order.redo else 'undo'}")
+                if not (self._tape.redo() if request.redo else self._tape.undo()):
+                    raise RequestError("refused", f"there is nothing to {'redo' if request.redo else 'undo'}")
             case Recall():
-                self._tape.add(self._edit_of(order.take))
+                self._tape.add(self._edit_of(request.take))
         return self._tape.refresh_loop(now_sample)
 
     @property
@@ -96,18 +96,18 @@ class TapeCommands:
         history = self._tape.history
         return Edited(tuple(tuple(edit.take for edit in version) for version in history.versions), history.place)
 
-    def restore(self, order: RestoreTape) -> None:
+    def restore(self, request: RestoreTape) -> None:
         """Be where a dead player was; its tape's sound is there still."""
         edits: dict[int, Edit] = {}
-        for take in order.takes:
+        for take in request.takes:
             try:
                 edits[take.take] = self._edit_of(take)
             except ValueError as error:
                 _LOG.warning("take %d is on the tape no more: %s", take.take, error)
-        versions = [tuple(edits[take] for take in version if take in edits) for version in order.edited.versions]
-        self._tape.history.restore(versions, order.edited.place)
-        if order.loop:
-            self._tape.start_loop(*order.loop.span, order.loop.at)
+        versions = [tuple(edits[take] for take in version if take in edits) for version in request.edited.versions]
+        self._tape.history.restore(versions, request.edited.place)
+        if request.loop:
+            self._tape.start_loop(*request.loop.span, request.loop.at)
 
     def _edit_of(self, take: PlacedTake) -> Edit:
         kept = self._kept.get(take.take)
@@ -119,19 +119,19 @@ class TapeCommands:
             take.take, clip.samples[:, 0], clip.sample_rate_hz, margin, take.span, self._tape.rate_hz, take.file
         )
 
-    def export(self, order: ExportTape, instrument: Instrument) -> Iterator[None]:
+    def export(self, request: ExportTape, instrument: Instrument) -> Iterator[None]:
         """Write bars as they are now, step by step.
 
         Raises:
             RequestError: they are on the tape no more, or cannot be written.
         """
-        first, stop = order.span
+        first, stop = request.span
         if not self._tape.holds(first, stop):
             raise RequestError("refused", "these bars are on the tape no more")
         audio, rate_hz = self._tape.audio(first, stop), self._tape.rate_hz
         takes, notes = self._tape.takes_in(first, stop), self._tape.notes_in(first, stop)
         yield
-        yield from export_bars(order, audio, rate_hz, takes, notes, instrument)
+        yield from export_bars(request, audio, rate_hz, takes, notes, instrument)
 
     # --- takes ------------------------------------------------------------------------------------------
 

@@ -64,7 +64,7 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 
 def export_bars(
-    order: ExportTape,
+    request: ExportTape,
     audio: Samples,
     rate_hz: int,
     takes: Sequence[LaidTake],
@@ -87,14 +87,14 @@ def export_bars(
         frames.append(part)
         yield
     log_mel = np.concatenate(frames)
-    path = Path(order.path)
-    first = order.span[0]
+    path = Path(request.path)
+    first = request.span[0]
     about = {
         "made": datetime.now(UTC).isoformat(),
         "preset": instrument.preset_name,
         "sample_rate_hz": rate_hz,
         "samples": len(audio),
-        "bars": [{**asdict(bar), "first_sample": bar.first_sample - first} for bar in order.bars],
+        "bars": [{**asdict(bar), "first_sample": bar.first_sample - first} for bar in request.bars],
         "takes": [
             {
                 "take": take.take,

@@ -25,7 +25,7 @@ class TapeIndex:
         return self.edited.takes
 
     def refused(self, number: int) -> None:
-        """The player could not obey this order."""
+        """The player could not obey this request."""
         if self.loop and self.loop.number == number:
             self.loop = None
 

@@ -27,7 +27,7 @@ def _reads_nothing(connection: Connection, settings: None) -> None:
     time.sleep(60.0)
 
 
-def test_orders_to_a_child_that_reads_none_hold_up_nobody() -> None:
+def test_requests_to_a_child_that_reads_none_hold_up_nobody() -> None:
     child = ChildProcess("deaf", _reads_nothing, None)
     child.start()
     began = time.monotonic()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.clock.device_clock import DeviceClock, Line
-from bridge.processes.messages import InTurn, Job, Load, PrimeClear, RequestError
+from bridge.processes.messages import Job, Load, PrimeClear, QueuedRequest, RequestError
 from bridge.protocol.types import Late
 from bridge.takes.job_queue import JobQueue, Pace
 
@@ -19,7 +19,7 @@ PACE = Pace(rate=20.0, first_sound_seconds=0.05, block_seconds=0.2)
 
 
 def schedule(
-    *waiting: InTurn, now: float = 0.0, playing: float = 0.0, making: float = 0.0, pace: Pace = PACE
+    *waiting: QueuedRequest, now: float = 0.0, playing: float = 0.0, making: float = 0.0, pace: Pace = PACE
 ) -> JobQueue:
     return JobQueue(pace, DeviceClock(0, 0.0, RATE_HZ), now, playing, making, waiting, listens=False)
 
@@ -109,7 +109,7 @@ def test_a_promise_counts_what_may_not_go_before() -> None:
     assert ready_in == pytest.approx(34.0 + PACE.wait_seconds(long), abs=0.01)
 
 
-def test_what_was_ordered_after_a_load_waits_for_it() -> None:
+def test_what_was_requested_after_a_load_waits_for_it() -> None:
     load = Load(1, "other", 2)
     assert schedule(load, job(3)).next_place() is None
     assert schedule(job(3), load).next_place() == 0
