@@ -1,7 +1,9 @@
-# make play     hear it: sets up what is missing, then plays a phrase and how the model continues it
-# make test     style, types and tests
+# make play     hear it: installs what is missing, then plays a phrase and how the model continues it
+# make test     style, types and all tests
+# make quick    the tests that need no sound server, no network and no training: under a minute on two cores
 # make check    style and types only
-# make setup    everything: for playing, for making training data and for the tests
+# make format   format the code, and mend what ruff can mend
+# make setup    install everything: for playing, for making training data and for the tests
 #
 # On Debian and its relatives missing system packages are installed too. VENV and PYTHON may be given.
 
@@ -13,13 +15,25 @@ TEST_PACKAGES := libfluidsynth3 musescore-general-soundfont-small fluidr3mono-gm
 
 PIP_INSTALL = $(VENV)/bin/python -m pip --disable-pip-version-check install -c constraints.txt
 
-.PHONY: play test check setup
+# Files named *_live.py start whole daemons.
+QUICK_TESTS := tests/clock tests/midi/test_controller.py tests/midi/test_mapping.py tests/model tests/notes tests/processes/test_watchdog.py \
+	tests/protocol tests/sound tests/takes/test_job_queue.py tests/takes/test_start_time.py tests/tape/test_edit_history.py \
+	tests/tape/test_session_tape.py tests/test_layering.py tests/test_readme.py
+
+.PHONY: play test quick check format setup
 
 play: $(VENV)/play.stamp
 	$(VENV)/bin/melnet-music play
 
 test: check
 	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
+
+quick: setup
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile --ignore-glob '*_live.py' --ignore tests/clock/test_link.py $(QUICK_TESTS)
+
+format: setup
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
 
 check: setup
 	$(VENV)/bin/ruff check
