@@ -25,7 +25,7 @@ from bridge.osc.udp_server import Message, encode_message, parse_datagram
 from bridge.protocol.table import PROPERTIES
 from bridge.protocol.types import Value
 from bridge.stage.daemon import Daemon
-from bridge.stage.stage import HELD_COMMANDS
+from bridge.stage.dispatcher import HELD_COMMANDS
 
 YEAR_SECONDS = 365 * 86400
 OTHER_HOST = "127.0.0.2"

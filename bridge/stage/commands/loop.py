@@ -1,0 +1,55 @@
+"""Commands of the loop over bars of the tape."""
+
+from __future__ import annotations
+
+from bridge.osc.answers import Answers, Asked
+from bridge.protocol.errors import CommandError
+from bridge.stage.commands.handlers import Handlers
+from bridge.stage.device_transport import DeviceTransport
+from bridge.stage.job_request import JobRequestReader
+from bridge.stage.open_requests import OpenRequests
+from bridge.stage.properties import Properties
+from bridge.tape.tape_index import TapeIndex
+from bridge.tape.tape_memory import TapeMemory
+
+
+class LoopCommands:
+    def __init__(
+        self,
+        *,
+        answers: Answers,
+        requests: OpenRequests,
+        reader: JobRequestReader,
+        properties: Properties,
+        transport: DeviceTransport,
+        tape: TapeMemory,
+        tape_index: TapeIndex,
+    ) -> None:
+        self._answers, self._requests, self._reader = answers, requests, reader
+        self._properties, self._transport = properties, transport
+        self._tape, self._tape_index = tape, tape_index
+        self.handlers: Handlers = {"loop/start": self._start, "loop/stop": self._stop}
+
+    def _start(self, asked: Asked) -> None:
+        loop = self._reader.start_loop(asked.invocation.arguments)
+        self._requests.send(asked, loop)
+        self._tape_index.loop = loop
+
+    def _stop(self, asked: Asked) -> None:
+        if self._tape_index.loop is None:
+            raise CommandError("refused", "there is no loop to stop")
+        self._requests.send(asked, self._reader.stop_loop(asked.invocation.arguments))
+        self._tape_index.loop = None
+
+    def warn_bars_changed(self, asked: Asked) -> None:
+        """Warn who changed the bars under a loop: sound cannot be stretched, so the loop stays as it is."""
+        if self._tape_index.loop is None:
+            return
+        first, stop = self._tape_index.loop.span
+        seconds = (stop - first) / self._tape.rate_hz
+        bars = seconds * self._transport.tempo_bpm / 60.0 / self._properties.meter.bar_beats
+        message = (
+            f"the loop keeps its length and its place: {seconds:.4g} s, now {bars:.4g} bars, which need not begin on a "
+            "line; a loop that is started anew does"
+        )
+        self._answers.answer(asked, "warning", [message])

@@ -1,0 +1,66 @@
+"""The command ``status``: what runs, what is open, what was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bridge.audio.output_ring import OutputRing
+from bridge.osc.answers import Answers, Asked, flat
+from bridge.player.player import PlayerSettings
+from bridge.processes.child_process import ChildProcess
+from bridge.protocol.timed_bundles import TimedBundles
+from bridge.protocol.types import Value
+from bridge.stage.commands.handlers import Handlers
+from bridge.stage.midi_input import MidiInput
+from bridge.stage.open_requests import OpenRequests
+from bridge.stage.player_lifecycle import PlayerStatus
+from bridge.stage.sound_device import SoundDevice
+
+
+class StatusCommand:
+    def __init__(
+        self,
+        *,
+        answers: Answers,
+        player: ChildProcess[PlayerSettings],
+        status: PlayerStatus,
+        requests: OpenRequests,
+        held: TimedBundles[Asked],
+        sound: SoundDevice,
+        midi: MidiInput,
+        output_ring: OutputRing,
+        dropped_datagrams: Callable[[], int],
+        takes_folder: Path,
+    ) -> None:
+        self._answers, self._player, self._status, self._requests = answers, player, status, requests
+        self._held, self._sound, self._midi, self._output_ring = held, sound, midi, output_ring
+        self._dropped_datagrams, self._takes_folder = dropped_datagrams, takes_folder
+        self.handlers: Handlers = {"status": self._tell_status}
+
+    def _tell_status(self, asked: Asked) -> None:
+        self._answers.reply(asked, flat(self._values()))
+
+    def _values(self) -> dict[str, Value]:
+        loaded = self._status.loaded
+        return {
+            "player": "ready" if loaded else "loading" if self._player.running else "dead",
+            "preset": self._status.preset,
+            "digest": loaded.digest if loaded else "",
+            "engine": loaded.engine if loaded else "",
+            "real_time_factor": loaded.real_time_factor if loaded else 0.0,
+            "output": self._sound.output_text,
+            "input": self._sound.input_text,
+            "midi_in": self._midi.ports_text("inputs"),
+            "midi_out": self._midi.ports_text("outputs"),
+            "clock_out": self._midi.ports_text("clocks"),
+            "listening": self._sound.listening,
+            "heard": self._status.heard.seconds,
+            "missed_input": self._status.heard.missed_seconds,
+            "jobs": sum(other.is_job for other in self._requests.asked.values()),
+            "held": len(self._held),
+            "underruns": self._output_ring.underruns,
+            "missing_samples": self._output_ring.missing_samples,
+            "dropped_datagrams": self._dropped_datagrams(),
+            "takes": str(self._takes_folder),
+        }
