@@ -62,6 +62,21 @@ FAIL_CODES: Mapping[FailCode, str] = {
     "failed": "something broke inside; the daemon's log says what",
 }
 
+ANY_COMMAND: tuple[FailCode, ...] = (
+    "unknown_command",
+    "unknown_key",
+    "repeated_key",
+    "missing_argument",
+    "wrong_type",
+    "out_of_range",
+    "too_long",
+    "too_far_ahead",
+    "busy",
+    "cancelled",
+    "failed",
+)
+"""Codes that any command may fail with."""
+
 
 class CommandError(ValueError):
     """A command that cannot be obeyed, with all that ``/melnet/fail`` says about it."""

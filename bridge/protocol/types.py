@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from bridge.protocol.errors import NO_ID, CommandError, nearest, shown
+from bridge.protocol.errors import NO_ID, CommandError, FailCode, nearest, shown
 
 NAMESPACE = "/melnet"
 """Every address begins with it."""
 INT32_MAX = 2**31 - 1
 PRESET_OWN = "preset"
 """The word that gives a property back to the preset."""
-JOB_ANSWER = "`done`, `started`, `progress`, `finished`"
 
 Value = int | float | bool | str
 Late = Literal["play", "next", "drop"]
@@ -104,8 +103,25 @@ class Argument:
             return ", ".join(f"`{choice}`" for choice in self.choices) or "text"
         if self.kind == "bool":
             return "0 or 1"
-        bounds = f"{self.low:g} to {self.high:g}" if self.high < INT32_MAX else f"{self.low:g} or more"
+        bounds = f"{self.low:.10g} to {self.high:.10g}" if self.high < INT32_MAX else f"{self.low:.10g} or more"
         return f"{bounds} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
+class Field:
+    """One value of a message that the daemon sends."""
+
+    name: str
+    """In angle brackets: the name differs."""
+    kind: Kind
+    help: str
+    unit: str = ""
+    when: str = ""
+    """The condition under which it is sent; empty: always."""
+    named: bool = True
+    """Whether its name is sent before it."""
+    repeated: bool = False
+    """Whether it comes any number of times."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +130,17 @@ class Command:
 
     name: str
     help: str
-    answer: str
+    answers: tuple[str, ...] = ("done",)
+    """What it is answered by, unless it fails; ``NAME.reply`` is made of ``reply``."""
     fixed: tuple[Argument, ...] = ()
     keys: tuple[Argument, ...] = ()
+    done: tuple[Field, ...] = ()
+    """What ``done`` says after command and id."""
+    reply: tuple[Field, ...] = ()
+    fails: tuple[FailCode, ...] = ()
+    """Codes of ``fail``, besides those of every command."""
+    example: str = ""
+    """Arguments, as they are typed in a DAW."""
     sets: str = ""
     """The property whose value is this command's one argument; none: it is not such a command."""
 
@@ -127,7 +151,7 @@ class Command:
     @property
     def is_job(self) -> bool:
         """Whether it makes a take, of which is told until it is finished."""
-        return self.answer == JOB_ANSWER
+        return "finished" in self.answers
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""Any command at any time, hands on the keys and a master that goes where it likes: nothing is stuck, nothing dies."""
+"""Any command at any time, with a MIDI keyboard and a clock master that jumps: nothing hangs, nothing dies, and every
+answer is one that the reference lists.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from clock_rig import CLOCK_PORT, TransportMaster, clock_master
+from documented import check_documented
 from jack_rig import RATE_HZ, generator, jack_server
 from live_daemon import Player, client, live_daemon, pairs, wait_ready
 from midi_rig import Controller, controller
@@ -91,6 +94,7 @@ class Chance:
             self._hear(message)
 
     def _hear(self, message: Message) -> None:
+        check_documented(message)
         values = message.values
         if message.address == "/melnet/transport.reply":
             self._bar = int(str(values[1]))
