@@ -116,6 +116,10 @@ def _command(command: Command) -> Iterator[str]:
     yield ""
 
 
+def _command_link(name: str) -> str:
+    return f"[`{NAMESPACE}/{name}`](#{_anchor(f'{NAMESPACE}/{name}')})"
+
+
 def _answer_link(name: str) -> str:
     if name in ANSWERS:
         return f"[`{name}`](#{_anchor(NAMESPACE + '/' + name)})"
@@ -187,8 +191,8 @@ def _events() -> Iterator[str]:
     yield "## Events to subscribers"
     yield ""
     yield (
-        f"After [`{NAMESPACE}/subscribe`](#{_anchor(NAMESPACE + '/subscribe')}) you receive `{NAMESPACE}/event` messages, each "
-        "with the name of the event and then the values below."
+        f"After {_command_link('subscribe')} you receive `{NAMESPACE}/event` messages, each with the event's name "
+        "and then the values below."
     )
     yield ""
     for event in EVENTS.values():
