@@ -460,7 +460,7 @@ def test_bfloat16_rounds_the_weights_and_nothing_else(case: Case) -> None:
     assert np.array_equal(rounded.fine, exact.fine)
     assert np.array_equal(rounded.constants, exact.constants)
     assert (exact.weights.dtype, rounded.weights.dtype) == (np.float32, np.uint16)
-    # a line of 16 weights, or a pair of lines, stays one: its order is the packing's, see test_cpu_kernels.py
+    # a line of 16 weights, or a pair of lines, stays one: its order is the packing's, see test_cpu_packing.py
     line = 32 if TARGET.dots else 16
     lines, halves = exact.weights.reshape(-1, line), from_bfloat16(rounded.weights).reshape(-1, line)
     assert np.array_equal(np.sort(from_bfloat16(to_bfloat16(lines))), np.sort(halves))

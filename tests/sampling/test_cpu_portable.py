@@ -11,14 +11,14 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 
 RUN_THERE = [
-    "test_cpu_kernels.py::test_a_product_of_any_number_of_rows_and_panels",
-    "test_cpu_kernels.py::test_a_product_with_bfloat16_is_that_with_the_rounded_weights",
-    "test_cpu_kernels.py::test_a_row_s_bits_do_not_depend_on_how_many_rows_are_computed_beside_it",
-    "test_cpu_kernels.py::test_a_short_product",
-    "test_cpu_kernels.py::test_gates_are_torch_s",
-    "test_cpu_kernels.py::test_a_padded_unit_stays_zero",
-    "test_cpu_kernels.py::test_exp_is_right_to_the_last_bits_or_so",
-    "test_cpu_kernels.py::test_exp_is_clamped_to_what_a_float_can_hold",
+    "test_cpu_products.py::test_a_product_of_any_number_of_rows_and_panels",
+    "test_cpu_products.py::test_a_product_with_bfloat16_is_that_with_the_rounded_weights",
+    "test_cpu_products.py::test_a_row_s_bits_do_not_depend_on_how_many_rows_are_computed_beside_it",
+    "test_cpu_products.py::test_a_short_product",
+    "test_cpu_gates.py::test_gates_are_torch_s",
+    "test_cpu_gates.py::test_a_padded_unit_stays_zero",
+    "test_cpu_gates.py::test_exp_is_right_to_the_last_bits_or_so",
+    "test_cpu_gates.py::test_exp_is_clamped_to_what_a_float_can_hold",
     "test_cpu_engine.py::test_frames_and_states_are_the_references",
 ]
 """Tests that hold on every processor, run anew for that one."""

@@ -18,6 +18,8 @@ from bridge.stage.daemon import Daemon, DaemonSettings
 
 SCRIPTED = "scripted_instrument:load"
 DEADLINE_SECONDS = 20.0
+OTHER_HOST = "127.0.0.2"
+"""An address of this machine that is not the one that clients send from."""
 
 
 class HasAddress(Protocol):

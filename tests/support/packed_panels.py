@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.sampling.cpu.target import PANEL_COLUMNS, TARGET, Target
+from melnet_music.sampling.cpu.target import AVX2, AVX512, NEON, PANEL_COLUMNS, PORTABLE, TARGET, Target
+
+TARGETS = [AVX512, AVX2, NEON, PORTABLE]
+"""Those whose tiles any compiler can make, if need be of shorter vectors."""
 
 
 def from_bfloat16(halves: NDArray[np.uint16]) -> NDArray[np.float32]:
