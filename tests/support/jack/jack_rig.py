@@ -170,6 +170,7 @@ def generator(sound: Path | None = None) -> Iterator[None]:
         [sys.executable, str(script), PORTAUDIO_INPUT, *([str(sound)] if sound else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},  # where the support modules of tests are
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
