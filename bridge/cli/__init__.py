@@ -1,4 +1,4 @@
-"""The ``melnet-music`` command: one module a group of subcommands.
+"""The ``melnet-music`` command: a module for each group of subcommands.
 
 Imports everything; nothing imports it.
 Runs on the main thread of the command.

@@ -17,12 +17,14 @@ _CELLS = ("gru", "mingru", "lstm")
 def add_bench_arguments(parser: ArgumentParser) -> None:
     add_engine_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="counted rounds (%(default)s)")
-    parser.add_argument("--cold", action="store_true", help="also time a start that has to compile everything")
+    parser.add_argument("--repeats", type=int, default=15, metavar="N", help="measured repeats (%(default)s)")
+    parser.add_argument("--cold", action="store_true", help="also measure a start that has to compile everything")
     table = parser.add_argument_group(
         "table", "Instead of a preset, models of many sizes with random weights, as a Markdown table."
     )
-    table.add_argument("--table", action="store_true", help="measure it, which takes minutes; these choose from it:")
+    table.add_argument(
+        "--table", action="store_true", help="measure it, which takes minutes; the options below choose from it"
+    )
     table.add_argument("--cells", nargs="+", choices=_CELLS, metavar="CELL", help=f"of {', '.join(_CELLS)}")
     table.add_argument("--hidden", nargs="+", type=int, metavar="H", help="units of every layer")
     table.add_argument("--layers", nargs="+", type=_layers, metavar="L-L-L-L-L", help="layers of the five tiers")
@@ -36,7 +38,7 @@ def run_bench(arguments: Namespace) -> int:
 
 
 def _run_speed(arguments: Namespace) -> int:
-    # numba takes its time to import: only once the arguments are known to be good
+    # numba takes seconds to import: only once the arguments are known to be good
     from melnet_music.bench.report import report
     from melnet_music.bench.speed import STAGES, measure_speed
     from melnet_music.model.preset import load_preset
@@ -81,4 +83,4 @@ def _layers(text: str) -> tuple[int, ...]:
     return tuple(int(count) for count in text.split("-"))
 
 
-SUBCOMMANDS = (Subcommand("bench", "Measure how fast an engine is here", add_bench_arguments, run_bench),)
+SUBCOMMANDS = (Subcommand("bench", "Measure how fast an engine is on this machine", add_bench_arguments, run_bench),)

@@ -28,18 +28,26 @@ SIZES = {
 def _add_evaluate_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("preset", nargs="?", default=DEFAULT_PRESET, help="name or folder of a preset (%(default)s)")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="recordings: their test split is used")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where evaluation.json and .png go")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder that the page, evaluation.json and the pictures are written to",
+    )
     parser.add_argument(
         "--parts", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=f"of {' '.join(PARTS)} (all)"
     )
     parser.add_argument("--against", metavar="PRESET", help="another preset, to compare likelihoods with")
-    parser.add_argument("--quick", action="store_true", help="sizes that only show that it runs")
+    parser.add_argument(
+        "--quick", action="store_true", help="smallest sizes: shows that it runs, measures nothing useful"
+    )
     for name, text in SIZES.items():
         kind = float if name.endswith("seconds") else int
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
     parser.add_argument("--engine", default=DEFAULT_ENGINE, help="sampling engine (%(default)s)")
-    parser.add_argument("--processes", type=int, default=2, metavar="N", help="that work side by side (%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
+    parser.add_argument("--processes", type=int, default=2, metavar="N", help="worker processes (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="random seed of the takes (%(default)s)")
 
 
 def _evaluate(arguments: Namespace) -> int:

@@ -31,7 +31,7 @@ _SILENT_SECONDS = 120.0
 _SHOW_EVERY_SECONDS = 2.0
 
 
-def _add_stage_arguments(parser: ArgumentParser) -> None:
+def _add_daemon_arguments(parser: ArgumentParser) -> None:
     add_engine_arguments(parser)
     parser.add_argument(
         "--audio-out",
@@ -39,12 +39,18 @@ def _add_stage_arguments(parser: ArgumentParser) -> None:
         metavar="NAME",
         help="output device, by a part of its name; see `devices` (%(default)s)",
     )
-    parser.add_argument("--no-audio", action="store_true", help="play nothing: takes go to files")
-    parser.add_argument("--takes", type=Path, default=Path("takes"), metavar="DIR", help="folder of the takes")
+    parser.add_argument("--no-audio", action="store_true", help="open no sound device: takes are only written to files")
+    parser.add_argument(
+        "--takes",
+        type=Path,
+        default=Path("takes"),
+        metavar="DIR",
+        help="folder that takes are written to (%(default)s)",
+    )
 
 
 def add_serve_arguments(parser: ArgumentParser) -> None:
-    _add_stage_arguments(parser)
+    _add_daemon_arguments(parser)
     parser.add_argument(
         "--osc-host", default="127.0.0.1", help="address to listen on, for OSC and OSCQuery (%(default)s)"
     )
@@ -54,37 +60,40 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         type=int,
         default=DEFAULT_OSCQUERY_PORT,
         metavar="N",
-        help="TCP port that describes the OSC addresses to controllers (%(default)s; 0: none)",
+        help="TCP port of OSCQuery, from which controllers read commands and properties (%(default)s; 0: none)",
     )
     parser.add_argument(
         "--reply-host",
         action="append",
         default=[],
         metavar="HOST",
-        help="host to which /melnet/reply may send a client's answers, besides its own; may come several times",
+        help="host to which /melnet/reply may send a client's answers, besides its own; may be given several times",
     )
     parser.add_argument(
         "--audio-in",
         metavar="NAME",
         help=f"input device, by a part of its name, or `{DEFAULT_DEVICE}`; without this there is none",
     )
-    for direction, whose in (("in", "its messages are obeyed"), ("out", "it is shown the values of mapped controls")):
+    for direction, use in (
+        ("in", "notes, controls and program changes are read from it"),
+        ("out", "motor faders and LED rings on it show the values of mapped controls"),
+    ):
         parser.add_argument(
             f"--midi-{direction}",
             action="append",
             default=[],
             metavar="NAME",
-            help=f"MIDI {direction}put, by a part of its name, or `{VIRTUAL}` for one of our own: {whose}; may come "
-            "several times",
+            help=f"MIDI {direction}put, by a part of its name, or `{VIRTUAL}` for a new port of the daemon's "
+            f"own: {use}; may be given several times",
         )
     parser.add_argument(
         "--midi-clock-out", action="append", default=[], metavar="NAME",
-        help=f"MIDI output that a clock is sent to, by a part of its name, or `{VIRTUAL}`; may come several times",
+        help=f"MIDI output that a clock is sent to, by a part of its name, or `{VIRTUAL}`; may be given several times",
     )  # fmt: skip
     _add_midi_system(parser)
     parser.add_argument(
         "--midi-map", type=Path, default=user_config_path("melnet-music") / FILE_NAME, metavar="FILE",
-        help="what the controls do, and where learned ones are written to (%(default)s)",
+        help="your mapping file; learned controls are written to it (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--allow-folder",
@@ -92,18 +101,21 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="DIR",
-        help="folder from which /melnet/prime/file may read; may come several times",
+        help="folder that OSC commands may read audio files from and export to; may be given several times",
     )
     parser.add_argument(
         "--tape-minutes", type=float, default=5.0, metavar="N",
-        help="how long what was heard and made can be looped and repainted by bar (%(default)g)",
+        help="length of the tape: how far back bars can be looped and repainted (%(default)g)",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="say where it listens as one line of JSON")
+    parser.add_argument("--json", action="store_true", help="print the ports it listens on as one line of JSON")
 
 
 def _add_midi_system(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "--midi-system", choices=MIDI_SYSTEMS, default=MIDI_SYSTEMS[0], help="what reaches MIDI ports (%(default)s)"
+        "--midi-system",
+        choices=MIDI_SYSTEMS,
+        default=MIDI_SYSTEMS[0],
+        help="MIDI system whose ports are used (%(default)s)",
     )
 
 
@@ -143,7 +155,7 @@ def run_daemon(daemon: Daemon, *, as_json: bool) -> int:
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.stop())
-    logging.getLogger("bridge.stage.stage").setLevel(logging.INFO)  # whoever starts it wants to know what it opened
+    logging.getLogger("bridge.stage").setLevel(logging.INFO)  # tells the user what it opened
     host, port = daemon.address
     oscquery_port = daemon.oscquery_address[1] if daemon.oscquery_address else None
     if as_json:
@@ -155,7 +167,7 @@ def run_daemon(daemon: Daemon, *, as_json: bool) -> int:
 
 
 def add_play_arguments(parser: ArgumentParser) -> None:
-    _add_stage_arguments(parser)
+    _add_daemon_arguments(parser)
     for argument in (SECONDS, SEED):
         parser.add_argument(
             f"--{argument.name}",
@@ -218,7 +230,7 @@ def _play_over_osc(client: OscClient, daemon: threading.Thread, phrase: Path, ar
     )
     done = _answer(client, daemon, "done")
     if "start_in" in done:
-        _write(f"it will sound in about {done['start_in']:.1f} s: the phrase, and then what the model makes of it")
+        _write(f"sound starts in about {done['start_in']:.1f} s: the phrase, then its continuation")
     finished = _answer(client, daemon, "finished")
     if finished["sounded"]:
         _write(f"played {finished['seconds']:.1f} s with {finished['gaps']} gaps")
@@ -228,10 +240,10 @@ def _play_over_osc(client: OscClient, daemon: threading.Thread, phrase: Path, ar
 
 
 def _answer(client: OscClient, daemon: threading.Thread, wanted: str) -> dict[str, Any]:
-    """Wait for one answer and return its key-value pairs, showing what else happens meanwhile.
+    """Wait for one answer and return its key-value pairs; print progress and warnings that come before it.
 
     Raises:
-        ValueError: the daemon says that it cannot be done, or says nothing for minutes.
+        ValueError: the daemon answers with a failure, or not at all for two minutes.
         EOFError: the daemon has stopped.
     """
     last_heard = last_shown = time.monotonic()
@@ -249,7 +261,7 @@ def _answer(client: OscClient, daemon: threading.Thread, wanted: str) -> dict[st
         if answer == wanted:
             return values
         if answer == "started":
-            _write(f"it sounds, {values['waited']:.1f} s after the trigger")
+            _write(f"sound started {values['waited']:.1f} s after the trigger")
         elif answer == "progress" and last_heard - last_shown > _SHOW_EVERY_SECONDS:
             last_shown = last_heard
             _write(f"generated {values['generated']:.1f} of {values['of']:.1f} s, played {values['played']:.1f} s")
@@ -268,7 +280,9 @@ def _find_phrase(preset: str) -> Path:
 
     phrase = find_preset(preset) / PHRASE_FILE
     if not phrase.is_file():
-        raise ValueError(f"preset {preset!r} brings no {PHRASE_FILE} to continue")
+        raise ValueError(
+            f"preset {preset!r} has no {PHRASE_FILE} to continue: name a preset that has, or put one into its folder"
+        )
     return phrase
 
 
@@ -285,7 +299,7 @@ def add_devices_arguments(parser: ArgumentParser) -> None:
 
 
 def devices(arguments: Namespace) -> int:
-    """List the sound devices, ``*`` marks the system's choice; then the MIDI ports."""
+    """List the sound devices, with ``*`` at the system's default, and the MIDI ports."""
     found, midi = list_devices(), list_midi_ports(arguments.midi_system)
     if arguments.json:
         _write_json(
@@ -302,7 +316,7 @@ def devices(arguments: Namespace) -> int:
             f"{device.sample_rate_hz} Hz"
         )
     if not found:
-        _write("there are no sound devices; takes go to files")
+        _write("no sound devices found; takes are only written to files")
     for direction, names in (("in", midi.inputs), ("out", midi.outputs)):
         for name in names:
             _write(f"  MIDI {direction}: {name}")
@@ -316,7 +330,7 @@ def add_presets_arguments(parser: ArgumentParser) -> None:
 
 
 def presets(arguments: Namespace) -> int:
-    """List the presets."""
+    """List the presets that can be named."""
     from melnet_music.model.preset import list_presets  # brings pydantic along
 
     found = list_presets()
@@ -339,7 +353,7 @@ def _write_json(value: object) -> None:
 
 SUBCOMMANDS = (
     Subcommand("serve", "Run the daemon until it is interrupted", add_serve_arguments, serve),
-    Subcommand("play", "Hear it: continue the preset's phrase, then exit", add_play_arguments, play),
+    Subcommand("play", "Play a preset's phrase and a continuation of it, then exit", add_play_arguments, play),
     Subcommand("devices", "List the sound devices and MIDI ports", add_devices_arguments, devices),
     Subcommand("presets", "List the presets", add_presets_arguments, presets),
 )

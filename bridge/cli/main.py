@@ -27,7 +27,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code: 0 done, 2 it cannot be done, for the reason printed."""
+    """Run one subcommand; returns the exit code: 0 done, 2 it cannot be done, and standard error says why."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names come out as the bytes that they are
     chosen = build_parser().parse_args(arguments)

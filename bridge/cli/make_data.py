@@ -13,11 +13,11 @@ from bridge.cli.subcommand import Subcommand
 
 
 def _add_make_data_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where the recordings go")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder that the recordings are written to")
     parser.add_argument("--kind", default="piano", help="piano, or music: ensembles of many kinds (%(default)s)")
     parser.add_argument("--hours", type=float, default=4.0, help="how much music (%(default)g)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same music (%(default)s)")
-    parser.add_argument("--processes", type=int, default=2, help="at work side by side (%(default)s)")
+    parser.add_argument("--processes", type=int, default=2, help="worker processes (%(default)s)")
     parser.add_argument(
         "--soundfont",
         type=Path,
@@ -25,7 +25,8 @@ def _add_make_data_arguments(parser: ArgumentParser) -> None:
         default=[],
         dest="soundfonts",
         metavar="FILE",
-        help="SoundFont file to render with; may be given again, each work draws one (two free ones, found by itself)",
+        help="SoundFont file to render with; may be given several times, one is drawn for each work "
+        "(two free ones, if installed)",
     )
     parser.add_argument(
         "--sounds", type=Path, metavar="DIR",

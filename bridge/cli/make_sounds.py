@@ -12,17 +12,19 @@ from bridge.cli.subcommand import Subcommand
 
 
 def _add_make_sounds_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="where the one-shots go")
-    parser.add_argument("--kind", default="piano", help="piano, or music: the voices of all ensembles (%(default)s)")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder that the one-shots are written to")
+    parser.add_argument(
+        "--kind", default="piano", help="piano, or music: all instruments of the ensembles (%(default)s)"
+    )
     parser.add_argument(
         "--salamander", type=Path, metavar="DIR",
-        help="Ogg files of the Salamander Grand Piano V3 (Alexander Holm, CC BY 3.0), named like D#4v12.ogg: one more "
-        "piano",
+        help="Ogg files of the Salamander Grand Piano V3 (Alexander Holm, CC BY 3.0), named like D#4v12.ogg: they "
+        "become one more piano",
     )  # fmt: skip
     parser.add_argument(
         "--soundfont", type=Path, action="append", default=[], dest="soundfonts", metavar="FILE",
-        help="SoundFont file to cut from; may be given again, of music the first one counts (two free ones, found by "
-        "itself)",
+        help="SoundFont file to cut from; may be given several times, for music only the first is used (two free "
+        "ones, if installed)",
     )  # fmt: skip
 
 

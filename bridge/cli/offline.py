@@ -27,10 +27,18 @@ def _add_common_arguments(parser: ArgumentParser) -> None:
 
 def _add_take_arguments(parser: ArgumentParser) -> None:
     _add_common_arguments(parser)
-    parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same sound (%(default)s)")
-    parser.add_argument("--temperature", type=float, help="1 as trained, less is tamer (the preset's)")
-    parser.add_argument("--bias", type=float, help="0 as trained, more is bolder and plainer (the preset's)")
-    parser.add_argument("--chunk-frames", type=int, metavar="N", help="frames made together (the preset's)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="random seed: the same seed makes the same sound (%(default)s)"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        help="scales the variance of the sound: 1 as trained, less is more predictable (the preset's)",
+    )
+    parser.add_argument(
+        "--bias", type=float, help="prefers the likelier choices: 0 as trained, more is plainer (the preset's)"
+    )
+    parser.add_argument("--chunk-frames", type=int, metavar="N", help="mel frames generated together (the preset's)")
 
 
 def _add_length_arguments(parser: ArgumentParser, what: str) -> None:
@@ -39,8 +47,10 @@ def _add_length_arguments(parser: ArgumentParser, what: str) -> None:
 
 
 def add_continue_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("input", type=Path, metavar="IN", help="audio file, or MIDI file to be played, to go on from")
-    parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write: the input and what follows")
+    parser.add_argument(
+        "input", type=Path, metavar="IN", help="audio file to continue, or MIDI file whose notes the model plays first"
+    )
+    parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write: the input and its continuation")
     _add_length_arguments(parser, "the new part")
     _add_take_arguments(parser)
 
@@ -60,7 +70,7 @@ def add_generate_arguments(parser: ArgumentParser) -> None:
 
 
 def run_continue(arguments: Namespace) -> int:
-    """The input, then new music."""
+    """Write the input and its continuation."""
     from melnet_music.instrument.offline import continue_clip, render_phrase_clip
 
     phrase, clip = None, None
@@ -79,7 +89,7 @@ def run_continue(arguments: Namespace) -> int:
 
 
 def run_inpaint(arguments: Namespace) -> int:
-    """The input with a part repainted."""
+    """Write the input with a part repainted."""
     from melnet_music.instrument.offline import inpaint_clip
 
     length = max(arguments.stop - arguments.start, 1e-3)
@@ -90,7 +100,7 @@ def run_inpaint(arguments: Namespace) -> int:
 
 
 def run_generate(arguments: Namespace) -> int:
-    """New music out of nothing."""
+    """Write music generated without a prompt."""
     from melnet_music.instrument.offline import generate_clip
 
     seconds, notes = _length_and_notes(arguments)
@@ -101,7 +111,7 @@ def run_generate(arguments: Namespace) -> int:
 
 
 def _length_and_notes(arguments: Namespace) -> tuple[float, tuple[Note, ...] | None]:
-    """Of the new part: as long as its notes, if it is not said otherwise."""
+    """Of the new part; without ``--seconds`` it is as long as its notes."""
     notes = _notes(arguments.notes) if arguments.notes else None
     seconds = (_end_s(notes) if notes else DEFAULT_SECONDS) if arguments.seconds is None else arguments.seconds
     return seconds, notes
@@ -119,7 +129,7 @@ def _end_s(notes: tuple[Note, ...]) -> float:
 
 
 def _instrument(arguments: Namespace, seconds: float, notes: tuple[Note, ...] | None = None) -> tuple[Any, Any]:
-    # numba takes its time to import: only once the arguments and the input are known to be good
+    # numba takes seconds to import: only once the arguments and the input are known to be good
     from melnet_music.instrument.instrument import Instrument, TakeRequest
 
     request = TakeRequest(
@@ -166,5 +176,7 @@ def _written(arguments: Namespace, clip: AudioClip, instrument: Any, **more: Any
 SUBCOMMANDS = (
     Subcommand("continue", "Continue an audio file or a phrase of MIDI notes", add_continue_arguments, run_continue),
     Subcommand("inpaint", "Repaint a part of an audio file", add_inpaint_arguments, run_inpaint),
-    Subcommand("generate", "Make music out of nothing, or play a MIDI file", add_generate_arguments, run_generate),
+    Subcommand(
+        "generate", "Generate music without a prompt, or play a MIDI file", add_generate_arguments, run_generate
+    ),
 )

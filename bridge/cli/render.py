@@ -16,16 +16,16 @@ from melnet_music.sound.audio_file import AudioClip, write_audio
 def _add_render_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("take", type=Path, metavar="TAKE.json", help="the JSON file of a take, in the takes folder")
     parser.add_argument("output", type=Path, metavar="OUT.wav", help="audio file to write")
-    parser.add_argument("--preset", help="name or folder of its preset, where the take's own name does not lead there")
+    parser.add_argument("--preset", help="name or folder of the take's preset, where its JSON file does not lead there")
     parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (as many as there are cores)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _render(arguments: Namespace) -> int:
-    """Make a take again, from its prompt."""
+    """Render a take again from its saved prompt and parameters."""
     saved = read_take(arguments.take)
     prompt = read_prompt(arguments.take, saved.prompt) if saved.prompt else None
-    # numba takes its time to import: only once the take is known to be whole
+    # numba takes seconds to import: only once the take is known to be complete
     import numpy as np
 
     from melnet_music.instrument.instrument import Instrument, TakeRequest
@@ -49,4 +49,6 @@ def _render(arguments: Namespace) -> int:
     return 0
 
 
-SUBCOMMANDS = (Subcommand("render", "Make a take of the daemon again, to the sample", _add_render_arguments, _render),)
+SUBCOMMANDS = (
+    Subcommand("render", "Render a take of the daemon again, identical to the sample", _add_render_arguments, _render),
+)

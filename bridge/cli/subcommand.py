@@ -1,4 +1,4 @@
-"""What the command line is made of: one value a subcommand."""
+"""A subcommand of the command line, and what several of them share."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 DEFAULT_PRESET = "piano"
 DEFAULT_ENGINE = "cpu-bf16"
-"""As in `melnet_music.sampling`, whose import costs time; a test holds them equal."""
+"""As in `melnet_music.sampling`, whose import takes seconds; a test holds them equal."""
 DEFAULT_OSC_PORT = 9100
 
 
 def add_engine_arguments(parser: ArgumentParser) -> None:
-    """What to play, and how it is computed."""
+    """Add the options that choose the preset and how it is computed."""
     parser.add_argument("--preset", default=DEFAULT_PRESET, help="name or folder of a preset (%(default)s)")
     parser.add_argument("--engine", default=DEFAULT_ENGINE, help="sampling engine (%(default)s)")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of the engine (as many as there are cores)")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of the engine (as many as there are cores, at most 4)"
+    )
 
 
 @dataclass(frozen=True)

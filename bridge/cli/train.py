@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 def _add_train_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
-        "preset", nargs="?", help="name or folder of the preset to train: its preset.toml says what and how"
+        "preset",
+        nargs="?",
+        help="name or folder of the preset to train: its preset.toml has the architecture and the training",
     )
     parser.add_argument("--from", dest="start", metavar="PRESET", help="start from this preset's weights (fine-tuning)")
     source = parser.add_mutually_exclusive_group(required=True)
@@ -34,28 +36,32 @@ def _add_train_arguments(parser: ArgumentParser) -> None:
         help="in place of recordings: compose the first N works that make-data would make from this --seed, and "
         "render them on the training device",
     )  # fmt: skip
-    parser.add_argument("--kind", help="of what is composed: piano, or music, ensembles of many kinds (piano)")
+    parser.add_argument("--kind", help="what --compose composes: piano, or music, ensembles of many kinds (piano)")
     parser.add_argument(
         "--sounds", type=Path, metavar="DIR", help="one-shots from make-sounds that --compose renders from"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="becomes a preset folder to play from")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the run, which becomes a preset"
+    )
     parser.add_argument("--tiers", type=int, nargs="+", metavar="N", help="only these tiers, from 1 (all)")
-    parser.add_argument("--processes", type=int, help="tiers trained side by side (2; with --compose 1)")
+    parser.add_argument("--processes", type=int, help="tiers trained at the same time (2; with --compose 1)")
     parser.add_argument(
         "--device", nargs="+", default=["auto"], metavar="NAME",
-        help="auto, cpu, cuda or cuda:N; the processes take several in turn (%(default)s)",
+        help="auto, cpu, cuda or cuda:N; several are given to the processes in rotation (%(default)s)",
     )  # fmt: skip
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, help="of all tiers together, shared out as in the preset")
-    length.add_argument("--steps", type=int, help="steps of every tier (the preset's minutes)")
-    parser.add_argument("--batch", type=int, help="clips of a step (the preset's); shared by torchrun's processes")
-    parser.add_argument("--rate", type=float, help="scales the preset's learning rates (1; 0.3 with --from)")
+    length.add_argument("--minutes", type=float, help="training time of all tiers together, divided as in the preset")
+    length.add_argument("--steps", type=int, help="training steps of every tier, in place of minutes")
+    parser.add_argument("--batch", type=int, help="clips of a step, divided among torchrun's processes (the preset's)")
+    parser.add_argument("--rate", type=float, help="factor on the preset's learning rates (1; 0.3 with --from)")
     parser.add_argument(
         "--precision", choices=("auto", "float32", "bfloat16"), default="auto",
-        help="of the matrix products; auto: bfloat16 on CUDA (%(default)s)",
+        help="precision of the matrix products; auto: bfloat16 on CUDA (%(default)s)",
     )  # fmt: skip
-    parser.add_argument("--no-samples", action="store_true", help="no sound and pictures for TensorBoard")
-    parser.add_argument("--seed", type=int, default=1, help="of the training, and of what is composed (%(default)s)")
+    parser.add_argument("--no-samples", action="store_true", help="write no sound and pictures for TensorBoard")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="random seed of the training, and of what is composed (%(default)s)"
+    )
 
 
 def _train(arguments: Namespace) -> int:
@@ -134,7 +140,10 @@ def _start_weights(preset: str, config: PresetConfig) -> dict[str, Tensor]:
     start = load_preset(preset)
     for part in ("sound", "model"):
         if getattr(start.config, part) != getattr(config, part):
-            raise ValueError(f"the [{part}] of {preset} is another than that of the preset to train: give one of them")
+            raise ValueError(
+                f"the [{part}] of {preset} differs from that of the preset to train: "
+                "give one of the two, or two that agree"
+            )
     return start.model().state_dict()
 
 
