@@ -1,34 +1,39 @@
-"""The README says what the code does: its table is the code's, examples are understood, links lead somewhere."""
+"""The examples of the README and the other documents are understood by the code."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import pythonosc.udp_client
 
 from bridge.cli.main import build_parser
 from bridge.protocol.parse import parse
-from bridge.protocol.reference import command_table_markdown
 from bridge.protocol.table import COMMANDS
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = ROOT / "docs" / "osc-reference.md"
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+CARDS = sorted((ROOT / "presets").glob("*/card.md"))
+TEXTS = {path: path.read_text(encoding="utf-8") for path in [*DOCUMENTS, *CARDS]}
 READ_BY_TAG: dict[str, Callable[[str], object]] = {"i": int, "f": float, "s": str}
+ANSWERS = {"done", "started", "progress", "handed", "finished", "warning", "fail", "pong", "event", "synced"}
 
 
 def examples(program: str) -> list[str]:
-    """The indented lines that start with this program, without their comments."""
-    lines = re.findall(rf"^ {{4}}(?:\S*[/\\])?{program} (.*)$", README, flags=re.MULTILINE)
-    assert lines, f"the README has no example of {program}"
-    return [line.partition(" #")[0].strip() for line in lines]
+    """The indented lines that start with this program, without their comments; each once."""
+    pattern = rf"^ {{4}}(?:\S*[/\\])?{program} (.*)$"
+    found = [line for text in TEXTS.values() for line in re.findall(pattern, text, flags=re.MULTILINE)]
+    assert found, f"the documents have no example of {program}"
+    return sorted({line.partition(" #")[0].strip() for line in found})
 
 
-def test_the_table_of_commands_is_the_codes_own() -> None:
-    table = README.partition("<!-- osc-commands:begin -->")[2].partition("<!-- osc-commands:end -->")[0]
-    assert table.strip() == command_table_markdown().strip()
+def addresses_in(texts: Iterable[str]) -> set[str]:
+    return {name for text in texts for name in re.findall(r"/melnet/([a-z]+(?:/[a-z_]+)*)\b(?!\.|/)", text)}
 
 
 @pytest.mark.parametrize("line", examples("melnet-music"))
@@ -52,17 +57,38 @@ def test_osc_examples_are_understood(line: str) -> None:
     assert int(port) == build_parser().parse_args(["serve"]).osc_port
 
 
+def test_the_python_example_sends_commands_and_ends_with_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+
+    class Client:
+        def __init__(self, host: str, port: int) -> None:
+            assert (host, port) == ("127.0.0.1", build_parser().parse_args(["serve"]).osc_port)
+
+        def send_message(self, address: str, values: list[Any]) -> None:
+            sent.append(parse(address, values).command.name)
+
+        def get_messages(self, timeout: float) -> Iterable[Any]:
+            class Finished:
+                address, params = "/melnet/finished", ("continue", 1)
+
+            yield Finished
+            raise AssertionError(f"the example goes on after its job, and waits for {timeout} s")
+
+    monkeypatch.setattr(pythonosc.udp_client, "SimpleUDPClient", Client)
+    (example,) = re.findall(r"```python\n(.*?)```", TEXTS[ROOT / "README.md"], flags=re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+    assert sent == ["prime/file", "continue"]
+
+
 def test_addresses_named_are_commands_or_answers() -> None:
-    named = set(re.findall(r"/melnet/([a-z]+(?:/[a-z_]+)*)\b(?!\.)", README))
-    answers = {"done", "started", "progress", "handed", "finished", "warning", "fail", "pong", "event", "synced"}
-    assert named == {*COMMANDS, *answers}
+    assert addresses_in(TEXTS.values()) == {*COMMANDS, *ANSWERS}
 
 
-@pytest.mark.parametrize("target", examples("make"))
+def test_every_command_is_told_of_besides_the_reference() -> None:
+    told = addresses_in(text for path, text in TEXTS.items() if path != REFERENCE)
+    assert told >= {command.name for command in COMMANDS.values() if not command.sets}
+
+
+@pytest.mark.parametrize("target", sorted({line.split()[0] for line in examples("make")}))
 def test_make_targets_exist(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!\w+://)([^)#]+)", README))))
-def test_relative_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()

@@ -242,33 +242,6 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str
     yield ""
 
 
-def command_table_markdown() -> str:
-    """The commands, the properties and the codes of ``fail`` as the README's tables."""
-    lines = ["| address | arguments | keys | what it does | answer |", "|---|---|---|---|---|"]
-    for command in COMMANDS.values():
-        if command.sets:  # these stand in the table of properties
-            continue
-        fixed = ", ".join(_described(argument) for argument in command.fixed)
-        keys = ", ".join(_described(argument) for argument in command.keys)
-        answers = ", ".join(f"`{name}`" for name in command.answers)
-        lines.append(f"| `{command.address}` | {fixed} | {keys} | {command.help} | {answers} |")
-    lines += ["", "| property | address | range | at start | what it is |", "|---|---|---|---|---|"]
-    addresses = {command.sets: command.address for command in COMMANDS.values()}
-    for name, argument in PROPERTIES.items():
-        default = argument.default
-        shown_default = "the preset's" if default is None else default if isinstance(default, str) else f"{default:g}"
-        lines.append(
-            f"| `{name}` | `{addresses[name]}` | {argument.range_text()} | {shown_default} | {argument.help} |"
-        )
-    lines += ["", "| code | meaning |", "|---|---|"]
-    lines += [f"| `{code}` | {meaning} |" for code, meaning in FAIL_CODES.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _described(argument: Argument) -> str:
-    return f"`{argument.name}`" if _is_free(argument) else f"`{argument.name}` ({argument.range_text()})"
-
-
 def main(arguments: Sequence[str]) -> None:
     """Write the reference to the file that is named, or to standard output."""
     if arguments:

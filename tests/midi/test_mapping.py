@@ -88,10 +88,10 @@ def test_everything_that_may_be_in_a_mapping_file() -> None:
     assert last == PlayNotes("follow")
 
 
-def test_the_example_of_the_readme_is_one() -> None:
-    readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
-    [example] = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
-    assert len(read_midi_map(example, "README.md").entries) == 6
+def test_the_example_of_the_documentation_is_one() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "midi.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert len(read_midi_map(example, "midi.md").entries) == 6
 
 
 MISTAKES = [
