@@ -63,7 +63,7 @@ define install_missing
 	done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if ! command -v apt-get >/dev/null; then \
-	    echo "No apt-get here. README.md says what other systems need; on Debian it is" $$missing; \
+	    echo "No apt-get here. docs/installing.md says what other systems need; on Debian it is" $$missing; \
 	    exit 0; \
 	fi; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \

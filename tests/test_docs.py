@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import importlib
 import re
 from pathlib import Path
@@ -18,6 +19,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted((ROOT / "presets").glob("*/card.md")),
 ]
+FIGURES = sorted((ROOT / "tests" / "figures").rglob("*.py"))
 MOST_README_LINES = 150
 
 
@@ -44,7 +46,24 @@ def options_by_subcommand() -> dict[str, set[str]]:
     return {name: set(subparser._option_string_actions) for name, subparser in subparsers.choices.items()}
 
 
+def defined_names() -> set[str]:
+    """Classes, functions and values at the top of the modules, and methods as ``Class.method``."""
+    names: set[str] = set()
+    for path in [*(ROOT / "bridge").rglob("*.py"), *(ROOT / "melnet_music").rglob("*.py")]:
+        for node in ast.parse(text_of(path)).body:
+            if isinstance(node, ast.ClassDef):
+                methods = [each.name for each in node.body if isinstance(each, ast.FunctionDef)]
+                names |= {node.name, *(f"{node.name}.{method}" for method in methods)}
+            elif isinstance(node, ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.Assign | ast.AnnAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
 OPTIONS = options_by_subcommand()
+DEFINED = defined_names()
 
 
 def test_the_readme_is_short() -> None:
@@ -65,7 +84,7 @@ def test_anchors_are_headings(path: Path) -> None:
         assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@pytest.mark.parametrize("path", [*DOCUMENTS, *FIGURES], ids=name_of)
 def test_files_named_exist(path: Path) -> None:
     named = re.findall(r"(?<![\w/.-])(?:bridge|melnet_music|tests|docs|presets|\.ci)/[\w/*-]+(?:\.\w+)*", text_of(path))
     missing = [name for name in named if not list(ROOT.glob(name.rstrip("/")))]
@@ -107,6 +126,19 @@ def test_the_test_command_is_that_of_continuous_integration() -> None:
     assert "make test" in text_of(ROOT / ".ci" / "run")
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md"):
         assert re.search(r"^    make test\b", text_of(path), flags=re.MULTILINE), path
+
+
+def test_new_names_of_what_was_renamed_exist() -> None:
+    """In the tables of the changelog."""
+    section = text_of(ROOT / "CHANGELOG.md").partition("### Renamed\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `([\w.]+)` \| (`.*) \|$", section, flags=re.MULTILINE)
+    assert len(rows) > 100
+    for old, cells in rows:
+        new, _, kept = cells.partition(" | ")
+        package = new.strip("`")
+        names = [f"{package}.{name}" for name in re.findall(r"`(\w+)`", kept)] or re.findall(r"`([\w.]+)`", new)
+        for name in names:
+            assert is_module(name) or name in DEFINED, f"{old} -> {name}"
 
 
 def test_each_figure_program_is_listed() -> None:

@@ -1,7 +1,7 @@
 """An engine five times slower than it needs to be: what is promised to twenty triggers, and what becomes of it.
 
-The engine follows a script (`tests/scripted_instrument.py`): it makes a fifth of a second of sound in a second. Every
-trigger is to begin on the next bar line that it can be ready for, at 120 bpm in 4/4.
+The engine follows a script (`tests/support/scripted_instrument.py`): it makes a fifth of a second of sound in a second.
+Every trigger is to begin on the next bar line that it can be ready for, at 120 bpm in 4/4.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def test_continue_keeps_the_input_and_joins_without_a_click(
     # no step at the join is larger than those that either sound has on its own; a little more, as the new sound's
     # first moments lie there too
     largest = 1.2 * max(np.abs(np.diff(sound, axis=0)).max() for sound in (before, after[apart:]))
-    if subtype != "PCM_U8":  # the noise of 8 bits may end with a tick: README, limits
+    if subtype != "PCM_U8":  # the noise of 8 bits may end with a tick: docs/measured.md
         assert steps_around(after, len(before), rate) <= largest
     assert steps_around(after, kept, rate) <= largest
 
