@@ -71,6 +71,7 @@ def test_imported_in_one_place_only(module: str) -> None:
         "processes/messages.py",
         "takes/job_queue.py",
         "takes/start_time.py",
+        "osc/oscquery/access.py",
         "osc/oscquery/tree.py",
         "midi/controller.py",
         "midi/gestures.py",

@@ -63,6 +63,20 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         help="TCP port of OSCQuery, from which controllers read commands and properties (%(default)s; 0: none)",
     )
     parser.add_argument(
+        "--oscquery-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name or address by which OSCQuery clients may call this machine, besides its own; may come several times",
+    )
+    parser.add_argument(
+        "--oscquery-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="origin of web pages that may use OSCQuery, such as http://localhost:3000; may come several times",
+    )
+    parser.add_argument(
         "--reply-host",
         action="append",
         default=[],
@@ -129,6 +143,8 @@ def serve(arguments: Namespace) -> int:
             osc_host=arguments.osc_host,
             osc_port=arguments.osc_port,
             oscquery_port=arguments.oscquery_port or None,
+            oscquery_hosts=tuple(arguments.oscquery_host),
+            oscquery_origins=tuple(arguments.oscquery_origin),
             output_device=None if arguments.no_audio else arguments.audio_out,
             input_device=None if arguments.no_audio else arguments.audio_in,
             takes_folder=arguments.takes.absolute(),

@@ -22,6 +22,7 @@ from bridge.midi.mapping_file import MidiMapFile
 from bridge.midi.ports import NO_MIDI, LeadClock, MidiSettings
 from bridge.midi.ports_process import MidiProcess
 from bridge.osc.answers import Asked
+from bridge.osc.oscquery.access import Access
 from bridge.osc.oscquery.service import OscQuery
 from bridge.osc.reply_addresses import resolve_hosts
 from bridge.osc.udp_server import Address, OscEndpoint
@@ -77,6 +78,10 @@ class DaemonSettings:
     """The player's own mapping file; None: no control can be learned."""
     oscquery_port: int | None = None
     """0: any that is free; None: no OSCQuery."""
+    oscquery_hosts: tuple[str, ...] = ()
+    """By which OSCQuery clients may call this machine, besides its own addresses and names."""
+    oscquery_origins: tuple[str, ...] = ()
+    """Of web pages that may use OSCQuery."""
     player_hung_seconds: float = 10.0
     """So long without a sign of life, and the player is replaced; more where it said that it has long work to do. It
     gives several signs a second, but a busy machine or a full memory can hold it up for seconds, and to lose its
@@ -102,6 +107,7 @@ class Daemon:
             self._midi.send, MidiMapFile(settings.midi_map) if settings.midi_map else None
         )
         reply_hosts = resolve_hosts(settings.reply_hosts)
+        access = Access(settings.osc_host, settings.oscquery_hosts, settings.oscquery_origins)
         self._endpoint = OscEndpoint(settings.osc_host, settings.osc_port)
         self.address: Address = self._endpoint.address
         self._wake_receiver, self._wake_sender = socket.socketpair()
@@ -149,7 +155,7 @@ class Daemon:
             lead_clock=(lambda plan: self._midi.send(LeadClock(plan))) if settings.midi.clocks else None,
             reply_hosts=reply_hosts,
         )
-        self._oscquery = _open_oscquery(settings, self.address, self._properties)
+        self._oscquery = _open_oscquery(settings, access, self.address, self._properties)
         self.oscquery_address: Address | None = self._oscquery.address if self._oscquery else None
         self._wants_sound = bool(settings.output_device or settings.input_device)
         self._speaker_starts_at = time.monotonic() if self._wants_sound else None
@@ -296,11 +302,13 @@ class Daemon:
         _LOG.info("stopped")
 
 
-def _open_oscquery(settings: DaemonSettings, osc: Address, properties: PropertyValues) -> OscQuery | None:
+def _open_oscquery(
+    settings: DaemonSettings, access: Access, osc: Address, properties: PropertyValues
+) -> OscQuery | None:
     if settings.oscquery_port is None:
         return None
     try:
-        return OscQuery(settings.osc_host, settings.oscquery_port, osc[1], properties)
+        return OscQuery(settings.osc_host, settings.oscquery_port, access, osc[1], properties)
     except ValueError as error:
         _LOG.warning("no OSCQuery: %s", error)
         return None

@@ -18,6 +18,7 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from bridge.osc.oscquery.access import Access
 from bridge.osc.oscquery.tree import ADDRESS_OF, EXTENSIONS, PROPERTY_AT, answer
 from bridge.osc.udp_server import encode_message
 from bridge.protocol.property_values import PropertyValues
@@ -26,8 +27,12 @@ from bridge.protocol.types import Value
 _LOG = logging.getLogger(__name__)
 
 NAME = "melnet-music"
-MOST_CONNECTIONS = 64
+MOST_CLIENTS = 64
+"""Connections that are answered at once."""
 MOST_WEBSOCKETS = 16
+"""Of these; the others are left to short requests."""
+MOST_REFUSED = 16
+"""Connections beyond, which are told that there are too many; those beyond these are closed."""
 _MOST_UNREAD_BYTES = 16 << 10
 """Of one websocket; a client that leaves more unread is dropped."""
 _MOST_COMMAND_BYTES = 4096
@@ -38,10 +43,10 @@ _CLOSE_DEADLINE_SECONDS = 1.0
 
 
 async def serve_until(
-    stop: Future[None], listener: socket.socket, osc_port: int, property_values: PropertyValues
+    stop: Future[None], listener: socket.socket, access: Access, osc_port: int, property_values: PropertyValues
 ) -> None:
     """Serve on a listening socket until ``stop``, which any thread may set, is done."""
-    server = _Server(osc_port, property_values)
+    server = _Server(access, osc_port, property_values)
     loop = asyncio.get_running_loop()
     async with serve(
         server.converse,
@@ -65,38 +70,62 @@ async def serve_until(
 class _Server:
     """What all connections share. All methods belong to the event loop's thread."""
 
-    def __init__(self, osc_port: int, property_values: PropertyValues) -> None:
+    def __init__(self, access: Access, osc_port: int, property_values: PropertyValues) -> None:
+        self._access = access
         self._osc_port = osc_port
         self._property_values = property_values
-        self._connections: set[ServerConnection] = set()
-        self._most_connections = MOST_CONNECTIONS
+        self._clients: set[ServerConnection] = set()
+        self._refused: set[ServerConnection] = set()
+        """Connections that came when there were too many clients."""
+        self._stopping = False
         self._listening: dict[ServerConnection, set[str]] = {}
         """Websockets, and the properties that they listen to."""
         self.connection = self._connection_class()
 
     def _connection_class(self) -> type[ServerConnection]:
-        """Connections that are counted: strangers must not use up the daemon's file descriptors."""
+        """Connections that are counted: clients must not use up the daemon's file descriptors."""
         server = self
 
         class CountedConnection(ServerConnection):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 super().connection_made(transport)
-                if len(server._connections) >= server._most_connections:
+                if not server._stopping and len(server._clients) < MOST_CLIENTS:
+                    server._clients.add(self)
+                elif not server._stopping and len(server._refused) < MOST_REFUSED:
+                    server._refused.add(self)
+                else:
                     self.transport.abort()
-                server._connections.add(self)
 
             def connection_lost(self, exc: Exception | None) -> None:
-                server._connections.discard(self)
+                server._clients.discard(self)
+                server._refused.discard(self)
                 super().connection_lost(exc)
 
         return CountedConnection
 
     def answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """Answer an HTTP request; None: it asks for a websocket, and may have it."""
+        hosts, origins = request.headers.get_all("Host"), request.headers.get_all("Origin")
+        refusal = self._access.host_refusal(hosts, connection.local_address[0])
+        if refusal:
+            return connection.respond(HTTPStatus.FORBIDDEN, f"{refusal}\n")
+        if connection in self._refused:
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"there are {MOST_CLIENTS} clients; try later\n")
+        response = self._answer_known_host(connection, request)
+        if response and self._access.allows(origins):
+            response.headers["Access-Control-Allow-Origin"] = origins[0]
+            response.headers["Vary"] = "Origin"
+        return response
+
+    def _answer_known_host(self, connection: ServerConnection, request: Request) -> Response | None:
         if any("websocket" in each.lower() for each in request.headers.get_all("Upgrade")):
+            refusal = self._access.origin_refusal(request.headers.get_all("Origin"), request.headers["Host"])
+            if refusal:
+                return connection.respond(HTTPStatus.FORBIDDEN, f"{refusal}\n")
             if len(self._listening) < MOST_WEBSOCKETS:
                 return None
-            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"there are {MOST_WEBSOCKETS} websockets\n")
+            text = f"there are {MOST_WEBSOCKETS} websockets; close one\n"
+            return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, text)
         if request.method != "GET":
             response = connection.respond(HTTPStatus.METHOD_NOT_ALLOWED, "only GET is understood\n")
             response.headers["Allow"] = "GET"
@@ -112,8 +141,8 @@ class _Server:
 
     def take_no_more(self) -> None:
         """Leave the connections that are no websockets, and those to come: stopping shall not wait for them."""
-        self._most_connections = 0
-        for connection in self._connections - self._listening.keys():
+        self._stopping = True
+        for connection in (self._clients | self._refused) - self._listening.keys():
             connection.transport.abort()
 
     def _host_info(self, connection: ServerConnection) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """OSCQuery beside the daemon: one TCP port for HTTP and websocket, served by a thread of its own.
 
-The daemon's own thread never waits for it: they share nothing but the property_values of properties.
+The daemon's own thread never waits for it: they share nothing but the values of the properties.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import threading
 from concurrent.futures import Future
 
+from bridge.osc.oscquery.access import Access
 from bridge.osc.udp_server import Address
 from bridge.protocol.property_values import PropertyValues
 
@@ -24,7 +25,7 @@ _STOP_DEADLINE_SECONDS = 3.0
 class OscQuery:
     """All methods belong to the thread that made it."""
 
-    def __init__(self, host: str, port: int, osc_port: int, property_values: PropertyValues) -> None:
+    def __init__(self, host: str, port: int, access: Access, osc_port: int, property_values: PropertyValues) -> None:
         """Bind the TCP port; 0 lets the system choose one. ``osc_port`` is the UDP port that clients are told.
 
         Raises:
@@ -37,6 +38,7 @@ class OscQuery:
             raise ValueError(f"TCP port {port} on {host} {reason}; choose another with --oscquery-port") from error
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self.address: Address = self._socket.getsockname()
+        self._access = access
         self._osc_port = osc_port
         self._property_values = property_values
         self._stop: Future[None] = Future()
@@ -57,6 +59,6 @@ class OscQuery:
         try:
             from bridge.osc.oscquery.server import serve_until  # takes a while, and the daemon shall answer at once
 
-            asyncio.run(serve_until(self._stop, self._socket, self._osc_port, self._property_values))
+            asyncio.run(serve_until(self._stop, self._socket, self._access, self._osc_port, self._property_values))
         except Exception:  # the music goes on without it
             _LOG.exception("OSCQuery has ended")
