@@ -188,7 +188,7 @@ def test_the_player_and_a_preset_load_without_torch_and_scipy_signal() -> None:
     """Their imports cost seconds, and `serve` and `play` are to be ready at once."""
     loading = """
 import sys
-import bridge.cli.main, bridge.player.player, melnet_music.bench
+import bridge.cli.main, bridge.player.process, melnet_music.bench
 import melnet_music.instrument.instrument, melnet_music.instrument.offline
 from melnet_music.sound.mel import LogMelStream
 from melnet_music.model.preset import load_preset

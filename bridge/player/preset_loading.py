@@ -16,7 +16,7 @@ from bridge.processes.messages import RequestError
 if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument, TakeSpeed
 
-MOST_SECONDS = 110.0
+LOADING_SECONDS = 110.0
 """A first load compiles for ten seconds on two idle cores of a server, and reading a gigabyte from a slow disk takes as
 long."""
 
@@ -30,7 +30,7 @@ class PresetLoading:
         self._error: Exception | None = None
         self.measures = False
         """Whether it is being measured how fast the instrument is: beside an engine that makes a take it seems slow."""
-        self._deadline_seconds = time.monotonic() + MOST_SECONDS
+        self._deadline_seconds = time.monotonic() + LOADING_SECONDS
         self._thread = threading.Thread(target=self._load, name="loading", daemon=True)  # stopping waits for no disk
         self._thread.start()
 
@@ -59,4 +59,4 @@ class PresetLoading:
             raise RequestError("unknown_preset", str(self._error)) from self._error
         if self._error:
             raise self._error
-        raise RequestError("unknown_preset", f"{self._preset} was not loaded within {MOST_SECONDS:g} s: try again")
+        raise RequestError("unknown_preset", f"{self._preset} was not loaded within {LOADING_SECONDS:g} s: try again")

@@ -26,7 +26,8 @@ from bridge.osc.oscquery.access import Access
 from bridge.osc.oscquery.service import OscQuery
 from bridge.osc.reply_addresses import resolve_hosts
 from bridge.osc.udp_server import Address, OscEndpoint
-from bridge.player.player import INSTRUMENT_FACTORY, PlayerSettings, play
+from bridge.player.process import play
+from bridge.player.settings import INSTRUMENT_FACTORY, PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import STOP
 from bridge.processes.watchdog import LOOK_EVERY_SECONDS, Watchdog

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.player.player import PlayerSettings
+from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import Key, Pedal
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bridge.osc.answers import Answers, Asked
-from bridge.player.player import PlayerSettings
+from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import Job, NumberedRequest, Panic
 from bridge.protocol.errors import CommandError

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bridge.audio.output_ring import OutputRing
 from bridge.osc.answers import Answers
-from bridge.player.player import PlayerSettings
+from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import Heard, Listen, Load, Loaded
 from bridge.stage.live_notes import LiveNotes

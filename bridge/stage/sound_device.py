@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bridge.audio.device_process import AudioDeviceOpened, OpenedDevice
 from bridge.osc.answers import MESSAGE_CHARACTERS, Answers
-from bridge.player.player import PlayerSettings
+from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import UseSound
 from bridge.protocol.table import INPUT_OFFSET

@@ -19,7 +19,7 @@ from bridge.midi.controller import MidiController
 from bridge.midi.ports import MidiReport
 from bridge.osc.answers import Answers, Asked, Send
 from bridge.osc.udp_server import Address, MalformedDatagram, parse_datagram
-from bridge.player.player import PlayerSettings
+from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import PlayerEvent
 from bridge.protocol.errors import NO_ID, CommandError

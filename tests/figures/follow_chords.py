@@ -30,7 +30,7 @@ from live_daemon import client, live_daemon, pairs, wait_ready
 from numpy.typing import NDArray
 
 from bridge.midi.played_notes import Follower
-from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.processes.messages import Key
 from bridge.protocol.types import Value
 from melnet_music.evaluation.measures.descriptors import describe

@@ -24,7 +24,7 @@ from midi_rig import controller
 from numpy.typing import NDArray
 
 from bridge.midi.ports import MidiSettings
-from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.player.settings import INSTRUMENT_FACTORY
 from melnet_music.model.preset import PHRASE_FILE, find_preset
 from tests.figures.support.program import run
 

@@ -24,7 +24,7 @@ import numpy as np
 from jack_rig import jack_server
 from live_daemon import client, live_daemon, pairs, wait_ready
 
-from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.player.settings import INSTRUMENT_FACTORY
 from melnet_music.evaluation.measures.descriptors import Description, describe
 from melnet_music.evaluation.measures.detection import Hits, note_hits, onset_hits
 from melnet_music.instrument.instrument import Instrument, TakeRequest

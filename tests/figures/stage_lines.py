@@ -18,7 +18,7 @@ from live_daemon import client, live_daemon, pairs, wait_ready
 
 from bridge.audio.output_ring import _BEGAN
 from bridge.clock.transport import Place
-from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.stage.daemon import Daemon
 from tests.figures.support.heard import places_of, sound_of
 from tests.figures.support.program import run

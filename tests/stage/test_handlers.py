@@ -12,7 +12,8 @@ from bridge.audio.loop_player import LoopPlayer
 from bridge.audio.output_ring import OutputRing
 from bridge.midi.controller import MidiController
 from bridge.osc.answers import Asked
-from bridge.player.player import PlayerSettings, play
+from bridge.player.process import play
+from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.protocol.table import COMMANDS
 from bridge.protocol.types import NAMESPACE

@@ -14,7 +14,7 @@ import soundfile
 from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 
 from bridge.cli.main import main
-from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.stage.daemon import Daemon
 from melnet_music.notes.midi_file import read_midi_notes
 

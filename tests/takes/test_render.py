@@ -15,7 +15,7 @@ from live_daemon import client, live_daemon, pairs, wait_ready
 from numpy.typing import NDArray
 
 from bridge.cli.main import main
-from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.takes.take_files import read_prompt, read_take
 from bridge.takes.take_request import blocks_of, request_of
 from melnet_music.instrument.instrument import Instrument, TakeRequest

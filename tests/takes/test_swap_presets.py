@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tiny_models import tiny_config, tiny_model
 
 from bridge.cli.main import main
-from bridge.player.player import INSTRUMENT_FACTORY
+from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.takes.take_files import read_take
 from melnet_music.instrument.instrument import SEAM_SECONDS
 from melnet_music.model.preset import CONFIG_FILE, WEIGHTS_FILE, write_weights

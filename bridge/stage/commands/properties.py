@@ -6,7 +6,7 @@ from typing import cast
 
 from bridge.audio.output_ring import OutputRing
 from bridge.osc.answers import Answers, Asked
-from bridge.player.player import PlayerSettings
+from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.protocol.errors import CommandError
 from bridge.protocol.parse import check_property, find_property

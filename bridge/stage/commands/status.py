@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bridge.audio.output_ring import OutputRing
 from bridge.osc.answers import Answers, Asked, flat
-from bridge.player.player import PlayerSettings
+from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.protocol.timed_bundles import TimedBundles
 from bridge.protocol.types import Value

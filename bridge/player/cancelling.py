@@ -1,0 +1,80 @@
+"""Jobs that end before they are done: cancelled, dropped by a panic, or with a tape that is gone."""
+
+from __future__ import annotations
+
+import time
+
+from bridge.midi.played_notes import PlayedNotes
+from bridge.player.listening import record_notes
+from bridge.player.state import PlayerState
+from bridge.processes.messages import Cancel, Job, Panic, Refusal, Report
+from bridge.takes.take import Take
+from bridge.takes.take_chain import Successor
+
+
+def panic(state: PlayerState, request: Panic) -> None:
+    """Drop all jobs, release all keys, and silence the output and the loop at once."""
+    jobs = [take.job.number for take in state.takes]
+    running = state.running.request if state.running else None
+    jobs += [each.number for each in (running, *state.waiting) if isinstance(each, Job)]
+    for number in dict.fromkeys(jobs):
+        drop(state, number)
+        state.tell(Refusal(number, "cancelled", "panic dropped all jobs"))
+    record_notes(state, state.played.let_go(time.monotonic()))
+    state.played = PlayedNotes()
+    state.output.answer_hush()
+    state.tape.stop_loop()
+    state.tell(Report(request.number, "done"))
+
+
+def cancel(state: PlayerState, request: Cancel) -> None:
+    """Drop one job; of a take that was handed over to another preset, the take that goes on with it."""
+    job_number = request.job_number
+    number = next((take.job.number for take in state.takes if take.follows == job_number), job_number)
+    if drop(state, number):
+        state.tell(Refusal(number, "cancelled", "it was cancelled"))
+        state.tell(Report(request.number, "done"))
+    else:
+        state.tell(Refusal(request.number, "unknown_id", "that job is over"))
+
+
+def drop(state: PlayerState, number: int) -> bool:
+    """Forget a job, wherever it stands; fade it out if it sounds. False: there is no such job."""
+    if state.running and state.running.request.number == number:
+        state.running.steps.close()
+        state.running = None
+        if state.accepted_at.pop(number, None) is not None:
+            return True  # its phrase was being rendered
+    for take in state.takes:
+        if take.job.number == number:
+            _silence(state, take)
+            state.takes.remove(take)
+            if isinstance(take, Successor) and not take.told_started:
+                state.tell_started(take)
+            return True
+    for request in state.waiting:
+        if request.number == number:
+            state.waiting.remove(request)
+            state.accepted_at.pop(number, None)
+            return True
+    return False
+
+
+def drop_jobs_on_tape(state: PlayerState) -> None:
+    """Refuse all jobs that repaint the tape: it is blank now."""
+    jobs = [take.job for take in state.takes] + [request for request in state.waiting if isinstance(request, Job)]
+    for job in jobs:
+        if job.span:
+            drop(state, job.number)
+            state.tell(Refusal(job.number, "refused", "the sound device has another rate, and the tape is blank"))
+
+
+def _silence(state: PlayerState, take: Take) -> None:
+    """Take a take's sound out of the ring, if it has any there, and leave the other takes theirs."""
+    behind = state.takes[1] if len(state.takes) > 1 and state.takes[1].opened else None
+    if take is behind and state.output.take_back(take.sound_from):
+        state.output.finish()
+    elif take is behind or (take is state.takes[0] and take.has_sound):
+        state.output.cut()
+        if behind and take is not behind:
+            behind.rewind()

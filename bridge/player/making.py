@@ -1,0 +1,113 @@
+"""Making a take: the steps from its prompt to its last block and its files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bridge.player.jobs import fit_to_heard, fit_to_line
+from bridge.player.listening import hear_input
+from bridge.player.priming import hear_phrase
+from bridge.player.state import CutShortError, PlayerState, Steps
+from bridge.processes.messages import Job, Moved, RequestError, Warn
+from bridge.takes.take import Take
+from bridge.takes.take_files import Origin, save_take
+from bridge.takes.take_request import blocks_of, prompt_of, request_of
+from bridge.tape.live_input import HELD_SECONDS
+
+if TYPE_CHECKING:
+    from melnet_music.instrument.instrument import Instrument, Prompt
+
+_LOG = logging.getLogger(__name__)
+
+
+def make_take(state: PlayerState, job: Job) -> Steps:
+    """Begin a job's take after all that came in until now, and make it.
+
+    Raises:
+        RequestError, ValueError: the instrument cannot do this.
+    """
+    instrument = state.loaded_instrument()
+    hear_input(state, HELD_SECONDS)
+    if job.phrase:
+        yield from hear_phrase(state, job.phrase, request_of(job, state.request_type))
+    job = fit_to_line(state, fit_to_heard(state, job), instrument.sample_rate_hz)
+    instrument, job = state.tape_commands.scene(instrument, job)
+    take = Take(
+        job,
+        accepted_at=state.accepted_at.pop(job.number),
+        sample_rate_hz=instrument.sample_rate_hz,
+        output_hz=None if job.span else state.sound.output_hz,
+        rate=state.pace.rate,
+        block_seconds=instrument.chunk_seconds,
+    )
+    state.takes.append(take)
+    yield from make_blocks(state, instrument, take)
+
+
+def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps:
+    """All of a take, block by block, and its files. `CutShortError` thrown into it ends the take there."""
+    job = take.job
+    began, sounded = time.monotonic(), False
+    live = state.played.follow() if job.is_live else None
+    request = request_of(job, state.request_type, live)
+    prompt = prompt_of(instrument, request, job)
+    if job.kind == "continue":
+        lead = round(job.lead_seconds * instrument.sample_rate_hz)
+        take.heard = prompt["audio"][: len(prompt["audio"]) - lead]
+    # a repainted part, and one that skips or follows, has no first sound before much of it is made
+    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or live)
+    cut_short = False
+    with closing(blocks_of(instrument, request, job)) as blocks:
+        for block in blocks:
+            if not np.isfinite(block).all():
+                raise RequestError("failed", "the engine made samples that are not finite")
+            take.add(block, time.monotonic() - state.round_began)
+            if not sounded and take.generated_seconds > job.lead_seconds:
+                sounded = True
+                if tells_first_sound:
+                    state.pace = replace(state.pace, first_sound_seconds=time.monotonic() - began)
+            try:
+                yield
+            except CutShortError:
+                cut_short = True
+                break
+    if cut_short and not take.generated_seconds:
+        return
+    take.finish_generation()
+    if live:
+        take.job = replace(job, notes=live.given)
+    state.pace = replace(state.pace, rate=take.estimate.rate)
+    _keep(state, instrument, take, prompt, cut_short=cut_short)
+
+
+def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt, *, cut_short: bool) -> None:
+    """Save a take; keep a whole one for another attempt, and put it on the tape if it repaints a part of it."""
+    job = take.job
+    origin = Origin(instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz)
+    try:
+        folder = state.settings.takes_folder
+        take.file = str(save_take(folder, take.audio, job, origin, prompt, cut_short=cut_short))
+    except ValueError as error:
+        _LOG.warning("%s", error)
+        state.tell(Warn(job.number, str(error)))
+    if cut_short:
+        return
+    state.tape_commands.keep(job, origin, prompt, take.audio, take.file)
+    if job.span:
+        _play_repainted(state, take)
+
+
+def _play_repainted(state: PlayerState, take: Take) -> None:
+    """Have the loop play a take on the tape from its next pass on."""
+    line = take.job.line
+    state.tell(state.tape_commands.edited)
+    heard_at = state.tape.refresh_loop(state.now_sample())
+    take.heard_at = heard_at if state.clock() else None
+    if take.heard_at is not None and line and take.heard_at > line.first_sample:
+        state.tell(Moved(take.job.number, take.heard_at))
