@@ -40,12 +40,20 @@ _NOISE_MEMORY_SECONDS = 12.0
 _TELLS_TICKS = 6.0
 """A tick's length must be so many times the noise for lost and doubled ones to be told from noise."""
 _DOUBLED_WITHIN = 8
-"""A second tick within such a part of a tick's length is no tick."""
+"""A second tick within such a part of a tick's length, of which the next one is not due yet, is no tick."""
+_HELD_UP_WITHIN = 4
+"""Ticks that come late, and within such a part of a tick's length after one another, were held up on their way."""
+_FITS_WITHIN = 3.0
+"""Ticks are lost or doubled only if by that the others lie within so many times the noise: else it is new noise."""
 _ANY_TEMPO, _SLIGHTLY_OTHER_TEMPO, _ANY_PHASE, _SAME_PHASE = 0.5, 0.01, 0.5, 0.1  # parts of a tick
 _SIMPLER_BY = 2.0
 """An explanation with less freedom is believed if its squares are no more than so many times the other's."""
 _GAP_SECONDS = 0.3
 """Ticks that are missing for longer are counted by the clock at once: no tempo has a tick as long."""
+_ALL_HAVE_COME_SECONDS = 0.05
+"""After such a gap, ticks that were only held up have come, all at once: in two periods of JACK at most."""
+_HELD_UP_COUNT_WITHIN = 0.25
+"""They were held up if the ticks that came are as many as the clock counts, give or take such a part of the missing."""
 _PAUSE_SECONDS = 2.0
 """After so long the clock begins anew, but for its tempo, which is still the best guess."""
 _SURE_AFTER = 6
@@ -63,6 +71,18 @@ class _Tick:
     """The line as it was when the tick came."""
 
 
+@dataclass
+class _Gap:
+    """No ticks came for long: they were lost, or held up on their way and come at once."""
+
+    ended_seconds: float
+    last_number: int
+    """Of the last tick before it."""
+    missing: int
+    came: int = 1
+    """Ticks since it ended."""
+
+
 class MidiClockFollower:
     """All times are of one clock. Ticks are numbered from the first that ever came; the song begins at some of them."""
 
@@ -72,6 +92,7 @@ class MidiClockFollower:
         self._newest: deque[_Tick] = deque(maxlen=_MOST_NEWEST)
         self._last_seconds = -math.inf
         self._ticks = 0
+        self._gap: _Gap | None = None
         self._tempo_was_heard = False
         """Before that the line's is a guess, and tells nothing of ticks that are missing."""
         self._running = False
@@ -107,19 +128,26 @@ class MidiClockFollower:
 
     def _hear_tick(self, seconds: float) -> None:
         silent_seconds = seconds - self._last_seconds
-        if self._is_double(silent_seconds):
+        if self._is_double(seconds):
             return
         self._last_seconds = seconds
         self._ticks += 1
+        if self._gap and self._line and not self._is_told_after(self._gap, self._line, seconds):
+            return
         if self._line is None:
             self._line = RateEstimator(0, seconds, 60.0 / (120.0 * TICKS_A_BEAT))
             self._doubt(self._line, period=_ANY_TEMPO)
         elif silent_seconds > max(_GAP_SECONDS, 2 * self._line.period_seconds):
             self._go_on_after(self._line, silent_seconds, seconds)
+            if self._gap:
+                return
         elif self._pending is not None:
             self._doubt(self._line, phase=_ANY_PHASE)
             self._newest.clear()
         number = self._next_tick
+        if self._can_count and self._is_held_up(self._line, number, silent_seconds, seconds):
+            self._line.skip_to(number)
+            return
         if self._pending is not None:
             self._song_begins, self._pending = number - self._pending, None
             self.places += 1
@@ -143,23 +171,45 @@ class MidiClockFollower:
         newest = min(max(math.ceil(count), _FEWEST_NEWEST), _MOST_NEWEST)
         return list(self._newest)[-newest:] if len(self._newest) >= newest else []
 
-    def _is_double(self, silent_seconds: float) -> bool:
+    def _is_double(self, seconds: float) -> bool:
         """Whether a tick comes so soon after another one, on a clock that was steady, that it is the same."""
-        if self._line is None or len(self._newest) < _FEWEST_NEWEST or not self._can_count:
+        line = self._line
+        if line is None or len(self._newest) < _FEWEST_NEWEST or not self._can_count:
             return False
-        return silent_seconds < self._line.period_seconds / _DOUBLED_WITHIN
+        next_is_due = seconds > line.seconds_at(self._next_tick - 0.5)
+        return seconds - self._last_seconds < line.period_seconds / _DOUBLED_WITHIN and not next_is_due
+
+    def _is_told_after(self, gap: _Gap, line: RateEstimator, seconds: float) -> bool:
+        """Whether a tick after a gap came late enough to tell a time; then it has its number, the next one."""
+        if self._pending is not None:
+            self._gap, line.seconds = None, seconds - line.period_seconds  # it begins here, whatever was held up before
+            return True
+        gap.came += 1
+        if seconds < gap.ended_seconds + _ALL_HAVE_COME_SECONDS:
+            return False
+        by_the_clock, by_ticks = round(line.count_at(seconds)), gap.last_number + gap.came
+        held_up = abs(by_the_clock - by_ticks) <= _HELD_UP_COUNT_WITHIN * gap.missing
+        line.skip_to((by_ticks if held_up else by_the_clock) - 1)
+        self._gap = None
+        return True
+
+    def _is_held_up(self, line: RateEstimator, number: int, silent_seconds: float, seconds: float) -> bool:
+        """Whether a tick was due long ago, and comes at once after another: its time tells nothing."""
+        at_once = silent_seconds < line.period_seconds / _HELD_UP_WITHIN
+        return at_once and self._pending is None and seconds > line.seconds_at(number + 0.5)
 
     def _go_on_after(self, line: RateEstimator, silent_seconds: float, seconds: float) -> None:
         """The ticks come again: the music went on without them."""
         self._newest.clear()
         paused = silent_seconds > _PAUSE_SECONDS
         self._doubt(line, phase=_ANY_PHASE, period=_ANY_TEMPO if paused else _SLIGHTLY_OTHER_TEMPO)
-        number = self._next_tick
-        if self._pending is None:
-            number = max(number, round(line.count_at(seconds)))
-        line.count, line.seconds = number - 1, line.seconds_at(number - 1)
         if self._pending is not None:  # it begins with this tick, whatever was before
             line.seconds = seconds - line.period_seconds
+            return
+        missing = round(line.count_at(seconds)) - self._next_tick
+        if missing > 0:
+            self._gap = _Gap(seconds, round(line.count), missing)
+            line.skip_to(self._next_tick + missing)
 
     def _pull(self, line: RateEstimator, number: int, seconds: float, clip: float) -> float:
         """Pull a line to a tick; returns how far from the line that is."""
@@ -195,8 +245,10 @@ class MidiClockFollower:
                 self._best(newest, missing=each, phase=_SAME_PHASE, period=_SLIGHTLY_OTHER_TEMPO) for each in missing
             ]
             best = min(counted, key=lambda each: each[0], default=None)
-            if best and fits_as_well(best[0], min(squares, shifted[0], other_tempo[0])):
+            most = len(newest) * _FITS_WITHIN**2 * noise_squared
+            if best and best[0] <= most and fits_as_well(best[0], min(squares, shifted[0], other_tempo[0])):
                 return best[1]
+        self._noise_squared = max(self._noise_squared, squares / len(newest))
         if is_shifted:  # it may be noise of a kind that was not seen before
             self._noise_squared = max(self._noise_squared, _NOISE_SECONDS**2)
         return line

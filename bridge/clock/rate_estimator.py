@@ -42,6 +42,13 @@ class RateEstimator:
         ahead = count - self.count
         return self.variance + ahead * (2 * self.covariance + ahead * self.period_variance)
 
+    def skip_to(self, count: float) -> None:
+        """Stand at another count on the same line, of which no time was told."""
+        ahead = count - self.count
+        self.seconds, self.variance = self.seconds_at(count), self.variance_at(count)
+        self.covariance += ahead * self.period_variance
+        self.count = count
+
     def add(self, count: float, seconds: float, kept: float) -> None:
         """It was ``count`` at about ``seconds``.
 

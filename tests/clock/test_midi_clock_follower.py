@@ -40,9 +40,11 @@ class Master:
         self.bpm = bpm
         self.seconds = 100.0
         """Of the last tick."""
-        self._jitter_seconds, self._wander, self._period_seconds = jitter_seconds, wander, period_seconds
+        self.jitter_seconds, self._wander, self._period_seconds = jitter_seconds, wander, period_seconds
         self._random = random.Random(seed)
         self._came_at = 0.0
+        self.held_up_until = 0.0
+        """What is sent before comes then."""
 
     @property
     def tick_seconds(self) -> float:
@@ -51,7 +53,8 @@ class Master:
     def next_at(self) -> float:
         """The time at which the next tick comes."""
         self.seconds += self.tick_seconds * (1.0 + self._random.gauss(0.0, self._wander))
-        at = self.seconds + abs(self._random.gauss(0.0, self._jitter_seconds))
+        at = self.seconds + abs(self._random.gauss(0.0, self.jitter_seconds))
+        at = max(at, self.held_up_until + 0.0005 * self._random.random())
         if self._period_seconds:
             at = math.ceil(at / self._period_seconds) * self._period_seconds
         self._came_at = max(self._came_at, at)
@@ -61,9 +64,9 @@ class Master:
         for _ in range(ticks):
             follower.hear(self.next_at(), bytes([TICK]))
 
-    def beats(self, follower: MidiClockFollower, ticks: int) -> Iterator[tuple[float, float]]:
-        """(how far ahead it is in seconds, its tempo), as it is after each of so many ticks from the song's first."""
-        for tick in range(ticks):
+    def beats(self, follower: MidiClockFollower, ticks: int, first: int = 0) -> Iterator[tuple[float, float]]:
+        """(how far ahead it is in seconds, its tempo), as it is after each of so many ticks from one of the song's."""
+        for tick in range(first, first + ticks):
             at = self.next_at()
             follower.hear(at, bytes([TICK]))
             beat, tempo = follower.beat_at(at), follower.tempo_bpm
@@ -170,6 +173,43 @@ def test_a_jump_of_a_clock_whose_jitter_adds_up_is_followed_within_a_bar() -> No
     assert max(settled_after) < 4 * TICKS_A_BEAT
     assert statistics.median(settled_after) < 30
     assert sorted(fastest)[-3] < 148.0  # of twenty, two may overshoot
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(60, 300), st.floats(0.005, 0.03), st.booleans(), seeds)
+def test_a_steady_clock_that_begins_to_jitter_is_not_taken_for_one_that_loses_ticks(
+    bpm: float, jitter_seconds: float, on_jack: bool, seed: int
+) -> None:
+    """Whatever the jitter, every tick counts: when it ends, the beat is the master's, to what jitter leaves."""
+    period = JACK_PERIOD_SECONDS if on_jack else 0.0
+    master = Master(bpm, jitter_seconds=0.0003, period_seconds=period, seed=seed)
+    follower = started(master)
+    steady, jittering = (round(seconds / master.tick_seconds) for seconds in (30.0, 20.0))
+    for _ in master.beats(follower, steady):
+        pass
+    master.jitter_seconds = jitter_seconds
+    said = list(master.beats(follower, jittering, steady))
+    assert max(abs(error) for error, _ in said) < 6 * jitter_seconds + 2 * period
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(60, 300), st.floats(0.02, 4.0), st.booleans(), seeds)
+def test_ticks_that_are_held_up_and_come_all_at_once_are_counted_once(
+    bpm: float, held_up_seconds: float, on_jack: bool, seed: int
+) -> None:
+    """As after a moment in which the machine did something else; again and again the beat would be off by seconds."""
+    period = JACK_PERIOD_SECONDS if on_jack else 0.0
+    master = Master(bpm, jitter_seconds=0.0003, period_seconds=period, seed=seed)
+    follower = started(master)
+    tick = round(40.0 / master.tick_seconds)
+    for _ in master.beats(follower, tick):
+        pass
+    for _ in range(4):
+        master.held_up_until = master.seconds + held_up_seconds
+        ticks = math.ceil((held_up_seconds + 6.0) / master.tick_seconds)
+        *_, (error, _) = master.beats(follower, ticks, tick)
+        tick += ticks
+        assert abs(error) < 0.005 + 1.5 * period
 
 
 @settings(deadline=None, max_examples=30)
