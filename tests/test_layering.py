@@ -17,7 +17,7 @@ SOURCES = sorted([*(ROOT / "bridge").rglob("*.py"), *(ROOT / "melnet_music").rgl
 
 ONLY_IMPORTER = {
     "sounddevice": {"bridge/audio/device_process.py"},
-    "pythonosc": {"bridge/osc/udp_server.py"},
+    "pythonosc": {"bridge/osc/datagrams.py"},
     "aalink": {"bridge/clock/link.py"},
     "websockets": {"bridge/osc/oscquery/server.py"},
     "rtmidi": {"bridge/midi/ports.py"},

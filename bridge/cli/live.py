@@ -19,7 +19,8 @@ from bridge.audio.device_process import DEFAULT_DEVICE, list_devices
 from bridge.cli.subcommand import DEFAULT_OSC_PORT, Subcommand, add_engine_arguments
 from bridge.midi.mapping_file import FILE_NAME
 from bridge.midi.ports import MIDI_SYSTEMS, VIRTUAL, MidiSettings, list_midi_ports
-from bridge.osc.udp_server import Message, OscClient
+from bridge.osc.client import OscClient
+from bridge.osc.datagrams import Message
 from bridge.protocol.errors import CommandError
 from bridge.protocol.table import SECONDS, SEED
 from bridge.protocol.types import NAMESPACE, Argument, Value

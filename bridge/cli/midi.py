@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 
 from bridge.cli.subcommand import DEFAULT_OSC_PORT, Subcommand
 from bridge.midi.controller import LEARNING_SECONDS
-from bridge.osc.udp_server import OscClient
+from bridge.osc.client import OscClient
 from bridge.protocol.types import CURVES, NAMESPACE, Value
 
 _ANSWER_SECONDS = 5.0

@@ -18,7 +18,8 @@ from bridge.clock.midi_clock_ticks import ClockPlan
 from bridge.midi.controller import MidiController
 from bridge.midi.ports import MidiReport
 from bridge.osc.answers import Answers, Asked, Send
-from bridge.osc.udp_server import Address, MalformedDatagram, parse_datagram
+from bridge.osc.datagrams import MalformedDatagram, parse_datagram
+from bridge.osc.udp_server import Address
 from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import PlayerEvent

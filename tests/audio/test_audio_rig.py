@@ -24,7 +24,7 @@ from bridge.audio.device_process import AudioDeviceOpened, AudioDeviceSettings, 
 from bridge.audio.input_ring import InputRing
 from bridge.audio.loop_player import LoopPlayer
 from bridge.audio.output_ring import FADE_SAMPLES, OutputRing
-from bridge.osc.udp_server import Message, encode_message
+from bridge.osc.datagrams import Message, encode_message
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import STOP
 from bridge.protocol.types import Value

@@ -24,7 +24,7 @@ import soundfile
 from jack_rig import RATE_HZ, Capture, jack_server
 from live_daemon import Player, client, pairs
 
-from bridge.osc.udp_server import Message
+from bridge.osc.datagrams import Message
 from tests.figures.support.heard import Samples, places_of, sound_of
 from tests.figures.support.music_file import PHRASE
 from tests.figures.support.program import run

@@ -24,7 +24,8 @@ from bad_input import bundle, nasty
 from jack_rig import Capture, jack_server
 from live_daemon import Player, client, pairs
 
-from bridge.osc.udp_server import Address, encode_message
+from bridge.osc.datagrams import encode_message
+from bridge.osc.udp_server import Address
 from tests.figures.support.heard import places_of, sound_of
 from tests.figures.support.music_file import PHRASE
 from tests.figures.support.program import run

@@ -21,9 +21,9 @@ from live_daemon import DEADLINE_SECONDS, Player, client, live_daemon, wait_read
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from bridge.osc.datagrams import encode_message, parse_datagram
 from bridge.osc.oscquery.server import MOST_WEBSOCKETS
 from bridge.osc.oscquery.tree import ADDRESS_OF, PROPERTY_AT, answer, describe, find
-from bridge.osc.udp_server import encode_message, parse_datagram
 from bridge.protocol.parse import parse
 from bridge.protocol.property_values import PropertyValues
 from bridge.protocol.table import COMMANDS, PROPERTIES

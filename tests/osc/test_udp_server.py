@@ -8,14 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.osc.udp_server import (
-    MAX_DATAGRAM_BYTES,
-    MalformedDatagram,
-    OscClient,
-    OscEndpoint,
-    encode_message,
-    parse_datagram,
-)
+from bridge.osc.client import OscClient
+from bridge.osc.datagrams import MAX_DATAGRAM_BYTES, MalformedDatagram, encode_message, parse_datagram
+from bridge.osc.udp_server import OscEndpoint
 from bridge.protocol.timed_bundles import TimedBundles
 
 IMMEDIATELY = struct.pack(">Q", 1)

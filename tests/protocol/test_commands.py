@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.osc.udp_server import encode_message, parse_datagram
+from bridge.osc.datagrams import encode_message, parse_datagram
 from bridge.protocol.encode import encode
 from bridge.protocol.errors import FAIL_CODES, CommandError
 from bridge.protocol.parse import check_property, find_property, parse

@@ -12,7 +12,7 @@ import pytest
 from documented import check_documented
 from live_daemon import Player, client, live_daemon, wait_ready
 
-from bridge.osc.udp_server import Message
+from bridge.osc.datagrams import Message
 from bridge.protocol.errors import ANY_COMMAND, FAIL_CODES, FailCode
 from bridge.protocol.outgoing import ANSWERS, EVENTS, JOB_ANSWERS
 from bridge.protocol.parse import parse

@@ -18,7 +18,7 @@ from live_daemon import Player, client, live_daemon, pairs, wait_ready
 from midi_rig import Controller, controller
 
 from bridge.midi.ports import MidiSettings
-from bridge.osc.udp_server import Message
+from bridge.osc.datagrams import Message
 from bridge.protocol.table import COMMANDS, PROPERTIES
 from bridge.protocol.types import Argument, Command, Value
 

@@ -10,7 +10,7 @@ import pytest
 from bad_input import BAD_COMMANDS, PING, bundle, nasty
 from live_daemon import Player
 
-from bridge.osc.udp_server import encode_message
+from bridge.osc.datagrams import encode_message
 from bridge.protocol.types import Value
 from bridge.stage.daemon import Daemon
 from bridge.stage.dispatcher import HELD_COMMANDS

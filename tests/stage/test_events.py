@@ -9,8 +9,8 @@ import time
 import pytest
 from live_daemon import OTHER_HOST, Player, client, pairs
 
+from bridge.osc.datagrams import Message, parse_datagram
 from bridge.osc.reply_addresses import resolve_hosts
-from bridge.osc.udp_server import Message, parse_datagram
 from bridge.protocol.table import PROPERTIES
 from bridge.stage.daemon import Daemon
 

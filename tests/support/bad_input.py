@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from bridge.osc.udp_server import encode_message
+from bridge.osc.datagrams import encode_message
 from bridge.protocol.types import Value
 
 RATE_HZ = 48000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridge.osc.udp_server import Message
+from bridge.osc.datagrams import Message
 from bridge.protocol.errors import ANY_COMMAND
 from bridge.protocol.outgoing import ANSWERS, EVENTS, Outgoing
 from bridge.protocol.table import COMMANDS

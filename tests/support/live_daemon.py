@@ -12,7 +12,9 @@ from typing import Literal, Protocol
 
 from bridge.cli.subcommand import DEFAULT_ENGINE
 from bridge.midi.ports import NO_MIDI, MidiSettings
-from bridge.osc.udp_server import Address, Message, OscClient
+from bridge.osc.client import OscClient
+from bridge.osc.datagrams import Message
+from bridge.osc.udp_server import Address
 from bridge.protocol.types import NAMESPACE, Value
 from bridge.stage.daemon import Daemon, DaemonSettings
 

@@ -18,9 +18,9 @@ from websockets.asyncio.server import ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from bridge.osc.datagrams import encode_message
 from bridge.osc.oscquery.access import Access
 from bridge.osc.oscquery.tree import ADDRESS_OF, EXTENSIONS, PROPERTY_AT, answer
-from bridge.osc.udp_server import encode_message
 from bridge.protocol.property_values import PropertyValues
 from bridge.protocol.types import Value
 
