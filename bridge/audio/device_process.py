@@ -53,7 +53,7 @@ class AudioDeviceSettings:
 
     output_ring: str
     input_ring: str
-    loop_lane: str
+    loop_memory: str
     output_device: str | None
     input_device: str | None
 
@@ -119,7 +119,7 @@ def choose_device(devices: list[Device], part: str, direction: Direction) -> Dev
 def serve_audio(connection: Connection, settings: AudioDeviceSettings) -> None:
     """Main function of the speaker process: opens the devices, says so, and serves until told to stop."""
     output_ring, audio_input = OutputRing.attach(settings.output_ring), InputRing.attach(settings.input_ring)
-    loop = LoopPlayer.attach(settings.loop_lane)
+    loop = LoopPlayer.attach(settings.loop_memory)
     streams: list[Any] = []
     opened: dict[Direction, OpenedDevice] = {}
     problems: list[str] = []

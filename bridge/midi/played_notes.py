@@ -73,7 +73,7 @@ class PlayedNotes:
         ended, self._keyboard.notes = self._keyboard.notes, []
         return ended
 
-    def let_go(self, now_seconds: float) -> list[Note]:
+    def release_all(self, now_seconds: float) -> list[Note]:
         """All keys and the pedal up; returns the notes that this ended."""
         ups: list[Key | Pedal] = [Pedal(False, now_seconds)]
         ups += [Key(note.pitch, 0, now_seconds) for note in self._keyboard.sounding(now_seconds)]

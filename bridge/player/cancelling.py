@@ -20,7 +20,7 @@ def panic(state: PlayerState, request: Panic) -> None:
     for number in dict.fromkeys(jobs):
         drop(state, number)
         state.tell(Refusal(number, "cancelled", "panic dropped all jobs"))
-    record_notes(state, state.played.let_go(time.monotonic()))
+    record_notes(state, state.played.release_all(time.monotonic()))
     state.played = PlayedNotes()
     state.output.answer_hush()
     state.tape.stop_loop()

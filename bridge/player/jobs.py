@@ -96,7 +96,7 @@ def fit_to_line(state: PlayerState, job: Job, sample_rate_hz: int) -> Job:
     if job.phrase and job.line and not job.lead_seconds:
         return replace(job, skip_seconds=_after_phrase_seconds(state, job.phrase, job.line))
     begin = state.tape.input_begin
-    if not (job.line and state.job_queue().joins(job)) or begin is None:
+    if not (job.line and state.job_queue().continues_input(job)) or begin is None:
         return job
     heard_seconds = state.live_input.heard_samples / sample_rate_hz
     skip_seconds = (job.line.first_sample - begin) / state.tape.rate_hz - heard_seconds

@@ -135,7 +135,7 @@ class PresetLoader:
         state = self._state
         before = takewhile(lambda each: each.number != request.number, state.waiting)
         queue = state.job_queue()
-        turns = (queue.turn_in_seconds(each) if isinstance(each, Job) else 0.0 for each in before)
+        turns = (queue.start_due_in_seconds(each) if isinstance(each, Job) else 0.0 for each in before)
         return bool(state.takes or state.running) or any(turn <= 0.0 for turn in turns)
 
     def _take_to_hand_over(self) -> Take | None:

@@ -99,8 +99,8 @@ class PlayerLoop:
         watches = state.takes or state.live_input.listening or state.load
         resting_seconds = _POLL_SECONDS if watches else _IDLE_POLL_SECONDS
         # asked first: one may become ripe before the next line asks whether one is
-        ripe_in_seconds = state.job_queue().ripe_in_seconds()
-        patience_seconds = 0.0 if self._is_busy() else min(resting_seconds, ripe_in_seconds)
+        next_start_in_seconds = state.job_queue().next_start_in_seconds()
+        patience_seconds = 0.0 if self._is_busy() else min(resting_seconds, next_start_in_seconds)
         beat(state)  # what took long is over
         while self._connection.poll(patience_seconds):
             request = self._connection.recv()
@@ -155,7 +155,7 @@ class PlayerLoop:
         if load_hurries and state.takes and state.can_spare_time(_RESERVE_SECONDS):
             return False
         if state.running is None:
-            return not (swap and swap.active) and state.job_queue().next_place() is not None
+            return not (swap and swap.active) and state.job_queue().next_index() is not None
         if not isinstance(state.running.request, Job) or not state.takes:
             return True
         take = state.takes[-1]
@@ -173,7 +173,7 @@ class PlayerLoop:
         """One step of the running request; if there is none, the next one begins."""
         state = self._state
         if state.running is None:
-            place = state.job_queue().next_place()
+            place = state.job_queue().next_index()
             if place is None:
                 return  # since `_may_step` has looked there is too little time left before another's turn
             request = state.waiting[place]

@@ -37,7 +37,7 @@ def make_take(state: PlayerState, job: Job) -> Steps:
     if job.phrase:
         yield from hear_phrase(state, job.phrase, request_of(job, state.request_type))
     job = fit_to_line(state, fit_to_heard(state, job), instrument.sample_rate_hz)
-    instrument, job = state.tape_commands.scene(instrument, job)
+    instrument, job = state.tape_commands.instrument_for(instrument, job)
     take = Take(
         job,
         accepted_at=state.accepted_at.pop(job.number),

@@ -31,7 +31,7 @@ def play(connection: Connection, settings: PlayerSettings) -> None:
         os.nice(_NICENESS)
     output, audio_input = OutputRing.attach(settings.output_ring), InputRing.attach(settings.input_ring)
     prompt_memory, tape_memory = PromptMemory.attach(settings.prompt_memory), TapeMemory.attach(settings.tape_memory)
-    loop_player = LoopPlayer.attach(settings.loop_lane)
+    loop_player = LoopPlayer.attach(settings.loop_memory)
     output.answer_hush()  # of a dead predecessor's take nothing more is coming
     try:
         # Imported here, and by name: the instrument brings numba along, which no other process needs.

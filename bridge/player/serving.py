@@ -33,8 +33,8 @@ def serve_takes(state: PlayerState) -> None:
             break
         state.takes.popleft()
         if sounded := take.sounded(state.output):
-            state.tape.lay_made(*sounded, take.job.number, take.file)
-            state.tape.lay_notes(sounded[0], take.job)
+            state.tape.record_take(*sounded, take.job.number, take.file)
+            state.tape.record_take_notes(sounded[0], take.job)
         state.tell(finished_report(take, state.output))
     now = time.monotonic()
     for take in state.takes:
@@ -48,7 +48,7 @@ def _feed(state: PlayerState, take: Take, clock: DeviceClock | None) -> None:
     if take.told_started or not take.sounds(state.output):
         return
     if isinstance(take, Successor) and take.before:
-        state.tape.lay_made(*take.before)
+        state.tape.record_take(*take.before)
         take.before = None
     state.tell_started(take)
 

@@ -16,7 +16,7 @@ class PlayerSettings:
     input_ring: str
     prompt_memory: str
     tape_memory: str
-    loop_lane: str
+    loop_memory: str
     engine: str
     threads: int | None
     takes_folder: Path

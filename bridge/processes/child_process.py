@@ -1,4 +1,4 @@
-"""A child process with a pipe: how the daemon holds its player and its speaker."""
+"""A child process with a pipe: the player and the audio device process are the daemon's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 # fork would copy threads' locks and the parent's sockets.
 _CONTEXT = multiprocessing.get_context("spawn")
 _MOST_UNSENT = 100_000
-"""Orders that wait for a child that reads none: of a hung one, until it is replaced."""
+"""Requests that wait for a child that reads none: a hung one, until it is replaced."""
 
 Settings = TypeVar("Settings")
 

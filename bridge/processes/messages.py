@@ -1,4 +1,4 @@
-"""Requests from the stage to the player, and the reports that come back: the pipe between the two.
+"""The pipe between stage and player: requests one way, reports the other.
 
 Every request but ``UseSound``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has a number and is closed by exactly
 one report with that number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose
@@ -17,7 +17,7 @@ from bridge.protocol.types import Follow, Late, Value
 
 
 class RequestError(ValueError):
-    """A request that cannot be obeyed, with the code for ``/melnet/fail``."""
+    """A request that cannot be carried out, with the code for ``/melnet/fail``."""
 
     def __init__(self, code: FailCode, message: str) -> None:
         super().__init__(message)
@@ -26,10 +26,8 @@ class RequestError(ValueError):
 
 JobKind = Literal["continue", "generate", "inpaint"]
 
-
 Span: TypeAlias = tuple[int, int]
 """Device times on the tape: the first, and the one past the last."""
-
 
 GivenNote: TypeAlias = tuple[float, float, int, int]
 """Onset and end in seconds from where a take's new sound begins, key and velocity."""
@@ -37,7 +35,7 @@ GivenNote: TypeAlias = tuple[float, float, int, int]
 
 @dataclass(frozen=True)
 class Again:
-    """A take of this session, whose prompt and place another attempt takes."""
+    """A take of this session that another attempt is made at: from the same prompt, in the same place."""
 
     take: int
     file: str
@@ -58,7 +56,7 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Job:
-    """Make one take. None means the preset's own."""
+    """Make one take. A temperature, bias or chunk length of None is the preset's own."""
 
     number: int
     kind: JobKind
@@ -69,7 +67,8 @@ class Job:
     start_seconds: float = 0.0
     stop_seconds: float = 0.0
     skip_seconds: float = 0.0
-    """Of a continuation: how much of its beginning is made but not played: its line is so long after what was heard."""
+    """Of a continuation: how much of its beginning is generated but not played, because its line comes so long after
+    what was heard."""
     temperature: float | None = None
     bias: float | None = None
     chunk_frames: int | None = None
@@ -119,6 +118,8 @@ class Load:
 
 @dataclass(frozen=True)
 class PrimeFile:
+    """Hear part of an audio file."""
+
     number: int
     path: str
     start_seconds: float
@@ -127,6 +128,8 @@ class PrimeFile:
 
 @dataclass(frozen=True)
 class PrimeClear:
+    """Forget all that was heard."""
+
     number: int
 
 
@@ -154,7 +157,7 @@ class ExportTape:
 
 @dataclass(frozen=True)
 class Key:
-    """A key was struck, or let go (velocity 0), at a monotonic time."""
+    """A key was struck or released (velocity 0) at a monotonic time."""
 
     key: int
     velocity: int
@@ -171,36 +174,40 @@ class Pedal:
 
 @dataclass(frozen=True)
 class BeginPhrase:
-    """What is played from now on is a phrase."""
+    """Record what is played from now on as a phrase."""
 
     number: int
 
 
 @dataclass(frozen=True)
 class RenderPhrase:
-    """The phrase is over: the instrument is to play it to itself."""
+    """End the phrase, and have the instrument render and hear it."""
 
     number: int
     seed: int
     phrase: Phrase | None = None
-    """Once the player has taken it."""
+    """None until the player has ended it."""
 
 
 @dataclass(frozen=True)
 class Listen:
+    """Begin or end listening to the audio input."""
+
     number: int
     listening: bool
 
 
 @dataclass(frozen=True)
 class Cancel:
+    """Drop a job."""
+
     number: int
     job_number: int
 
 
 @dataclass(frozen=True)
 class Retime:
-    """The line of a job that does not sound yet is elsewhere in device time: tempo or place have changed."""
+    """Move the line of a job or load that waits for it: tempo or song position have changed."""
 
     job_number: int
     line: Line
@@ -217,6 +224,8 @@ class StartLoop:
 
 @dataclass(frozen=True)
 class StopLoop:
+    """End the loop."""
+
     number: int
     at: int
     """Device time."""
@@ -232,7 +241,7 @@ class Undo:
 
 @dataclass(frozen=True)
 class Recall:
-    """Lay a take over the tape once more."""
+    """Put a take on the tape once more, over what is there."""
 
     number: int
     take: PlacedTake
@@ -249,37 +258,39 @@ class PlacedTake:
 
 @dataclass(frozen=True)
 class Edited:
-    """The changes of the tape, by the numbers of the takes that lie on it: also said by the player, after each."""
+    """The tape's edit history, as take numbers. The player sends it after each change."""
 
     versions: tuple[tuple[int, ...], ...]
-    """From the oldest that can be undone to the last that can be redone; in each the last take lies over the others."""
+    """From the oldest that can be undone to the last that can be redone; in each the last take is on top."""
     place: int
     """Which of them is in force."""
 
     @property
     def takes(self) -> tuple[int, ...]:
-        """That lie on it now."""
+        """Numbers of those on the tape now."""
         return self.versions[self.place]
 
 
 @dataclass(frozen=True)
 class RestoreTape:
-    """What a dead player had of the tape besides its sound."""
+    """What a player that died knew of the tape besides its sound, which is in shared memory."""
 
     takes: tuple[PlacedTake, ...]
-    """All that the changes name, as far as they are known still."""
+    """All that the edit history names and the stage still knows."""
     edited: Edited
     loop: StartLoop | None
 
 
 @dataclass(frozen=True)
 class Panic:
+    """Drop all jobs, release all keys, silence output and loop."""
+
     number: int
 
 
 @dataclass(frozen=True)
 class ListPresets:
-    """Answered by the names and titles of the presets that can be loaded."""
+    """Report the names and titles of the presets that can be loaded."""
 
     number: int
 
@@ -293,15 +304,15 @@ class UseSound:
     output_latency_seconds: float = 0.0
     input_latency_seconds: float = 0.0
     input_offset_seconds: float = 0.0
-    """The input lies so much later on the tape than by the latencies alone."""
+    """The input is placed so much later on the tape than the latencies alone would have it."""
 
 
 QueuedRequest: TypeAlias = Job | Load | PrimeFile | PrimeClear | RenderPhrase | ExportTape
-"""Orders that are obeyed one after the other."""
+"""Requests that are carried out one after the other."""
 NumberedRequest: TypeAlias = (
     QueuedRequest | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall | BeginPhrase
 )
-"""Orders that are reported on."""
+"""Requests that are reported on."""
 PlayerRequest: TypeAlias = NumberedRequest | UseSound | Retime | RestoreTape | Key | Pedal
 
 Stop = Literal["stop"]
@@ -314,6 +325,8 @@ AT_SAMPLE = "at_sample"
 
 @dataclass(frozen=True)
 class Report:
+    """A numbered request was carried out, or a job has begun to sound, gone on or ended."""
+
     number: int
     answer: Literal["done", "started", "progress", "finished"]
     values: tuple[tuple[str, Value], ...] = ()
@@ -321,6 +334,8 @@ class Report:
 
 @dataclass(frozen=True)
 class Refusal:
+    """A numbered request was not carried out, or a job was dropped."""
+
     number: int
     code: FailCode
     message: str
@@ -336,7 +351,7 @@ class Warn:
 
 @dataclass(frozen=True)
 class Moved:
-    """A job begins on another line than was told, at this device time."""
+    """A job begins on another line than was reported, at this device time."""
 
     number: int
     at_sample: int
@@ -344,13 +359,14 @@ class Moved:
 
 @dataclass(frozen=True)
 class HandedOver:
-    """A job's take ends, and another one with another preset goes on with it for the same job.
+    """A job's take ends, and a take with another preset continues it for the same job.
 
-    The values are of the take that ends."""
+    The values are of the take that ends.
+    """
 
     number: int
     job: Job
-    """The one that goes on; its number is the job's own from now on."""
+    """Of the take that continues it; its number is the job's own from now on."""
     values: tuple[tuple[str, Value], ...]
 
 
@@ -364,12 +380,12 @@ class Loaded:
     real_time_factor: float
     chunk_seconds: float
     midi_map: str = ""
-    """The text of the preset's own, if it brings one."""
+    """The text of the preset's own; empty: it has none."""
 
 
 @dataclass(frozen=True)
 class Heard:
-    """Length of what was heard since the last clear, and input that had to be left out."""
+    """Length of what was heard since the last clear, and of input that was missed because the player was too busy."""
 
     seconds: float
     missed_seconds: float

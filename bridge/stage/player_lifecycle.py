@@ -69,7 +69,7 @@ class PlayerLifecycle:
         self._status.loaded = None
         self._sound.tell_player()
         self._player.send(Load(self._requests.next_number(), self._status.preset, self._requests.next_number()))
-        restoring = self._tape_index.restoring(self._takes)
+        restoring = self._tape_index.restore_request(self._takes)
         if restoring:
             self._player.send(restoring)
         self._notes.restore()

@@ -112,7 +112,7 @@ class SoundDevice:
         why = f"the sound device has {rate_hz} Hz now, the tape had {self._tape.rate_hz}: tape, loop and edits are gone"
         _LOG.warning("%s", why)
         self._tape_index.clear()
-        self._takes.lift()
+        self._takes.forget_tape()
         self._answers.tell("tape", [])
         self._answers.tell("blank", [why])
 

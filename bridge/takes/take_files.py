@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Prompt
 
 _NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase")
-"""Of a job: they say only who asked, and when it sounded; a phrase is in the prompt."""
+"""Fields of a job that do not change the take: who asked, and when it sounded; a phrase is in the prompt."""
 CUT_SHORT = "cut_short_after_seconds"
-"""In the JSON file of a take that was to be longer."""
+"""The key in the JSON file of a take that was ended early."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class SavedTake:
-    """What a take's JSON file says."""
+    """The content of a take's JSON file."""
 
     origin: Origin
     job: Job
@@ -55,13 +55,13 @@ def save_take(
 ) -> Path:
     """Write ``audio`` float32[N], its origin and its prompt; returns the WAV file's path. No file is ever half there.
 
-    The sound is written last, for it is the largest and can be made again from the others.
+    The sound is written last: it is the largest, and can be made again from the others.
 
     Args:
         cut_short: the take was to be longer; ``render`` makes all of it, the same up to here.
 
     Raises:
-        ValueError: the folder cannot be made or written, or the disk is full; the message says how to get the take yet.
+        ValueError: the folder cannot be made or written, or the disk is full; the message says how to get it again.
     """
     now = datetime.now(UTC)
     path = folder / f"{now:%Y-%m-%dT%H-%M-%S}-{now.microsecond // 1000:03d}Z_{job.kind}_seed{job.seed}.wav"
@@ -89,10 +89,10 @@ def save_take(
 
 
 def shorten_take(path: Path, samples: int) -> None:
-    """Keep only so much of a take that is written as ``path``, a WAV file: the rest did not sound.
+    """Cut the WAV file of a take to so many samples: the rest did not sound.
 
     Raises:
-        ValueError: it cannot be written; what was there is left.
+        ValueError: it cannot be written; the file is as it was.
     """
     clip = read_audio(path)
     described = path.with_suffix(".json")
@@ -106,7 +106,7 @@ def shorten_take(path: Path, samples: int) -> None:
 
 
 def discard_take(path: Path) -> None:
-    """Remove a take that did not sound and is made anew; its prompt may be others' too."""
+    """Remove the files of a take that did not sound and is made again; its prompt stays, other takes may share it."""
     for file in (path, path.with_suffix(".json")):
         with suppress(OSError):
             file.unlink(missing_ok=True)

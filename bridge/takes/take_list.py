@@ -1,4 +1,4 @@
-"""The takes of a session, as the stage knows them: to be listed, laid on the tape again, made anew or exported."""
+"""The takes of a session in the stage: to be listed, put on the tape again, made again or exported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ListedTake:
 
     @property
     def placed(self) -> PlacedTake | None:
-        """Of a take on the tape."""
+        """Its place on the tape; None: it is not there."""
         return PlacedTake(self.number, self.file, self.job.span) if self.job.span else None
 
 
@@ -38,12 +38,13 @@ class TakeList:
         self._takes: dict[int, ListedTake] = {}
 
     def add(self, take: ListedTake) -> None:
+        """Add a take; the oldest is dropped."""
         self._takes[take.number] = take
         while len(self._takes) > _REMEMBERED:
             del self._takes[next(iter(self._takes))]
 
-    def lift(self) -> None:
-        """The tape is blank: no take lies anywhere on it, nor can be laid there again."""
+    def forget_tape(self) -> None:
+        """The tape was cleared: no take is on it, nor can be put there again."""
         self._takes = {number: replace(take, job=replace(take.job, span=None)) for number, take in self._takes.items()}
 
     def last(self, count: int) -> list[ListedTake]:

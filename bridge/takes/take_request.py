@@ -1,4 +1,4 @@
-"""A job as the instrument is asked for it: by the player while it sounds, and by ``render`` again."""
+"""What the instrument is asked for to make a job's take: by the player, and by ``render`` when it makes it again."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument, LiveNotes, Prompt, TakeRequest
 
 ENTRY_FADE_SECONDS = 0.005
-"""Of a continuation that enters on a line after what it goes on from."""
+"""Of a continuation that begins on a line some time after what it continues."""
 
 
 def request_of(job: Job, request_type: type[TakeRequest], live: LiveNotes | None = None) -> TakeRequest:
-    """What the instrument is asked for. Its module is the caller's to import: it brings numba along.
+    """The request for a job's take.
 
     Args:
-        live: of a job that follows what is played meanwhile.
+        request_type: ``TakeRequest`` of the instrument's module, which only the caller imports: it imports numba.
+        live: the notes of a job that follows what is played.
     """
     return request_type(
         seconds=job.skip_seconds + job.seconds,
@@ -43,7 +44,7 @@ def notes_of(given: Iterable[GivenNote]) -> tuple[Note, ...]:
 
 
 def notes_in_sound(job: Job) -> tuple[Note, ...]:
-    """The notes that a take was given, in seconds from where its sound begins; those that ended before left out."""
+    """The notes that a take was given, in seconds from where its sound begins; those that end before are left out."""
     begin_s = job.lead_seconds - job.skip_seconds
     shifted = (
         Note(max(0.0, begin_s + onset_s), begin_s + end_s, key, velocity)
@@ -53,7 +54,7 @@ def notes_in_sound(job: Job) -> tuple[Note, ...]:
 
 
 def prompt_of(instrument: Instrument, request: TakeRequest, job: Job) -> Prompt:
-    """What the job's take depends on besides its request; nothing for a generation.
+    """What the job's take depends on besides its request: the audio that it continues or repaints; nothing to generate.
 
     Raises:
         ValueError: the part to be repainted is not on the tape.

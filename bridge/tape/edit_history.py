@@ -1,7 +1,7 @@
-"""What was repainted on the tape, change by change, so that each can be undone and done again.
+"""The edits of the tape, with undo and redo.
 
-A tape with its edits is the tape's own sound with one take after the other laid over it. Outside of a take nothing is
-touched; inside, its first and last milliseconds are faded over from what was there.
+An edit is a take that replaces part of the tape's sound; later edits cover earlier ones. A take is crossfaded with what
+was there in its first and last milliseconds; outside of it nothing changes.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import numpy as np
 from bridge.audio.shared_samples import Samples
 
 FADE_SECONDS = 0.006
-"""Of the change at both ends of an edit: short, since the take's phase follows what comes before it."""
-
+"""Of the crossfade at both ends of an edit: short, since the take's phase follows what comes before it."""
 
 _KEPT_VERSIONS = 129
 """So that 128 changes can be undone."""
@@ -23,7 +22,7 @@ _KEPT_VERSIONS = 129
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """A take in its place."""
+    """A take at its place on the tape."""
 
     take: int
     """Its number in this session."""
@@ -40,7 +39,13 @@ class Edit:
 
 
 def edited(tape: Samples, first: int, edits: Iterable[Edit], rate_hz: int) -> Samples:
-    """Samples of the tape from device time ``first`` on, with edits laid over them."""
+    """The tape with its edits: float32[N].
+
+    Args:
+        tape: float32[N], its own sound from device time ``first`` on.
+        edits: oldest first.
+        rate_hz: the device's.
+    """
     out = tape.copy()
     for edit in edits:
         begin, end = max(first, edit.first), min(first + len(out), edit.stop)
@@ -60,7 +65,7 @@ def _weights(length: int, rate_hz: int) -> Samples:
 
 
 class EditHistory:
-    """The edits in force, and those before and after them. Belongs to one thread."""
+    """The edits in force, and the versions that undo and redo go to. Belongs to one thread."""
 
     def __init__(self) -> None:
         self._versions: list[tuple[Edit, ...]] = [()]
@@ -68,7 +73,7 @@ class EditHistory:
 
     @property
     def current(self) -> tuple[Edit, ...]:
-        """In the order in which they lie over each other."""
+        """The edits in force, the top one last."""
         return self._versions[self._place]
 
     @property
@@ -82,15 +87,15 @@ class EditHistory:
         return self._place
 
     def restore(self, versions: Sequence[tuple[Edit, ...]], place: int) -> None:
-        """Be what another history was."""
+        """Take over the versions of another history."""
         self._versions, self._place = list(versions), place
 
     def add(self, edit: Edit) -> None:
-        """Lay a take over the others; what was undone cannot be done again."""
+        """Put a take on top of the others; what was undone cannot be redone any more."""
         self._change((*self.current, edit))
 
-    def instead(self, take: int, edit: Edit) -> None:
-        """Lay a take in another one's place; likewise."""
+    def replace(self, take: int, edit: Edit) -> None:
+        """Put a take where another one is; what was undone cannot be redone any more."""
         self._change(tuple(edit if each.take == take else each for each in self.current))
 
     def _change(self, version: tuple[Edit, ...]) -> None:
@@ -112,9 +117,9 @@ class EditHistory:
         return True
 
     def forget(self, before: int) -> None:
-        """Let go of edits that end before a device time that the tape holds no more."""
+        """Drop edits that end before a device time: the tape holds nothing earlier."""
         self._versions = [tuple(edit for edit in version if edit.stop > before) for version in self._versions]
 
     def clear(self) -> None:
-        """None are in force, and none can be undone or done again."""
+        """Remove all edits, and all that can be undone or redone."""
         self._versions, self._place = [()], 0

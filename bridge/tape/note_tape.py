@@ -1,4 +1,4 @@
-"""Notes beside the tape's sound: what was played on keys, and what takes were given to play."""
+"""The notes of the tape: what was played on keys, and what takes were given."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Lane: TypeAlias = Literal["played", "made"]
-"""Of a key that somebody played; or of a take, where it sounded."""
-
+Track: TypeAlias = Literal["played", "made"]
+"""Notes that a musician played, and notes that a take was given, where it sounded."""
 
 _MOST_NOTES = 50_000
-"""Of a lane: the oldest are let go of."""
+"""Of a track; the oldest are dropped."""
 
 
 @dataclass(frozen=True, order=True)
@@ -30,17 +29,19 @@ class NoteTape:
     """Notes by when they start. Belongs to one thread."""
 
     def __init__(self) -> None:
-        self._lanes: dict[Lane, list[TapedNote]] = {"played": [], "made": []}
+        self._tracks: dict[Track, list[TapedNote]] = {"played": [], "made": []}
 
-    def add(self, loop_player: Lane, notes: Iterable[TapedNote]) -> None:
+    def add(self, track: Track, notes: Iterable[TapedNote]) -> None:
+        """Add notes, in any order."""
         for note in notes:
-            insort(self._lanes[loop_player], note)
-        del self._lanes[loop_player][:-_MOST_NOTES]
+            insort(self._tracks[track], note)
+        del self._tracks[track][:-_MOST_NOTES]
 
-    def between(self, loop_player: Lane, first: int, stop: int) -> list[TapedNote]:
-        """The notes of which something sounds there, whole, by when they start."""
-        return [note for note in self._lanes[loop_player] if note.start < stop and note.stop > first]
+    def between(self, track: Track, first: int, stop: int) -> list[TapedNote]:
+        """The notes that overlap device times ``first`` to ``stop``, not cut off there, by when they start."""
+        return [note for note in self._tracks[track] if note.start < stop and note.stop > first]
 
     def clear(self) -> None:
-        for notes in self._lanes.values():
+        """Remove all notes."""
+        for notes in self._tracks.values():
             notes.clear()

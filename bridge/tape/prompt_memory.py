@@ -1,4 +1,4 @@
-"""What the player has heard, in shared memory that outlives it: a new player, or a new preset, hears it again.
+"""The audio that the player has heard, in shared memory that outlives it: a new player or preset hears it again.
 
 Only the player writes, and only a player reads; samples are mono float32 at the instrument's rate, counted from the
 last clear.
@@ -18,20 +18,23 @@ _RATE = 10
 
 
 class PromptMemory(Ring):
-    """The last samples heard; half of the room is never read, so that a player killed while writing spoils nothing."""
+    """The last samples heard.
+
+    Half of the capacity is never read, so that a player killed while writing corrupts nothing.
+    """
 
     def forget(self, sample_rate_hz: int) -> None:
-        """Begin anew, at an instrument's rate."""
+        """Forget all; what is added from now on is at this rate."""
         self._words[_CLEARED] = self._words[_WRITTEN]
         self._words[_RATE] = sample_rate_hz
 
     @property
     def sample_rate_hz(self) -> int:
-        """Of what it holds; 0: nothing was heard yet."""
+        """Of its samples; 0: nothing was heard yet."""
         return self._words[_RATE]
 
     def remember(self, samples: Samples) -> None:
-        """Add what was heard."""
+        """Add float32[N] that was heard, at the rate of the last `forget`."""
         for first in range(0, len(samples), self.capacity_samples // 2):
             part = samples[first : first + self.capacity_samples // 2]
             written = self._words[_WRITTEN]
@@ -40,7 +43,7 @@ class PromptMemory(Ring):
             self._words[_WRITTEN] = written + len(part)
 
     def recall(self, sample_rate_hz: int) -> tuple[int, Samples]:
-        """The number of the first sample that is kept, and all from it on; (0, none) at another rate."""
+        """The number of the first sample that is kept, and float32[N] from it on; (0, none) at another rate."""
         if self._words[_RATE] != sample_rate_hz:
             return 0, np.zeros(0, np.float32)
         written, cleared = self._words[_WRITTEN], self._words[_CLEARED]

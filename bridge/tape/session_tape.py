@@ -1,6 +1,6 @@
-"""The tape as the player has it: what comes in and what is made is laid on it, edits lie over it, the loop plays of it.
+"""The tape in the player: input, takes and notes are recorded on it, edits cover them, the loop plays from it.
 
-All places are device times. A loop repeats a part of the tape with its edits; where they change, it changes from its
+All positions are device times. A loop repeats a part of the tape with its edits; when they change, it changes from its
 next pass on.
 """
 
@@ -18,7 +18,7 @@ from bridge.processes.messages import Job
 from bridge.takes.take_request import notes_in_sound
 from bridge.tape.edit_history import FADE_SECONDS, Edit, EditHistory, edited
 from bridge.tape.note_tape import NoteTape, TapedNote
-from bridge.tape.tape_export import LaidTake
+from bridge.tape.tape_export import TakeOnTape
 from bridge.tape.tape_memory import TapeMemory
 from melnet_music.notes.note_map import Note
 from melnet_music.sound.resample import StreamResampler, resample
@@ -41,7 +41,7 @@ class Loop:
         return self.stop - self.first
 
     def pass_at_or_after(self, sample: float) -> int:
-        """The first beginning of a pass that is not before a device time, nor before the loop's own."""
+        """Where the first pass begins that is not before a device time, nor before the loop's first."""
         passes = max(0, -int((self.origin - sample) // self.length))
         return self.origin + passes * self.length
 
@@ -53,7 +53,7 @@ class SessionTape:
         self._memory, self._loop_player = memory, loop_player
         self.notes = NoteTape()
         self._edits = EditHistory()
-        self._made: list[LaidTake] = []
+        self._made: list[TakeOnTape] = []
         self._loop: Loop | None = None
         self._rate_hz = memory.rate_hz
         self._place: InputLatency | None = None
@@ -63,10 +63,10 @@ class SessionTape:
         self._unplaced: list[Samples] = []
 
     def use_device(self, rate_hz: int | None) -> bool:
-        """Be a tape of this device; one of another rate is blank. None: there is no device now.
+        """Record at this device's rate from now on; a tape of another rate is cleared. None: there is no device now.
 
         Returns:
-            Whether what was on it is gone, and the loop with it.
+            Whether the tape was cleared, and the loop with it.
         """
         self._place = None
         if rate_hz is None or rate_hz == self._rate_hz:
@@ -87,10 +87,14 @@ class SessionTape:
         """Of all its samples; 0: there was no device yet."""
         return self._rate_hz
 
-    # --- what comes in ----------------------------------------------------------------------------------
+    # --- recording input --------------------------------------------------------------------------------
 
     def begin_input(self, input_hz: int, first_count: int) -> None:
-        """Input comes from its count ``first_count`` on, at its own rate."""
+        """Begin to record input.
+
+        Args:
+            first_count: the input's count of the first sample, at its own rate.
+        """
         if not self._rate_hz:
             return
         self._place = InputLatency(self._rate_hz)
@@ -99,13 +103,15 @@ class SessionTape:
         self._count = self._first_count = round(first_count * self._ratio)
         self._unplaced = []
 
-    def take_in(self, samples: Samples, stamp: tuple[int, float], clock: DeviceClock | None, late_samples: int) -> None:
-        """Lay input, in order and without gaps since `begin_input`.
+    def record_input(
+        self, samples: Samples, stamp: tuple[int, float], clock: DeviceClock | None, late_samples: int
+    ) -> None:
+        """Record float32[N] of input, in order and without gaps since `begin_input`.
 
         Args:
             stamp: count and monotonic seconds of a block of it.
             clock: the output's.
-            late_samples: how long after what was heard on the output with it the input comes: both latencies together.
+            late_samples: how much later input comes than the output that was heard with it: both latencies together.
         """
         if self._place is None or clock is None:
             return
@@ -115,7 +121,7 @@ class SessionTape:
         if self._place.offset is None:
             return
         placed = np.concatenate(self._unplaced)
-        self._memory.lay("heard", self._count + self._place.offset, placed)
+        self._memory.write("heard", self._count + self._place.offset, placed)
         self._count += len(placed)
         self._unplaced.clear()
 
@@ -131,19 +137,25 @@ class SessionTape:
         """How often input and output were found to lie apart by more than jitter since `begin_input`."""
         return self._place.slips if self._place else 0
 
-    # --- what is made -----------------------------------------------------------------------------------
+    # --- recording takes --------------------------------------------------------------------------------
 
-    def lay_made(self, at: int, samples: Samples, take: int = 0, file: str = "") -> None:
-        """Lay a take that sounded, at the device's rate; by its number and its file it is named later."""
+    def record_take(self, at: int, samples: Samples, take: int = 0, file: str = "") -> None:
+        """Record a take that sounded.
+
+        Args:
+            at: device time of its first sample.
+            samples: float32[N] at the device's rate.
+            take: its number; 0: this is the part of a take before another preset continued it.
+        """
         if not self._rate_hz:
             return
-        self._memory.lay("made", at, samples)
+        self._memory.write("made", at, samples)
         oldest = self._memory.span[0]
         self._made = [each for each in self._made if each.stop > oldest]
-        self._made.append(LaidTake(take, at, at + len(samples), file, repainted=False))
+        self._made.append(TakeOnTape(take, at, at + len(samples), file, repainted=False))
 
-    def lay_notes(self, at: int, job: Job) -> None:
-        """Lay the notes that a take was given; it sounded from device time ``at`` on."""
+    def record_take_notes(self, at: int, job: Job) -> None:
+        """Record the notes that a take was given, which sounded from device time ``at`` on."""
         rate = self._rate_hz
         self.notes.add(
             "made",
@@ -161,29 +173,31 @@ class SessionTape:
 
     @property
     def span(self) -> tuple[int, int]:
-        """What it holds, from its first to one past its last."""
+        """The first device time that it holds, and the one past the last; equal if it is blank."""
         return self._memory.span
 
     def audio(self, first: int, stop: int) -> Samples:
-        """float32[stop - first] with the edits in force."""
+        """float32[stop - first] of the tape with the edits in force."""
         return edited(self._memory.read(first, stop), first, self._edits.current, self._rate_hz)
 
     # --- edits ------------------------------------------------------------------------------------------
 
     @property
     def takes(self) -> tuple[int, ...]:
-        """Numbers of the takes in force, the last one over the others."""
+        """Numbers of the takes that are edits in force, the top one last."""
         return tuple(edit.take for edit in self._edits.current)
 
-    def takes_in(self, first: int, stop: int) -> list[LaidTake]:
-        """Those that sounded there since this player began, and those in force there, as they lie over each other."""
-        edits = [LaidTake(each.take, each.first, each.stop, each.file, repainted=True) for each in self._edits.current]
+    def takes_in(self, first: int, stop: int) -> list[TakeOnTape]:
+        """The takes that sounded there since this player started, then the edits in force there, the top one last."""
+        edits = [
+            TakeOnTape(each.take, each.first, each.stop, each.file, repainted=True) for each in self._edits.current
+        ]
         return [take for take in (*self._made, *edits) if take.first < stop and take.stop > first]
 
     def notes_in(self, first: int, stop: int) -> list[Note]:
-        """What keys played there, and what takes that sounded there were given, as far as it is not repainted.
+        """The notes that were played there or that takes were given there, without the takes' in repainted parts.
 
-        In seconds from ``first``; what sounds beyond either end is cut off there.
+        In seconds from ``first``; cut off at both ends.
         """
         edits = self._edits.current
         made = [
@@ -207,19 +221,19 @@ class SessionTape:
         return self._edits
 
     def add(self, edit: Edit, instead_of: int | None = None) -> None:
-        """Lay an edit over the others, or in another one's place."""
+        """Put an edit on top of the others, or where the take ``instead_of`` is."""
         self._edits.forget(self._memory.span[0])
         if instead_of is not None and instead_of in self.takes:
-            self._edits.instead(instead_of, edit)
+            self._edits.replace(instead_of, edit)
         else:
             self._edits.add(edit)
 
     def undo(self) -> bool:
-        """Back to what was before the last edit; False: there was none."""
+        """Undo the last edit; False: there is none."""
         return self._edits.undo()
 
     def redo(self) -> bool:
-        """The edit that was undone again; False: there is none."""
+        """Redo the edit that was undone last; False: there is none."""
         return self._edits.redo()
 
     # --- the loop ---------------------------------------------------------------------------------------
@@ -247,12 +261,12 @@ class SessionTape:
         return at
 
     def stop_loop(self, at: int = 0) -> None:
-        """Fade it out at a device time."""
+        """Fade the loop out at a device time; 0: at once."""
         self._loop = None
         self._loop_player.stop(at)
 
     def _stretch(self, loop: Loop) -> Samples:
-        """The loop's sound, its end faded into what comes before its beginning."""
+        """The loop's sound, its end crossfaded with what comes before its beginning: passes join without a click."""
         fade = min(round(FADE_SECONDS * self._rate_hz), loop.length // 2)
         sound = self.audio(loop.first - fade, loop.stop)
         before, stretch = sound[:fade], sound[fade:].copy()

@@ -1,4 +1,4 @@
-"""What the player does on the tape: parts repainted in their place, changes undone and done again, takes made anew."""
+"""Commands on the tape: the loop, undo and redo, export, repainting a part in its place, another attempt at a take."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _LOG = logging.getLogger(__name__)
 
 _KEPT_TAKES = 16
 _BEFORE_SECONDS, _AFTER_SECONDS = 30.0, 6.0
-"""What a part of the tape is repainted between: more than a model's context and the future that it is shown."""
+"""How much of the tape is heard on both sides of a repainted part: more than a model's context and lookahead."""
 _MARGIN_SECONDS = 0.05
-"""A take on the tape has so much of the tape on both sides: its joins lie there."""
+"""A take that repaints a part of the tape includes so much of the tape on both sides, for its crossfades."""
 
 TapeRequest = StartLoop | StopLoop | Undo | Recall
 
@@ -69,10 +69,10 @@ class TapeCommands:
     # --- changes ----------------------------------------------------------------------------------------
 
     def change(self, request: TapeRequest, now_sample: float) -> int | None:
-        """Obey; returns the device time from which it is heard, if it is.
+        """Change loop or edits; returns the device time from which that is heard, None if it is not.
 
         Raises:
-            ValueError: it cannot be obeyed.
+            ValueError: there is nothing to stop, undo or redo, the take's files are gone, or the loop is too long.
         """
         match request:
             case StartLoop():
@@ -92,18 +92,18 @@ class TapeCommands:
 
     @property
     def edited(self) -> Edited:
-        """The tape's changes, as they are told."""
+        """The edit history, to be reported."""
         history = self._tape.history
         return Edited(tuple(tuple(edit.take for edit in version) for version in history.versions), history.place)
 
     def restore(self, request: RestoreTape) -> None:
-        """Be where a dead player was; its tape's sound is there still."""
+        """Take over edit history and loop of a player that died; the sound of its tape is still there."""
         edits: dict[int, Edit] = {}
         for take in request.takes:
             try:
                 edits[take.take] = self._edit_of(take)
             except ValueError as error:
-                _LOG.warning("take %d is on the tape no more: %s", take.take, error)
+                _LOG.warning("take %d is not on the tape any more: %s", take.take, error)
         versions = [tuple(edits[take] for take in version if take in edits) for version in request.edited.versions]
         self._tape.history.restore(versions, request.edited.place)
         if request.loop:
@@ -120,10 +120,10 @@ class TapeCommands:
         )
 
     def export(self, request: ExportTape, instrument: Instrument) -> Iterator[None]:
-        """Write bars as they are now, step by step.
+        """Write bars to files as they are now, step by step.
 
         Raises:
-            RequestError: they are on the tape no more, or cannot be written.
+            RequestError: the tape holds them no longer, or they cannot be written.
         """
         first, stop = request.span
         if not self._tape.holds(first, stop):
@@ -135,14 +135,14 @@ class TapeCommands:
 
     # --- takes ------------------------------------------------------------------------------------------
 
-    def scene(self, instrument: Instrument, job: Job) -> tuple[Instrument, Job]:
-        """The instrument that makes a job's take, and the job as that one sees it.
+    def instrument_for(self, instrument: Instrument, job: Job) -> tuple[Instrument, Job]:
+        """The instrument that makes a job's take, and the job with its times as that instrument counts them.
 
-        It is ``instrument`` itself, or one beside it: with a part of the tape, or as it was when an earlier take was
-        made.
+        It is ``instrument`` itself, or one that shares its weights and has heard something else: the tape around the
+        part to be repainted, or the prompt of the earlier take.
 
         Raises:
-            ValueError: what an earlier take was made from is gone, or of another preset.
+            ValueError: the prompt of the earlier take is gone, or was heard by another preset.
         """
         if job.again:
             return self._as_it_was(instrument, job, job.again)
@@ -168,7 +168,7 @@ class TapeCommands:
         return beside, _made_again(kept.job, job)
 
     def as_made(self, job: Job) -> Job:
-        """A job that makes a take again, with what that one was made with; as it is where only the disk knows that."""
+        """A job that makes a take again, with that take's settings; unchanged if these are only on disk."""
         kept = self._kept.get(job.again.take) if job.again else None
         return _made_again(kept.job, job) if kept else job
 
@@ -188,10 +188,10 @@ class TapeCommands:
         )
 
     def keep(self, job: Job, origin: Origin, prompt: Prompt, audio: Samples, file: str) -> None:
-        """Keep what another attempt needs; a take on the tape is laid there.
+        """Keep what another attempt at a take needs; put it on the tape if it repaints a part of it.
 
         Args:
-            job: as the scene had it.
+            job: as `instrument_for` returned it.
             audio: the take, at its origin's rate.
             file: where it is written.
         """

@@ -1,9 +1,9 @@
-"""Bars of the tape as files: their sound, their log-mel frames, and what lies where in them.
+"""Bars of the tape as files: their sound, log-mel frames and notes, and where bars and takes begin in them.
 
 `NAME.wav` is mono at the device's rate. `NAME.npz` has ``log_mel`` float32[T, M] by the preset's front end, frame t
 centred on sample t times ``hop_samples`` at ``sample_rate_hz``. `NAME.json` names the bars with their first samples,
-and the takes; all places are samples of the WAV file, less than 0 where something began before it. `NAME.mid` has the
-notes that are known, if any.
+and the takes; all positions are samples of the WAV file, less than 0 where something began before it. `NAME.mid` has
+the notes that are known, if any.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FRAMED_AT_ONCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class LaidTake:
+class TakeOnTape:
     """A take on the tape."""
 
     take: int
@@ -45,7 +45,7 @@ class LaidTake:
     file: str
     """Its WAV file; empty: it could not be written."""
     repainted: bool
-    """Whether it was laid over what was there, or sounded there."""
+    """Whether it replaces what was there; else it sounded there."""
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
@@ -67,16 +67,16 @@ def export_bars(
     request: ExportTape,
     audio: Samples,
     rate_hz: int,
-    takes: Sequence[LaidTake],
+    takes: Sequence[TakeOnTape],
     notes: Sequence[Note],
     instrument: Instrument,
 ) -> Iterator[None]:
-    """Write all files, or none; in steps, each a fraction of a second.
+    """Write all files or none, in steps of a fraction of a second.
 
     Args:
         audio: the bars, float32[N] at ``rate_hz``.
-        notes: of them, in seconds from their beginning.
-        instrument: whose front end makes the frames.
+        notes: in the bars, in seconds from the beginning of the first.
+        instrument: its front end makes the frames.
 
     Raises:
         RequestError: they cannot be written, or the disk is full.

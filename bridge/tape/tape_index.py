@@ -1,4 +1,4 @@
-"""What lies on the tape besides its sound, as the stage knows it: enough for a new player to go on from."""
+"""What the stage knows of the tape, so that a new player can go on from it: its edit history and its loop."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class TapeIndex:
         self.loop: StartLoop | None = None
         """The loop that repeats a part of it."""
         self.edited = Edited(((),), 0)
-        """Its changes, as the player told."""
+        """Its edit history, as the player last reported it."""
 
     @property
     def takes(self) -> tuple[int, ...]:
-        """Numbers of the takes that lie on it."""
+        """Numbers of the takes on it."""
         return self.edited.takes
 
     def refused(self, number: int) -> None:
-        """The player could not obey this request."""
+        """The player refused this request: if it was to start the loop, there is none."""
         if self.loop and self.loop.number == number:
             self.loop = None
 
-    def restoring(self, book: TakeList) -> RestoreTape | None:
+    def restore_request(self, takes: TakeList) -> RestoreTape | None:
         """What a new player has to be told; None: nothing."""
         numbers = sorted({number for version in self.edited.versions for number in version})
-        booked = [book.get(number) for number in numbers]
-        takes = tuple(take.placed for take in booked if take and take.placed)
-        return RestoreTape(takes, self.edited, self.loop) if takes or self.loop else None
+        known = [takes.get(number) for number in numbers]
+        placed = tuple(take.placed for take in known if take and take.placed)
+        return RestoreTape(placed, self.edited, self.loop) if placed or self.loop else None

@@ -1,7 +1,7 @@
-"""The session's tape: what came in and what was generated, each in its lane, by device time.
+"""The sound of the session's tape: one track of input, one of takes, by device time.
 
-Shared memory that outlives the player, who alone writes and reads it. A sample's place is its device time modulo the
-tape's length, so that a bar is found by arithmetic alone; what was never laid is silence. Mono float32 at the output
+Shared memory that outlives the player, which alone writes and reads it. A sample's place is its device time modulo the
+tape's length, so that a bar is found by arithmetic alone; what was never written is silence. Mono float32 at the output
 device's rate.
 """
 
@@ -14,37 +14,37 @@ import numpy as np
 
 from bridge.audio.shared_samples import Samples, SharedSamples
 
-Lane = Literal["heard", "made"]
-_LANES: tuple[Lane, ...] = ("heard", "made")
+Track = Literal["heard", "made"]
+_TRACKS: tuple[Track, ...] = ("heard", "made")
 _RATE = 9
-_UNTIL = 10  # a word a lane: the device time up to which it holds anything
-_FROM = 12  # likewise: the first that it may still hold
+_UNTIL = 10  # one word per track: the device time up to which it holds anything
+_FROM = 12  # likewise: the first device time that it may still hold
 
 
 class TapeMemory(SharedSamples):
-    """Two lanes side by side in one ring's room, each half of it long."""
+    """Two circular tracks in one block of shared memory, each half of it."""
 
     def __init__(self, memory: SharedMemory, *, owner: bool) -> None:
         super().__init__(memory, owner=owner)
-        self.length_samples = self.capacity_samples // len(_LANES)
-        """How much each lane holds."""
+        self.length_samples = self.capacity_samples // len(_TRACKS)
+        """Of each track."""
 
     @property
     def rate_hz(self) -> int:
-        """Of all that is on it; 0: nothing is."""
+        """Of both tracks; 0: nothing was recorded yet."""
         return int(self._words[_RATE])
 
     def begin(self, rate_hz: int) -> None:
         """Make it blank, for a device of this rate; a tape of that rate is left as it is."""
         if self.rate_hz == rate_hz:
             return
-        for lane in range(len(_LANES)):
-            self._words[_UNTIL + lane] = self._words[_FROM + lane] = 0
+        for track in range(len(_TRACKS)):
+            self._words[_UNTIL + track] = self._words[_FROM + track] = 0
         self._words[_RATE] = rate_hz
 
-    def lay(self, lane: Lane, at: int, samples: Samples) -> None:
-        """Put ``samples`` on a lane from device time ``at`` on, over what was there; the oldest is forgotten."""
-        number = _LANES.index(lane)
+    def write(self, track: Track, at: int, samples: Samples) -> None:
+        """Write float32[N] from device time ``at`` on, over what was there; the oldest samples are overwritten."""
+        number = _TRACKS.index(track)
         first, until = self._words[_FROM + number], self._words[_UNTIL + number]
         oldest = max(at + len(samples), until) - self.length_samples
         if at < oldest:
@@ -61,11 +61,11 @@ class TapeMemory(SharedSamples):
         self._words[_FROM + number] = max(min(first, at), until - self.length_samples)
         self._words[_UNTIL + number] = until
 
-    def read(self, first: int, stop: int, lanes: tuple[Lane, ...] = _LANES) -> Samples:
-        """Device times ``first`` to ``stop`` of the lanes together, float32[stop - first]."""
+    def read(self, first: int, stop: int, tracks: tuple[Track, ...] = _TRACKS) -> Samples:
+        """The sum of the tracks from device time ``first`` to ``stop``: float32[stop - first]."""
         mix = np.zeros(max(0, stop - first), np.float32)
-        for lane in lanes:
-            number = _LANES.index(lane)
+        for track in tracks:
+            number = _TRACKS.index(track)
             begin = max(first, self._words[_FROM + number])
             end = min(stop, self._words[_UNTIL + number])
             if begin < end:
@@ -73,8 +73,8 @@ class TapeMemory(SharedSamples):
         return mix
 
     def holds(self, first: int, stop: int) -> bool:
-        """Whether anything was laid in all of this time, in one lane or the other."""
-        ends = [(self._words[_FROM + n], self._words[_UNTIL + n]) for n in range(len(_LANES))]
+        """Whether one track or the other was written in all of this time."""
+        ends = [(self._words[_FROM + n], self._words[_UNTIL + n]) for n in range(len(_TRACKS))]
         spans = sorted((begin, end) for begin, end in ends if end > begin)
         for begin, end in spans:
             if begin <= first < end:
@@ -83,15 +83,15 @@ class TapeMemory(SharedSamples):
 
     @property
     def span(self) -> tuple[int, int]:
-        """The first device time that it holds, and the one past the last; equal: it is blank."""
-        spans = [(self._words[_FROM + n], self._words[_UNTIL + n]) for n in range(len(_LANES))]
+        """The first device time that it holds, and the one past the last; equal if it is blank."""
+        spans = [(self._words[_FROM + n], self._words[_UNTIL + n]) for n in range(len(_TRACKS))]
         held = [(first, until) for first, until in spans if until > first]
         return (min(first for first, _ in held), max(until for _, until in held)) if held else (0, 0)
 
-    def _put(self, lane: int, at: int, samples: Samples | None, stop: int) -> None:
-        self._samples[self._places(lane, max(at, stop - self.length_samples), stop)] = (
+    def _put(self, track: int, at: int, samples: Samples | None, stop: int) -> None:
+        self._samples[self._places(track, max(at, stop - self.length_samples), stop)] = (
             0.0 if samples is None else samples
         )
 
-    def _places(self, lane: int, first: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        return lane * self.length_samples + np.arange(first, stop) % self.length_samples
+    def _places(self, track: int, first: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        return track * self.length_samples + np.arange(first, stop) % self.length_samples

@@ -140,7 +140,7 @@ def test_what_is_held_when_a_take_begins_is_struck_at_its_beginning() -> None:
     assert ended == [Note(1.0, 9.0, 60, 80)]
     follower.until_now(0.16, 8, 0.02)
     assert [(pitch, end_s) for _, end_s, pitch, _ in follower.given] == [(60, 0.16), (64, 0.32)]  # its key was up
-    assert [note.pitch for note in notes.let_go(9.5)] == [64]
+    assert [note.pitch for note in notes.release_all(9.5)] == [64]
 
 
 def test_a_key_struck_twice_is_let_go_once() -> None:
@@ -148,7 +148,7 @@ def test_a_key_struck_twice_is_let_go_once() -> None:
     for each in (Key(60, 80, 1.0), Key(60, 90, 2.0)):
         notes.take(each)
     assert notes.take(Key(60, 0, 3.0)) == [Note(2.0, 3.0, 60, 90)]
-    assert notes.let_go(4.0) == []
+    assert notes.release_all(4.0) == []
 
 
 def test_a_phrase_begins_with_its_first_note_and_ends_with_its_last() -> None:

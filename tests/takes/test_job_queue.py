@@ -57,9 +57,9 @@ class Instrument:
             self.now = max(self.now, min(self._made_at, until))
             if self.now >= until:
                 return
-            place = self._schedule().next_place()
+            place = self._schedule().next_index()
             if place is None:
-                self.now = min(until, self.now + self._schedule().ripe_in_seconds() + 1e-6)
+                self.now = min(until, self.now + self._schedule().next_start_in_seconds() + 1e-6)
             else:
                 self._begin(self._waiting.pop(place))
 
@@ -94,10 +94,10 @@ def test_promises_are_kept(rate: float, asked: list[tuple[float, float, float | 
 
 def test_a_short_take_goes_before_one_that_waits_for_a_far_line_and_a_long_one_does_not() -> None:
     far = job(1, 4.0, 30.0)
-    assert schedule(far, job(2, 10.0)).next_place() == 1
-    assert schedule(far, job(2, 40.0)).next_place() is None
-    assert schedule(far, job(2, 10.0), playing=20.0).next_place() is None
-    assert schedule(far, job(2, 10.0), now=29.0).next_place() == 0
+    assert schedule(far, job(2, 10.0)).next_index() == 1
+    assert schedule(far, job(2, 40.0)).next_index() is None
+    assert schedule(far, job(2, 10.0), playing=20.0).next_index() is None
+    assert schedule(far, job(2, 10.0), now=29.0).next_index() == 0
 
 
 def test_a_promise_counts_what_may_not_go_before() -> None:
@@ -111,9 +111,9 @@ def test_a_promise_counts_what_may_not_go_before() -> None:
 
 def test_what_was_requested_after_a_load_waits_for_it() -> None:
     load = Load(1, "other", 2)
-    assert schedule(load, job(3)).next_place() is None
-    assert schedule(job(3), load).next_place() == 0
-    assert schedule(PrimeClear(1), job(2)).next_place() == 0
+    assert schedule(load, job(3)).next_index() is None
+    assert schedule(job(3), load).next_index() == 0
+    assert schedule(PrimeClear(1), job(2)).next_index() == 0
 
 
 @pytest.mark.parametrize(("late", "met"), [("next", Line(BAR, BAR)), ("play", None)])
@@ -137,9 +137,9 @@ def test_a_line_is_chosen_with_what_is_made_before_it_in_mind() -> None:
 
 def test_a_take_that_joins_what_is_heard_is_begun_just_before_its_line() -> None:
     joining = replace(job(1, 4.0, 10.0), kind="continue")
-    turn_in = replace(schedule(), listens=True).turn_in_seconds(joining)
+    turn_in = replace(schedule(), listens=True).start_due_in_seconds(joining)
     assert 9.0 < turn_in < 10.0 - PACE.wait_seconds(joining)
-    assert turn_in > schedule().turn_in_seconds(joining)
+    assert turn_in > schedule().start_due_in_seconds(joining)
     slow = replace(schedule(pace=replace(PACE, rate=1.2)), listens=True)
-    assert not slow.joins(joining)
-    assert not replace(schedule(), listens=True).joins(replace(joining, lead_seconds=1.0))
+    assert not slow.continues_input(joining)
+    assert not replace(schedule(), listens=True).continues_input(replace(joining, lead_seconds=1.0))

@@ -57,7 +57,7 @@ def test_history_goes_back_and_forth(steps: list[str]) -> None:
             edit = Edit(number, 0, np.zeros(10, np.float32))
             if step == "instead" and versions[place]:
                 replaced = versions[place][-1]
-                history.instead(replaced, edit)
+                history.replace(replaced, edit)
                 versions.append(tuple(number if take == replaced else take for take in versions[place]))
             else:
                 history.add(edit)

@@ -50,7 +50,7 @@ def take_in(tape: SessionTape, sound: NDArray[np.float32], input_hz: int, late_s
     tape.begin_input(input_hz, 500)
     for first in range(0, len(sound), BLOCK):
         stamp = 500 + first, 100.0 + first / input_hz
-        tape.take_in(sound[first : first + BLOCK], stamp, clock, late_samples)
+        tape.record_input(sound[first : first + BLOCK], stamp, clock, late_samples)
 
 
 def test_input_lies_where_it_was_heard(tape: SessionTape) -> None:
@@ -84,7 +84,7 @@ def played(loop_player: LoopPlayer, first: int, stop: int) -> NDArray[np.float32
 
 def test_an_edit_is_heard_from_the_next_pass_on_and_undone_again(tape: SessionTape, loop_player: LoopPlayer) -> None:
     sound = noise(3, 20000)
-    tape.lay_made(10000, sound)
+    tape.record_take(10000, sound)
     tape.start_loop(12000, 22000, 40000)
     first_pass = played(loop_player, 40000, 50000)
     np.testing.assert_array_equal(first_pass[FADE_SAMPLES:9000], sound[2000:12000][FADE_SAMPLES:9000])
@@ -108,7 +108,7 @@ def test_an_edit_is_heard_from_the_next_pass_on_and_undone_again(tape: SessionTa
 
 def test_a_loop_ends_in_what_comes_before_it(tape: SessionTape, loop_player: LoopPlayer) -> None:
     """So that its end and its beginning are joined as the tape is."""
-    tape.lay_made(10000, np.arange(20000, dtype=np.float32))
+    tape.record_take(10000, np.arange(20000, dtype=np.float32))
     tape.start_loop(12000, 22000, 0)
     turn = played(loop_player, 0, 20001)[9990:10010]
     np.testing.assert_allclose(turn[9:11], [1999.0, 2000.0])
@@ -124,7 +124,7 @@ def test_passes() -> None:
 def test_a_device_of_another_rate_has_a_blank_tape(
     tape: SessionTape, memory: TapeMemory, loop_player: LoopPlayer
 ) -> None:
-    tape.lay_made(0, np.ones(100, np.float32))
+    tape.record_take(0, np.ones(100, np.float32))
     tape.add(Edit(1, 0, np.ones(100, np.float32)))
     assert not tape.use_device(None)
     assert not tape.use_device(RATE_HZ)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bridge.audio.input_latency import SLIP_SECONDS, STAMPS, InputLatency
 from bridge.audio.input_ring import InputRing
-from bridge.tape.tape_memory import Lane, TapeMemory
+from bridge.tape.tape_memory import TapeMemory, Track
 
 RATE_HZ = 48000
 LENGTH = 64
@@ -28,20 +28,20 @@ def tape() -> Iterator[TapeMemory]:
         st.tuples(st.sampled_from(["heard", "made"]), st.integers(0, 300), st.integers(0, 150)), min_size=1, max_size=8
     )
 )
-def test_what_was_laid_is_read_where_it_was_laid(laid: list[tuple[Lane, int, int]]) -> None:
+def test_what_was_written_is_read_where_it_was_written(written: list[tuple[Track, int, int]]) -> None:
     tape = TapeMemory.create(2 * LENGTH)
     tape.begin(RATE_HZ)
     naive = {"heard": np.zeros(500, np.float32), "made": np.zeros(500, np.float32)}
     until = {"heard": 0, "made": 0}
-    for number, (loop_player, at, count) in enumerate(laid):
+    for number, (track, at, count) in enumerate(written):
         samples = np.full(count, number + 1, np.float32)
-        tape.lay(loop_player, at, samples)
-        naive[loop_player][at : at + count] = samples
+        tape.write(track, at, samples)
+        naive[track][at : at + count] = samples
         if count:
-            until[loop_player] = max(until[loop_player], at + count)
-        naive[loop_player][: max(0, until[loop_player] - LENGTH)] = 0.0  # forgotten
-    for loop_player in ("heard", "made"):
-        np.testing.assert_array_equal(tape.read(0, 500, (loop_player,)), naive[loop_player])
+            until[track] = max(until[track], at + count)
+        naive[track][: max(0, until[track] - LENGTH)] = 0.0  # forgotten
+    for track in ("heard", "made"):
+        np.testing.assert_array_equal(tape.read(0, 500, (track,)), naive[track])
     np.testing.assert_array_equal(tape.read(0, 500), naive["heard"] + naive["made"])
     first, stop = tape.span
     assert stop == max(until.values())
@@ -52,17 +52,17 @@ def test_what_was_laid_is_read_where_it_was_laid(laid: list[tuple[Lane, int, int
 def test_what_it_holds(tape: TapeMemory) -> None:
     assert tape.span == (0, 0)
     assert not tape.holds(0, 1)
-    tape.lay("heard", 10, np.ones(5, np.float32))
+    tape.write("heard", 10, np.ones(5, np.float32))
     assert tape.holds(10, 15)
     assert not tape.holds(9, 12)
     assert not tape.holds(12, 16)
-    tape.lay("made", 15, np.ones(5, np.float32))
+    tape.write("made", 15, np.ones(5, np.float32))
     assert tape.holds(10, 20)
     assert tape.span == (10, 20)
 
 
 def test_another_process_reads_it_and_another_rate_blanks_it(tape: TapeMemory) -> None:
-    tape.lay("heard", 3, np.ones(4, np.float32))
+    tape.write("heard", 3, np.ones(4, np.float32))
     other = TapeMemory.attach(tape.name)
     other.begin(RATE_HZ)
     assert other.read(0, 10).sum() == 4
