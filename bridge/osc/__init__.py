@@ -1,5 +1,5 @@
-"""OSC over UDP: datagrams in and out, who asked and where answers go; OSCQuery in a sub-package.
+"""OSC over UDP: datagrams in and out, which client asked and where its answers go; OSCQuery in a sub-package.
 
 Imports ``protocol``; no audio, no takes.
-One thread receives datagrams; answers are sent from the daemon's main thread.
+Datagrams are received and sent on the daemon's main thread; OSCQuery has a thread of its own.
 """

@@ -1,4 +1,4 @@
-"""Answers to whoever asked, where he wants them, and events for all who subscribed."""
+"""Answers to clients, at the addresses that they chose, and events for subscribers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Send: TypeAlias = Callable[[Address, str, Iterable[Value]], None]
 SUBSCRIBERS = 32
 MESSAGE_CHARACTERS = 400
 MIDI: Address = ("midi", 0)
-"""Stands for the sender of what MIDI controllers do; it gets no answers, and subscribers hear of its failures."""
+"""Stands for the sender of MIDI controllers' commands: it gets no answers, and subscribers are told of its failures."""
 _COMPLAIN_EVERY_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A command that is not answered to the end yet, and who sent it."""
+    """A command, and the client that sent it and waits for its answers."""
 
     sender: Address
     invocation: Invocation
@@ -37,7 +37,7 @@ class Asked:
         return self.invocation.command.is_job
 
     def is_same_job(self, other: Asked) -> bool:
-        """Ids are their senders' own."""
+        """Clients choose ids, so different clients may use the same."""
         return (self.sender, self.invocation.job_id) == (other.sender, other.invocation.job_id)
 
 
@@ -51,36 +51,36 @@ class Answers:
         self._subscribers: Subscriptions[Address] = Subscriptions(SUBSCRIBERS)
         self._complained_at_seconds = -_COMPLAIN_EVERY_SECONDS
 
-    # --- to whoever asked -------------------------------------------------------------------------------
+    # --- to one client -------------------------------------------------------------------------------
 
     def to(self, sender: Address, address: str, values: Iterable[Value]) -> None:
-        """Send to whoever sent something, where he wants to be answered."""
+        """Send a message to where a client wants its answers."""
         if sender != MIDI:
             self._send(self._addresses.of(sender), address, values)
 
     def redirect(self, sender: Address, port: int, host: str | None) -> None:
-        """Where a sender's answers go from now on. Raises CommandError: see `ReplyAddresses.redirect`."""
+        """Send a client's answers elsewhere from now on. Raises CommandError: see `ReplyAddresses.redirect`."""
         self._addresses.redirect(sender, port, host)
 
     def reply(self, asked: Asked, values: Sequence[Value]) -> None:
-        """What was asked for."""
+        """Send the values that a query asked for."""
         self.to(asked.sender, f"{asked.invocation.command.address}.reply", values)
 
     def answer(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
-        """How it stands with a command, or a job: subscribers hear of everybody's jobs."""
+        """Send an answer to a command; subscribers receive the answers of all jobs."""
         command = asked.invocation.command.name
         self.to(asked.sender, f"{NAMESPACE}/{answer}", [command, asked.invocation.job_id, *values])
         self._tell_of_job(asked, answer, values)
 
     def fail(self, asked: Asked, code: FailCode, message: str) -> None:
-        """Why a command is not obeyed, or a job not finished."""
+        """Say why a command is not carried out, or a job not finished."""
         self.fail_to(asked.sender, asked.invocation.command.name, asked.invocation.job_id, code, message)
         self._tell_of_job(asked, "fail", [code, message[:MESSAGE_CHARACTERS]])
         if asked.sender == MIDI:
             self._tell_of_midi(asked, code, message)
 
     def fail_to(self, to: Address, command: str, job_id: int, code: FailCode, message: str) -> None:
-        """The same of what is no command that is known."""
+        """The same where there is no known command."""
         if len(message) > MESSAGE_CHARACTERS:
             message = f"{message[:MESSAGE_CHARACTERS]}..."
         self.to(to, f"{NAMESPACE}/fail", [command, job_id, code, message])
@@ -88,7 +88,7 @@ class Answers:
     # --- to subscribers ---------------------------------------------------------------------------------
 
     def subscribe(self, sender: Address, seconds: float) -> Address | None:
-        """Tell a sender of everything for so long; returns where, if he was no subscriber before.
+        """Send events to a client for so many seconds; returns their address if it was no subscriber before.
 
         Raises:
             CommandError: there are too many.
@@ -100,21 +100,21 @@ class Answers:
         return subscriber if is_new else None
 
     def unsubscribe(self, sender: Address) -> None:
-        """Tell a sender of nothing more; nothing happens if he was no subscriber."""
+        """Send a client no more events; nothing happens if it was no subscriber."""
         self._subscribers.end(self._addresses.of(sender), time.monotonic())
 
     def tell(self, what: str, values: Sequence[Value], *, only: Address | None = None) -> None:
-        """An event for all subscribers, or for one of them."""
+        """Send an event to all subscribers, or to one of them."""
         for subscriber in [only] if only else self._subscribers.holders(time.monotonic()):
             self._send(subscriber, f"{NAMESPACE}/event", [what, *values])
 
     def _tell_of_job(self, asked: Asked, answer: str, values: Sequence[Value]) -> None:
-        """Ids are their senders', so the sender is named too."""
+        """Clients choose ids, so the sender is named too."""
         if asked.is_job:
             self.tell(answer, [*_job_text(asked), *values])
 
     def _tell_of_midi(self, asked: Asked, code: FailCode, message: str) -> None:
-        if not asked.is_job:  # of jobs they are told anyway
+        if not asked.is_job:  # answers of jobs are sent anyway
             self.tell("fail", [*_job_text(asked), code, message[:MESSAGE_CHARACTERS]])
         now = time.monotonic()
         if now - self._complained_at_seconds >= _COMPLAIN_EVERY_SECONDS:
@@ -123,11 +123,11 @@ class Answers:
 
 
 def flat(named: Mapping[str, Value]) -> list[Value]:
-    """Key, value, key, value, as it goes over the wire."""
+    """Keys and values alternating, as OSC sends them."""
     return [each for pair in named.items() for each in pair]
 
 
 def _job_text(asked: Asked) -> list[Value]:
-    """Who sent it, what it is and its id."""
+    """The client's address, the command and its id."""
     host, port = asked.sender
     return [f"{host}:{port}", asked.invocation.command.name, asked.invocation.job_id]

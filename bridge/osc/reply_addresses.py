@@ -1,7 +1,7 @@
-"""Where clients want their answers: at the port that they send from, at another one of their machine, or at a host that
-whoever runs the daemon has named.
+"""Where a client's answers go: to the port that it sends from, to another one of its machine, or to a host that
+`serve --reply-host` names.
 
-Others are refused: answers must not be turned against a machine that did not ask for them.
+Other hosts are refused: answers must not flood a machine that did not ask for them.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from bridge.osc.udp_server import Address
 from bridge.protocol.errors import CommandError, shown
 
 _MOST = 256
-"""Senders that may have their answers elsewhere; the oldest are forgotten."""
+"""Clients whose answers go elsewhere; the oldest are forgotten."""
 
 
 class ReplyAddresses:
     """Belongs to the daemon's one thread."""
 
     def __init__(self, hosts: Mapping[str, str]) -> None:
-        """``hosts`` that were named, each with its IPv4 address."""
+        """``hosts`` are those of ``--reply-host``, each with its IPv4 address."""
         self._hosts = {**hosts, **{address: address for address in hosts.values()}}
         self._elsewhere: dict[Address, Address] = {}
 

@@ -1,4 +1,4 @@
-"""Who wants to be told, and for how long: a client that is gone is forgotten when its lease ends."""
+"""Subscribers and their leases: a client that is gone is forgotten when its lease ends."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ Who = TypeVar("Who")
 
 
 class Subscriptions(Generic[Who]):
-    """A bounded set whose members leave by themselves. Times are monotonic seconds."""
+    """A bounded set whose members expire. Times are monotonic seconds."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._ends: dict[Who, float] = {}
 
     def grant(self, who: Who, seconds: float, now: float) -> bool:
-        """Take ``who`` in, or prolong its lease; False: there are too many."""
+        """Add ``who``, or prolong its lease; False: there are too many."""
         self._expire(now)
         if who not in self._ends and len(self._ends) >= self._most:
             return False

@@ -1,4 +1,4 @@
-"""How far a knob is turned, and which value of a property that means."""
+"""Which value of a property a MIDI control's position stands for, and the other way round."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from math import log
 from bridge.protocol.types import Argument, CurveKind, Value
 
 STEP = 1 / 128
-"""Of the way, for each step of an endless encoder."""
+"""Of the range, for each step of an endless encoder."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """From 0, all the way down, to 1, all the way up.
+    """Maps positions, from 0 (all the way down) to 1 (all the way up), to values.
 
     ``linear``: equal differences; ``log``: equal ratios; ``toggle``: every press is the next value. ``low`` may be
     above ``high``.
@@ -24,7 +24,7 @@ class Curve:
     low: float = 0.0
     high: float = 0.0
     values: tuple[Value, ...] = ()
-    """In place of a range: these, side by side."""
+    """In place of a range: these values, equally spaced."""
 
     def value_at(self, position: float) -> Value:
         if self.values:
@@ -38,7 +38,7 @@ class Curve:
         return round(value) if self.argument.kind == "int" else value
 
     def position_of(self, value: Value | None) -> float | None:
-        """Where a knob stands that shows the value, the near end if it is outside; None: nowhere."""
+        """The position that stands for a value, the nearer end if it is outside the range; None: there is none."""
         if self.values:
             if value not in self.values:
                 return None
@@ -54,7 +54,7 @@ class Curve:
         return (within - self.low) / (self.high - self.low)
 
     def turned(self, value: Value | None, steps: int) -> Value:
-        """What so many steps of an endless encoder make of a value; of one that is nowhere, from the middle on."""
+        """The value after so many steps of an endless encoder; a value without a position starts from the middle."""
         if self.values:
             index = self.values.index(value) + steps if value in self.values else 0
             return self.values[min(max(index, 0), len(self.values) - 1)]
@@ -62,11 +62,11 @@ class Curve:
         turned = self.value_at((0.5 if where is None else where) + steps * STEP)
         if self.argument.kind != "int" or turned != value or not isinstance(value, int):
             return turned
-        one = 1 if (steps > 0) == (self.high > self.low) else -1  # a step is less than that
+        one = 1 if (steps > 0) == (self.high > self.low) else -1  # a step of the encoder is less than 1
         return round(min(max(value + one, min(self.low, self.high)), max(self.low, self.high)))
 
     def next_after(self, value: Value | None) -> Value:
-        """What a press makes of a value."""
+        """The value after a press."""
         if self.values:
             index = self.values.index(value) + 1 if value in self.values else 0
             return self.values[index % len(self.values)]

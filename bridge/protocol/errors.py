@@ -59,7 +59,7 @@ FAIL_CODES: Mapping[FailCode, str] = {
     "too_late": "it cannot be ready in time, and `late drop` was asked for",
     "cancelled": "the job was cancelled, or the daemon stopped",
     "player_died": "the player process died, or hung and was killed; it is being restarted",
-    "failed": "something broke inside; the daemon's log says what",
+    "failed": "an internal error; the daemon's log says which",
 }
 
 ANY_COMMAND: tuple[FailCode, ...] = (
@@ -79,7 +79,7 @@ ANY_COMMAND: tuple[FailCode, ...] = (
 
 
 class CommandError(ValueError):
-    """A command that cannot be obeyed, with all that ``/melnet/fail`` says about it."""
+    """A command that cannot be carried out, with what ``/melnet/fail`` says about it."""
 
     def __init__(self, code: FailCode, message: str, *, command: str = "", job_id: int = NO_ID) -> None:
         super().__init__(message)
@@ -89,7 +89,7 @@ class CommandError(ValueError):
 
 
 def shown(value: object) -> str:
-    """A foreign value as it may stand in a message: printable and short."""
+    """A value that a client sent, as a message quotes it: printable and short."""
     text = repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, (str, bytes)) else value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
 

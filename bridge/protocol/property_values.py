@@ -1,4 +1,4 @@
-"""Values of the properties, where the thread that changes them meets the one that shows them."""
+"""Values of the properties, shared by the thread that changes them and the one that shows them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from bridge.protocol.types import Value
 
 
 class PropertyValues:
-    """All methods may be called from any thread, and none waits longer than the copy of a dozen values takes.
+    """All methods may be called from any thread, and hold a lock no longer than it takes to copy a dozen values.
 
-    A newer value takes the place of an older one that nobody has taken yet, so nothing piles up behind a reader
-    that is slow.
+    A newer value takes the place of an older one that nobody has taken yet, so nothing piles up for a slow
+    reader.
     """
 
     def __init__(self) -> None:

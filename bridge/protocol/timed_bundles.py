@@ -1,4 +1,4 @@
-"""Commands held back until their time: what a bundle's timetag asks for."""
+"""Commands of bundles with a timetag, held until that time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class TimedBundles(Generic[T]):
-    """A bounded queue ordered by due time; what is due together leaves in the order it came."""
+    """A bounded queue ordered by due time; items that are due at the same time keep the order in which they came."""
 
     def __init__(self, most: int) -> None:
         self._most = most

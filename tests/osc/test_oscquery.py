@@ -67,22 +67,22 @@ def websocket(daemon: Daemon) -> ClientConnection:
     return connect(f"ws://127.0.0.1:{port_of(daemon)}/", open_timeout=DEADLINE_SECONDS, compression=None)
 
 
-def order(ear: ClientConnection, command: str, path: str) -> None:
-    ear.send(json.dumps({"COMMAND": command, "DATA": path}))
+def send_command(listener: ClientConnection, command: str, path: str) -> None:
+    listener.send(json.dumps({"COMMAND": command, "DATA": path}))
 
 
-def heard(ear: ClientConnection) -> tuple[str, list[object]]:
+def heard(listener: ClientConnection) -> tuple[str, list[object]]:
     """The next message."""
-    data = ear.recv(timeout=DEADLINE_SECONDS)
+    data = listener.recv(timeout=DEADLINE_SECONDS)
     assert isinstance(data, bytes)
     (message,) = parse_datagram(data)
     return message.address, message.values
 
 
-def hear_until(ear: ClientConnection, *wanted: object) -> None:
+def hear_until(listener: ClientConnection, *wanted: object) -> None:
     """Read until these values come."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while heard(ear)[1] != [*wanted]:
+    while heard(listener)[1] != [*wanted]:
         assert time.monotonic() < deadline
 
 
@@ -205,70 +205,70 @@ def test_host_info(daemon: Daemon) -> None:
 
 
 def test_a_set_property_is_streamed_and_shown(daemon: Daemon, player: Player) -> None:
-    with websocket(daemon) as ear:
-        order(ear, "LISTEN", TEMPO)
-        assert heard(ear) == (TEMPO, [120.0])  # the current value, at once
+    with websocket(daemon) as listener:
+        send_command(listener, "LISTEN", TEMPO)
+        assert heard(listener) == (TEMPO, [120.0])  # the current value, at once
         player.send("set/tempo", 90)
         player.wait_for("done", "set/tempo", -1, "tempo", 90.0)
-        assert heard(ear) == (TEMPO, [90.0])
+        assert heard(listener) == (TEMPO, [90.0])
         assert get(daemon, f"{TEMPO}?VALUE") == (200, {"VALUE": [90.0]})
         player.send("set", "tempo", 120)  # the other way of setting it
-        assert heard(ear) == (TEMPO, [120.0])
+        assert heard(listener) == (TEMPO, [120.0])
     assert player.ask("transport")["tempo"] == 120.0
 
 
 def test_only_what_is_listened_to_is_heard(daemon: Daemon, player: Player) -> None:
-    with websocket(daemon) as ear:
-        order(ear, "LISTEN", "/melnet/set/lead")
-        assert heard(ear) == ("/melnet/set/lead", [0.0])
-        order(ear, "LISTEN", "/melnet/set/late")
-        assert heard(ear) == ("/melnet/set/late", ["next"])
-        order(ear, "IGNORE", "/melnet/set/lead")
-        order(ear, "LISTEN", "/melnet/set/meter")
-        assert heard(ear) == ("/melnet/set/meter", ["4/4"])  # so what came before it is obeyed
+    with websocket(daemon) as listener:
+        send_command(listener, "LISTEN", "/melnet/set/lead")
+        assert heard(listener) == ("/melnet/set/lead", [0.0])
+        send_command(listener, "LISTEN", "/melnet/set/late")
+        assert heard(listener) == ("/melnet/set/late", ["next"])
+        send_command(listener, "IGNORE", "/melnet/set/lead")
+        send_command(listener, "LISTEN", "/melnet/set/meter")
+        assert heard(listener) == ("/melnet/set/meter", ["4/4"])  # so what came before it is carried out
         for name, value in (("lead", 2.0), ("tail", 2.0), ("lead", 0.0), ("tail", 0.0), ("late", "play")):
             player.send(f"set/{name}", value)
-        assert heard(ear) == ("/melnet/set/late", ["play"])
+        assert heard(listener) == ("/melnet/set/late", ["play"])
         player.send("set/late", "next")
-        assert heard(ear) == ("/melnet/set/late", ["next"])
+        assert heard(listener) == ("/melnet/set/late", ["next"])
 
 
 def test_a_seed_that_goes_up_by_itself_is_streamed(daemon: Daemon, player: Player) -> None:
     wait_ready(player)
-    with websocket(daemon) as ear:
+    with websocket(daemon) as listener:
         player.send("set/seed", 70)
         player.wait_for("done", "set/seed")
-        order(ear, "LISTEN", "/melnet/set/seed")
-        hear_until(ear, 70)
+        send_command(listener, "LISTEN", "/melnet/set/seed")
+        hear_until(listener, 70)
         player.run_job("generate", 1, "seconds", 0.125)
-        assert heard(ear) == ("/melnet/set/seed", [71])
+        assert heard(listener) == ("/melnet/set/seed", [71])
     player.send("set/seed", 1)
     player.wait_for("done", "set/seed")
 
 
 def test_the_presets_own_is_no_value_and_can_be_sent_back(daemon: Daemon, player: Player) -> None:
     address = "/melnet/set/temperature"
-    with websocket(daemon) as ear:
-        order(ear, "LISTEN", address)
-        assert heard(ear) == (address, [None])
+    with websocket(daemon) as listener:
+        send_command(listener, "LISTEN", address)
+        assert heard(listener) == (address, [None])
         player.send("set/temperature", 0.5)
-        assert heard(ear) == (address, [0.5])
+        assert heard(listener) == (address, [0.5])
         player.send_bytes(encode_message(address, [None]))
         player.wait_for("done", "set/temperature", -1, "temperature", "preset")
-        assert heard(ear) == (address, [None])
+        assert heard(listener) == (address, [None])
     assert get(daemon, f"{address}?VALUE") == (200, {"VALUE": [None]})
 
 
 def test_one_listener_dies_and_the_other_goes_on(daemon: Daemon, player: Player) -> None:
-    with websocket(daemon) as ear, websocket(daemon) as doomed:
-        for each in (ear, doomed):
-            order(each, "LISTEN", TEMPO)
+    with websocket(daemon) as listener, websocket(daemon) as doomed:
+        for each in (listener, doomed):
+            send_command(each, "LISTEN", TEMPO)
             assert heard(each) == (TEMPO, [120.0])
         doomed.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no goodbye
         doomed.close_socket()
         for tempo in (60.0, 61.0, 120.0):
             player.send("set/tempo", tempo)
-            assert heard(ear) == (TEMPO, [tempo])
+            assert heard(listener) == (TEMPO, [tempo])
 
 
 # --- abuse ----------------------------------------------------------------------------------------------
@@ -281,9 +281,9 @@ def test_garbage_ends_its_own_connection_only(daemon: Daemon, player: Player) ->
     garbage += [b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 1000 + b"\r\n"]
     for each in garbage:
         address = ("127.0.0.1", port_of(daemon))
-        with socket.create_connection(address, DEADLINE_SECONDS) as stranger, suppress(ConnectionError):
-            stranger.sendall(each)
-            while stranger.recv(4096):  # it need not hear us out
+        with socket.create_connection(address, DEADLINE_SECONDS) as visitor, suppress(ConnectionError):
+            visitor.sendall(each)
+            while visitor.recv(4096):  # it need not hear us out
                 pass
     assert get(daemon, "/melnet/ping?TYPE") == (200, {"TYPE": "N"})
     player.send("ping")
@@ -298,14 +298,14 @@ def test_long_paths(daemon: Daemon, path_characters: int, status: int) -> None:
 
 def test_nothing_but_get(daemon: Daemon) -> None:
     for method, status in (("HEAD", 405), ("POST", 405), ("DELETE", 405), ("GET", 200)):
-        stranger = HTTPConnection("127.0.0.1", port_of(daemon), timeout=DEADLINE_SECONDS)
-        stranger.request(method, "/melnet/ping", headers={"Upgrade": "h2c"})
-        assert stranger.getresponse().status == status
-        stranger.close()
+        visitor = HTTPConnection("127.0.0.1", port_of(daemon), timeout=DEADLINE_SECONDS)
+        visitor.request(method, "/melnet/ping", headers={"Upgrade": "h2c"})
+        assert visitor.getresponse().status == status
+        visitor.close()
 
 
 def test_a_websocket_may_say_anything(daemon: Daemon) -> None:
-    with websocket(daemon) as ear:
+    with websocket(daemon) as listener:
         for said in (
             *(
                 "",
@@ -328,34 +328,34 @@ def test_a_websocket_may_say_anything(daemon: Daemon) -> None:
             ),
             *(b"", b"\xff\x00", b"#bundle\0", encode_message(TEMPO, [1.0]), json.dumps({"COMMAND": 3, "DATA": TEMPO})),
         ):
-            ear.send(said)
+            listener.send(said)
         for path in ("", "/", "/melnet", "/melnet/ping", "/no/such/node", "tempo", TEMPO + "/"):
-            order(ear, "LISTEN", path)
-            order(ear, "IGNORE", path)
-        order(ear, "IGNORE", TEMPO)  # to which it does not listen
-        order(ear, "LISTEN", TEMPO)
-        assert heard(ear) == (TEMPO, [120.0])
+            send_command(listener, "LISTEN", path)
+            send_command(listener, "IGNORE", path)
+        send_command(listener, "IGNORE", TEMPO)  # to which it does not listen
+        send_command(listener, "LISTEN", TEMPO)
+        assert heard(listener) == (TEMPO, [120.0])
 
 
 def test_a_websocket_may_not_say_much_at_once(daemon: Daemon) -> None:
-    with websocket(daemon) as ear:
-        ear.send("x" * 100_000)
+    with websocket(daemon) as listener:
+        listener.send("x" * 100_000)
         with pytest.raises(ConnectionClosed):
-            ear.recv(timeout=DEADLINE_SECONDS)
+            listener.recv(timeout=DEADLINE_SECONDS)
     assert get(daemon, "/melnet/ping?TYPE")[0] == 200
 
 
 def test_websockets_are_bounded(daemon: Daemon) -> None:
     with ExitStack() as stack:
-        ears = [stack.enter_context(websocket(daemon)) for _ in range(MOST_WEBSOCKETS)]
-        for ear in ears:
-            order(ear, "LISTEN", TEMPO)
-            assert heard(ear) == (TEMPO, [120.0])
+        listeners = [stack.enter_context(websocket(daemon)) for _ in range(MOST_WEBSOCKETS)]
+        for listener in listeners:
+            send_command(listener, "LISTEN", TEMPO)
+            assert heard(listener) == (TEMPO, [120.0])
         with pytest.raises(InvalidStatus) as refused, websocket(daemon):
             pass
         assert refused.value.response.status_code == 503
         assert get(daemon, "/melnet/ping?TYPE")[0] == 200
-        ears[0].close()
+        listeners[0].close()
         listen_again(daemon)
 
 
@@ -364,40 +364,40 @@ def listen_again(daemon: Daemon) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while True:
         try:
-            with websocket(daemon) as ear:
-                order(ear, "LISTEN", TEMPO)
-                assert heard(ear)[0] == TEMPO
+            with websocket(daemon) as listener:
+                send_command(listener, "LISTEN", TEMPO)
+                assert heard(listener)[0] == TEMPO
                 return
         except (InvalidStatus, ConnectionClosed):
             assert time.monotonic() < deadline
 
 
-def ask_on(stranger: socket.socket, said: bytes) -> None:
+def ask_on(visitor: socket.socket, said: bytes) -> None:
     """Send the same, until the deadline at most, and read nothing."""
     deadline = time.monotonic() + 3 * DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        stranger.sendall(said * 10)
+        visitor.sendall(said * 10)
 
 
 def test_who_does_not_read_is_dropped_and_keeps_nobody_waiting(daemon: Daemon, player: Player) -> None:
-    with websocket(daemon) as ear, socket.socket() as deaf:
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        deaf.settimeout(DEADLINE_SECONDS)
-        deaf.connect(("127.0.0.1", port_of(daemon)))
+    with websocket(daemon) as listener, socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        slow.settimeout(DEADLINE_SECONDS)
+        slow.connect(("127.0.0.1", port_of(daemon)))
         key = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
-        deaf.sendall(
+        slow.sendall(
             b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + key + b"\r\n"
         )
         said = json.dumps({"COMMAND": "LISTEN", "DATA": TEMPO}).encode()
         listen = bytes([0x81, 0x80 | len(said), 0, 0, 0, 0]) + said  # masked with zeros
-        order(ear, "LISTEN", TEMPO)
-        assert heard(ear) == (TEMPO, [120.0])
+        send_command(listener, "LISTEN", TEMPO)
+        assert heard(listener) == (TEMPO, [120.0])
         with pytest.raises(ConnectionError):  # it is cut off while it goes on asking
-            ask_on(deaf, listen)
+            ask_on(slow, listen)
         player.send("set/tempo", 99)
-        assert heard(ear) == (TEMPO, [99.0])
+        assert heard(listener) == (TEMPO, [99.0])
         player.send("set/tempo", 120)
-        assert heard(ear) == (TEMPO, [120.0])
+        assert heard(listener) == (TEMPO, [120.0])
 
 
 # --- life -----------------------------------------------------------------------------------------------
@@ -415,15 +415,15 @@ def test_a_port_in_use_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 
 def test_clients_are_told_that_the_daemon_stops(tmp_path: Path) -> None:
-    with live_daemon(tmp_path, oscquery_port=0) as daemon, websocket(daemon) as ear:
+    with live_daemon(tmp_path, oscquery_port=0) as daemon, websocket(daemon) as listener:
         port = port_of(daemon)
-        order(ear, "LISTEN", TEMPO)
-        assert heard(ear) == (TEMPO, [120.0])
+        send_command(listener, "LISTEN", TEMPO)
+        assert heard(listener) == (TEMPO, [120.0])
         silent = socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)
         stopped = time.monotonic()
         daemon.stop()
         with pytest.raises(ConnectionClosed) as closed:
-            ear.recv(timeout=DEADLINE_SECONDS)
+            listener.recv(timeout=DEADLINE_SECONDS)
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1001
         with suppress(ConnectionError):
@@ -437,7 +437,7 @@ def test_clients_are_told_that_the_daemon_stops(tmp_path: Path) -> None:
 # --- property values and the tree by themselves ---------------------------------------------------------------
 
 
-def test_the_board_keeps_the_newest_value_and_wakes_once() -> None:
+def test_property_values_keep_the_newest_value_and_wake_once() -> None:
     property_values, woken = PropertyValues(), []
     property_values.put("level", 1.0)
     property_values.watch(lambda: woken.append("woken"))

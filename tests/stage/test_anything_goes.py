@@ -77,7 +77,7 @@ class Chance:
 
     def act(self) -> None:
         """One thing, and what has been answered by then."""
-        acts = (self._command, self._job_command, self._hands, self._lead)
+        acts = (self._command, self._job_command, self._play_keys, self._steer_master)
         self._draw.choices(acts, weights=(6, 4, 4, 1))[0]()
         self.listen(self._draw.choice((0.02, 0.1, 0.4)))
 
@@ -148,12 +148,12 @@ class Chance:
             return self._draw.random() < 0.5
         return self._draw.randint(round(low), round(high)) if argument.kind == "int" else self._draw.uniform(low, high)
 
-    def _hands(self) -> None:
+    def _play_keys(self) -> None:
         status, most = self._draw.choice(((0x90, 128), (0x80, 128), (0x99, 39), (0xB0, 128), (0xE0, 128), (0xC0, 4)))
         first = self._draw.randrange(36 if status == 0x99 else 0, most)
         self._keys.send(status, first, *([] if status == 0xC0 else [self._draw.randrange(128)]))
 
-    def _lead(self) -> None:
+    def _steer_master(self) -> None:
         tempo, beat = self._draw.uniform(80, 180), self._draw.randrange(400, 900)
         self._master.order(self._draw.choice(("roll", "roll", "stop", f"locate {beat}", f"tempo {tempo:.2f}")))
 

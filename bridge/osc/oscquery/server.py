@@ -49,7 +49,7 @@ async def serve_until(
     server = _Server(access, osc_port, property_values)
     loop = asyncio.get_running_loop()
     async with serve(
-        server.converse,
+        server.serve_websocket,
         sock=listener,
         process_request=server.answer,
         create_connection=server.connection,
@@ -64,7 +64,7 @@ async def serve_until(
             await asyncio.wrap_future(stop)
         finally:
             property_values.watch(None)
-            server.take_no_more()
+            server.close_requests()
 
 
 class _Server:
@@ -139,8 +139,8 @@ class _Server:
         response.headers["Content-Type"] = "application/json"
         return response
 
-    def take_no_more(self) -> None:
-        """Leave the connections that are no websockets, and those to come: stopping shall not wait for them."""
+    def close_requests(self) -> None:
+        """Close the connections that are no websockets, and those to come: stopping must not wait for them."""
         self._stopping = True
         for connection in (self._clients | self._refused) - self._listening.keys():
             connection.transport.abort()
@@ -158,21 +158,21 @@ class _Server:
             "WS_PORT": port,
         }
 
-    async def converse(self, connection: ServerConnection) -> None:
-        """Obey a websocket's commands until it closes."""
+    async def serve_websocket(self, connection: ServerConnection) -> None:
+        """Carry out a websocket's commands until it closes."""
         if len(self._listening) >= MOST_WEBSOCKETS:  # several had asked at once
             return
         self._listening[connection] = set()
         try:
             async for message in connection:
-                self._obey(connection, message)
+                self._carry_out(connection, message)
                 await asyncio.sleep(_BETWEEN_COMMANDS_SECONDS)
         except ConnectionClosed as closed:
             _LOG.debug("a websocket has gone: %s", closed)
         finally:
             del self._listening[connection]
 
-    def _obey(self, connection: ServerConnection, message: str | bytes) -> None:
+    def _carry_out(self, connection: ServerConnection, message: str | bytes) -> None:
         try:
             command = json.loads(message) if isinstance(message, str) else None
         except (ValueError, RecursionError) as error:

@@ -18,7 +18,7 @@ from bridge.protocol.property_values import PropertyValues
 
 _LOG = logging.getLogger(__name__)
 
-_SEND_BUFFER_BYTES = 16 << 10  # so that a client that does not read is noticed soon
+_SEND_BUFFER_BYTES = 16 << 10  # a client that does not read is noticed soon
 _STOP_DEADLINE_SECONDS = 3.0
 
 
@@ -42,14 +42,14 @@ class OscQuery:
         self._osc_port = osc_port
         self._property_values = property_values
         self._stop: Future[None] = Future()
-        # should it hang after all, it shall not keep the daemon from ending
+        # a thread that hangs must not keep the daemon from ending
         self._thread = threading.Thread(target=self._run, name="oscquery", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def close(self) -> None:
-        """Say goodbye to the clients, and stop."""
+        """Close the websockets, and stop."""
         self._stop.set_result(None)
         if self._thread.ident is not None:
             self._thread.join(_STOP_DEADLINE_SECONDS)
@@ -57,7 +57,7 @@ class OscQuery:
 
     def _run(self) -> None:
         try:
-            from bridge.osc.oscquery.server import serve_until  # takes a while, and the daemon shall answer at once
+            from bridge.osc.oscquery.server import serve_until  # slow to import, and the daemon must answer at once
 
             asyncio.run(serve_until(self._stop, self._socket, self._access, self._osc_port, self._property_values))
         except Exception:  # the music goes on without it

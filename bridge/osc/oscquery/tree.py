@@ -18,7 +18,7 @@ Node = dict[str, object]
 
 ATTRIBUTES = ("FULL_PATH", "CONTENTS", "TYPE", "ACCESS", "RANGE", "DESCRIPTION", "VALUE", "OVERLOADS")
 EXTENSIONS = ("ACCESS", "VALUE", "RANGE", "DESCRIPTION", "OVERLOADS", "LISTEN")
-"""The optional parts of the proposal that there are."""
+"""The optional parts of the proposal that are implemented."""
 PROPERTY_AT: Mapping[str, str] = {command.address: command.sets for command in COMMANDS.values() if command.sets}
 """Properties by the addresses that set them, and under which their values are shown."""
 ADDRESS_OF: Mapping[str, str] = {name: address for address, name in PROPERTY_AT.items()}
@@ -95,7 +95,7 @@ def _method(command: Command) -> Node:
 
 
 def _description(command: Command) -> str:
-    """What the type string cannot say stands here too: names, units and keys."""
+    """Includes what the type string cannot say: names, units and keys."""
     parts = [command.help.rstrip(".")]
     parts += [f"{each.name}: {each.help}" for each in command.fixed if not command.sets and each.help]
     parts += [f"in {argument.unit}" for argument in command.fixed if argument.unit and command.sets]
@@ -104,7 +104,7 @@ def _description(command: Command) -> str:
 
 
 def _range(argument: Argument) -> Node:
-    """MIN and MAX, or VALS; nothing where everything of the type will do."""
+    """MIN and MAX, or VALS; nothing where every value of the type is allowed."""
     if argument.choices:
         return {"VALS": [*argument.choices]}
     bounds = {"MIN": argument.low, "MAX": argument.high}
@@ -113,7 +113,7 @@ def _range(argument: Argument) -> Node:
 
 
 def _overloads(command: Command) -> list[Node]:
-    """The other types that the arguments may have: text for a value, or the word that is taken for a number."""
+    """The other types that the arguments may have: text for a value, or a word in place of a number."""
     if any(argument.kind == "value" for argument in command.fixed):
         return [{"TYPE": "".join("s" if each.kind == "value" else _TAGS[each.kind] for each in command.fixed)}]
     words = [argument.or_word for argument in command.fixed if argument.or_word]
