@@ -141,7 +141,7 @@ def _start_weights(preset: str, config: PresetConfig) -> dict[str, Tensor]:
     for part in ("sound", "model"):
         if getattr(start.config, part) != getattr(config, part):
             raise ValueError(
-                f"the [{part}] of {preset} differs from that of the preset to train: "
+                f"the [{part}] of {preset} is another than that of the preset to train: "
                 "give one of the two, or two that agree"
             )
     return start.model().state_dict()
