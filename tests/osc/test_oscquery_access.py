@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from live_daemon import DEADLINE_SECONDS
+from live_daemon import DEADLINE_SECONDS, client, live_daemon, wait_ready
 
 from bridge.cli.main import main
 from bridge.osc.oscquery.access import Access
@@ -63,23 +64,23 @@ def connected(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)
 
 
-def answer_on(client: socket.socket, *headers: str, target: str = "/?HOST_INFO") -> Answer:
+def answer_on(connection: socket.socket, *headers: str, target: str = "/?HOST_INFO") -> Answer:
     """Of a GET with these headers and no others; a websocket's ends with its handshake."""
-    client.sendall("\r\n".join((f"GET {target} HTTP/1.1", *headers, "", "")).encode())
+    connection.sendall("\r\n".join((f"GET {target} HTTP/1.1", *headers, "", "")).encode())
     data = b""
-    while b"\r\n\r\n" not in data and (more := client.recv(65536)):
+    while b"\r\n\r\n" not in data and (more := connection.recv(65536)):
         data += more
     head, _, body = data.partition(b"\r\n\r\n")
     status, *lines = head.decode().split("\r\n")
     named = dict(line.split(": ", 1) for line in lines)
-    while len(body) < int(named.get("Content-Length", 0)) and (more := client.recv(65536)):
+    while len(body) < int(named.get("Content-Length", 0)) and (more := connection.recv(65536)):
         body += more
     return Answer(int(status.split()[1]), named, body.decode())
 
 
 def answer(port: int, *headers: str, target: str = "/?HOST_INFO") -> Answer:
-    with connected(port) as client:
-        return answer_on(client, *headers, target=target)
+    with connected(port) as connection:
+        return answer_on(connection, *headers, target=target)
 
 
 # --- hosts ----------------------------------------------------------------------------------------------
@@ -288,6 +289,26 @@ def test_a_client_that_never_reads_delays_nobody_and_loses_its_place(
             assert slow.recv(1) == b"H"  # it is being answered
         assert answer(port, "Host: localhost").status == 503
         eventually(lambda: answer(port, "Host: localhost").status == 200)
+
+
+# --- the daemon -----------------------------------------------------------------------------------------
+
+
+def test_the_daemon_goes_on_while_clients_are_refused(tmp_path: Path) -> None:
+    with (
+        live_daemon(tmp_path, oscquery_port=0, oscquery_hosts=("studio",), oscquery_origins=(ALLOWED,)) as daemon,
+        client(daemon) as player,
+        ExitStack() as stack,
+    ):
+        assert daemon.oscquery_address
+        port = daemon.oscquery_address[1]
+        assert answer(port, "Host: studio", f"Origin: {ALLOWED}", *UPGRADE).status == 101
+        assert answer(port, "Host: evil.example").status == 403
+        wait_ready(player)
+        for _ in range(MOST_CLIENTS):
+            stack.enter_context(connected(port))
+        assert answer(port, "Host: localhost").status == 503
+        assert player.run_job("generate", 1, "seconds", 0.5)["seconds"] == 0.5
 
 
 # --- what is given on the command line ------------------------------------------------------------------
