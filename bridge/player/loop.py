@@ -165,7 +165,7 @@ class PlayerLoop:
             if swap and swap.wants_sound:
                 return True
             clock, others = state.clock(), list(state.takes)[:-1]
-            return take.is_short(state.output, sum(each.left_seconds(state.output, clock) for each in others))
+            return take.needs_block(state.output, sum(each.left_seconds(state.output, clock) for each in others))
         hurried = take is state.takes[0] and not take.opened
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
 

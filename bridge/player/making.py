@@ -59,7 +59,7 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
     prompt = prompt_of(instrument, request, job)
     if job.kind == "continue":
         lead = round(job.lead_seconds * instrument.sample_rate_hz)
-        take.heard = prompt["audio"][: len(prompt["audio"]) - lead]
+        take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
     # a repainted part, and one that skips or follows, has no first sound before much of it is made
     tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or live)
     cut_short = False

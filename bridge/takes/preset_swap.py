@@ -1,8 +1,8 @@
-"""A take that sounds is handed over to another preset on a line: which line can be met, and what goes on from there.
+"""Handing a sounding take over to another preset on a line: which line can be met, and the take that continues there.
 
-The new instrument hears what the old take went on from and what it has made up to the line, and continues that. The old
-take's sound stays in the ring until the new one's is safe; then the new one takes the ring over. Whatever goes wrong
-before leaves the old take as it is.
+The new instrument hears the old take's prompt and the old take up to the line, and continues that. The old take's sound
+stays in the ring until enough of the new take is made; then the new take's replaces it. Whatever goes wrong before that
+leaves the old take as it is.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 _AT_ONCE_SECONDS = 1.0
 _LEAST_LEFT_SECONDS = 0.25
-"""A take that ends so soon after the line is played to its end."""
+"""A take that ends so soon after the line is played to its end by the old preset."""
 _SEAM_SECONDS = 0.03
-"""About so long before its line the new sound begins."""
+"""The new sound begins about so long before its line."""
 _EASE_SECONDS = 0.1
 _FOLLOWED_AHEAD_SECONDS = 1.5
-"""So long before the line a take that follows notes is made up to it, all at once."""
+"""So long before the line, the rest up to the line of a take that follows notes is made at once."""
 
 Steps: TypeAlias = Generator[None, None, None]
 Make: TypeAlias = "Callable[[Instrument, Successor], Steps]"
 
 
 class PresetSwap:
-    """To one loaded preset. Belongs to the player's one thread."""
+    """The hand-over to one loaded preset. Belongs to the player's one thread."""
 
     def __init__(
         self,
@@ -56,42 +56,42 @@ class PresetSwap:
         self._request = request
         self._instrument, self._speed = instrument, speed
         self._ring, self._make, self._tell = ring, make, tell
-        self._told: Line | None = None
-        """The line that was promised."""
+        self._reported_line: Line | None = None
+        """The line that was reported."""
         self._retimed = False
         self._hearing: _Hearing | None = None
         self.active = False
-        """Whether a take is being handed over: no other is begun."""
+        """Whether a take is being handed over; no other job is started meanwhile."""
         self.wants_sound = False
         """Whether a take that follows notes is to be made ahead, up to the line."""
         self.making = False
-        """Whether the new take is in the making, and must hurry."""
+        """Whether the new take is being made; nothing may delay it."""
         self.taken_over: tuple[Successor, Steps, Join] | None = None
-        """The new take, which sounds from its line on, and what makes the rest of it."""
+        """The new take, once it has replaced the old one in the ring, and the steps that make the rest of it."""
 
     @property
     def promised(self) -> bool:
-        """Whether a line was told."""
-        return self._told is not None
+        """Whether a line was reported."""
+        return self._reported_line is not None
 
     @property
     def line_sample(self) -> int:
-        """Device time of the line that was told."""
-        assert self._told is not None
-        return self._told.first_sample
+        """Device time of the line that was reported."""
+        assert self._reported_line is not None
+        return self._reported_line.first_sample
 
     def retime(self, line: Line) -> None:
-        """The line is elsewhere in device time; of no use once the new take has taken over."""
+        """Move the line; without effect once the new take has replaced the old one."""
         self._request = replace(self._request, line=line)
         self._retimed = True
 
     # --- the line ---------------------------------------------------------------------------------------
 
     def _line_met(self, old: Take, clock: DeviceClock, primed_seconds: float) -> Line | None:
-        """The first line for which the new take can be ready; None: the old one is over before.
+        """The first line for which the new take can be ready; None: the old take ends before.
 
         Args:
-            primed_seconds: of the old take, that the new instrument has heard already.
+            primed_seconds: how much of the old take the new instrument has heard already.
 
         Raises:
             RequestError: it is too late for the line, and was to be dropped then.
@@ -118,7 +118,7 @@ class PresetSwap:
         return None
 
     def _ready_in(self, old: Take, position_seconds: float, unprimed_seconds: float) -> float:
-        """How long until a take that goes on from a place in the old one can take over."""
+        """How long until a take that continues the old one from a position in it can replace it."""
         rate = self._speed.real_time_factor * start_time.CAUTION
         left = old.expected_seconds - position_seconds
         first_sound = self._speed.first_sound_seconds
@@ -138,7 +138,7 @@ class PresetSwap:
     # --- the new take -----------------------------------------------------------------------------------
 
     def steps(self, old: Take, clock: Callable[[], DeviceClock | None]) -> Generator[bool, None, None]:
-        """Make what goes on from the line, until it has taken over, or the old take comes to its end.
+        """Make the take that continues at the line, until it has replaced the old one in the ring or the old one ends.
 
         Yields whether there is nothing to do just now.
 
@@ -156,7 +156,7 @@ class PresetSwap:
             self.active = False
 
     def _try(self, old: Take, clock: DeviceClock, hearing: _Hearing) -> Generator[bool, None, bool]:
-        """Once more, on the first line that can be met; False: it is done, or there is none."""
+        """One attempt, for the first line that can be met; False: it is done, or there is no such line."""
         sounded, new_hz = self._ring.read - old.origin_count, self._instrument.sample_rate_hz
         yield from hearing.up_to(sounded * new_hz // clock.rate_hz)
         self._retimed = False
@@ -173,7 +173,7 @@ class PresetSwap:
         return self.taken_over is None
 
     def _make_for(self, join: Join, old: Take, hearing: _Hearing) -> Generator[bool, None, None]:
-        """Make the new take until it has taken over, or cannot any more."""
+        """Make the new take until it has replaced the old one, or is too late."""
         while old.sound_until < join.first_count + join.fade_samples or (
             not old.complete and old.generated_seconds * old.sample_rate_hz < join.old_samples
         ):
@@ -200,7 +200,7 @@ class PresetSwap:
                 making.close()
 
     def _is_late(self, join: Join) -> bool:
-        """Whether that line cannot be met any more, or is not where it was."""
+        """Whether the line cannot be met any more, or has moved."""
         return self._retimed or self._ring.read + TAKE_BACK_GUARD_SAMPLES > join.first_count
 
     def _successor(self, old: Take, join: Join, beside: Instrument) -> Successor:
@@ -236,7 +236,7 @@ class PresetSwap:
         )
 
     def _promise(self, line: Line, clock: DeviceClock) -> None:
-        if self._told is None:
+        if self._reported_line is None:
             values = (
                 ("preset", self._instrument.preset_name),
                 ("real_time_factor", self._speed.real_time_factor),
@@ -244,13 +244,13 @@ class PresetSwap:
                 ("start_in", clock.monotonic_at(line.sample) - time.monotonic()),
             )
             self._tell(Report(self._request.number, "done", values))
-        elif abs(line.sample - self._told.sample) >= 1.0:
+        elif abs(line.sample - self._reported_line.sample) >= 1.0:
             self._tell(Moved(self._request.number, line.first_sample))
-        self._told = line
+        self._reported_line = line
 
 
 def _notes_after(job: Job, seconds: float) -> tuple[GivenNote, ...] | None:
-    """The notes that a take was given, as its successor is given them, which begins so long after the take's sound."""
+    """The notes that a job was given, as its successor is given them, which begins so many seconds after the take."""
     if job.notes is None:
         return None
     passed = seconds - job.lead_seconds + job.skip_seconds
@@ -259,7 +259,7 @@ def _notes_after(job: Job, seconds: float) -> tuple[GivenNote, ...] | None:
 
 
 class _Hearing:
-    """An instrument beside the new one that hears the old take as it is made."""
+    """Has an instrument that shares the new one's weights hear the old take as it is made."""
 
     def __init__(self, instrument: Instrument, old: Take) -> None:
         self._instrument, self.old = instrument, old
@@ -267,7 +267,7 @@ class _Hearing:
 
     def _begin(self) -> None:
         self.beside = self._instrument.beside(np.zeros(0, np.float32))
-        self._unheard = self._at_new_rate(self.old.heard)
+        self._unheard = self._at_new_rate(self.old.prompt_audio)
         self._heard_samples = 0
 
     def _at_new_rate(self, audio: Samples) -> Samples:
@@ -275,8 +275,8 @@ class _Hearing:
         return audio if old_hz == new_hz else resample(audio, old_hz, new_hz)
 
     def up_to(self, sample: int) -> Generator[bool, None, None]:
-        """Hear the old take up to a sample at the new rate, and what it went on from before."""
-        if sample < self._heard_samples:  # the line was moved forward
+        """Hear the old take's prompt and the old take up to a sample at the new rate."""
+        if sample < self._heard_samples:  # the line is earlier than before
             self._begin()
         made = self._at_new_rate(self.old.audio)[self._heard_samples : sample]
         self._heard_samples += len(made)

@@ -1,8 +1,8 @@
-"""The take that goes on with another one's music: where it begins, and how it takes over the ring from one that sounds.
+"""The take that continues a sounding one with another preset: where it begins, and how it replaces it in the ring.
 
-Both are counted on one grid. The new take's sound begins a little before the line with the old take's own, on a place
-where samples of its rate and of the device's meet, so that both are equal there, to the phase. In the ring the old one
-is left at the end of that stretch; the seam from old to new follows it, and ends on the line.
+The new take's sound begins a little before the line with a copy of the old take's, at a sample where the grids of its
+rate and of the device's rate meet, so that both are equal there, to the phase. The ring changes from the old take to
+the new one at the end of that copy; the new instrument's crossfade to the new music follows, and ends on the line.
 """
 
 from __future__ import annotations
@@ -19,39 +19,40 @@ from bridge.takes import start_time
 from bridge.takes.take import Take
 
 _FADE_SECONDS = 0.005
-"""From the old take's sound to the new one's where both are the same music: nothing, if their rates are equal."""
+"""Of the crossfade in the ring, where both takes hold the same music: without effect if their rates are equal."""
 _SETTLING_SECONDS = 0.05
-"""After its beginning, resampled sound is what it would be in the middle of a stream."""
+"""So long after its beginning, resampled sound is what it would be in the middle of a stream."""
 
 
 @dataclass(frozen=True)
 class Join:
-    """Where a take goes on as another."""
+    """Where one take continues another."""
 
     line_sample: int
     """New samples from the old take's beginning to the line, or just before it."""
     lead_samples: int
-    """Of the old take's sound, seam included, that the new take begins with."""
+    """Samples of the old take's sound, crossfade included, that the new take begins with."""
     old_samples: int
-    """What is kept of the old take, at its own rate."""
+    """Samples that are kept of the old take, at its own rate."""
     origin_count: int
-    """The ring's count of the new take's first sample, at the device's rate."""
+    """The ring's count of the new take's first sample."""
     first_count: int
-    """From here on its sound is in the ring."""
+    """The ring's count from which on the new take's sound is in the ring."""
     fade_samples: int
-    """At the device's rate, from there on."""
+    """Length of the crossfade in the ring, from there on."""
 
 
 def least_seconds(seam_seconds: float) -> float:
-    """What a take must have sounded to be handed over."""
+    """How long a take must have sounded before it can be handed over."""
     return 2 * (seam_seconds + _FADE_SECONDS + _SETTLING_SECONDS)
 
 
 def join_of(old: Take, line_count: int, new_hz: int, device_hz: int, seam_samples: int) -> Join:
-    """
+    """Where a take continues ``old`` on a line.
+
     Args:
         line_count: the ring's count of the line.
-        seam_samples: of the new instrument.
+        seam_samples: length of the new instrument's crossfade, at its rate.
     """
     step = new_hz // math.gcd(new_hz, device_hz)  # whole steps lie on samples of both rates
     line = (line_count - old.origin_count) * new_hz // device_hz
@@ -66,7 +67,7 @@ def join_of(old: Take, line_count: int, new_hz: int, device_hz: int, seam_sample
 
 
 class Successor(Take):
-    """Waits beside the takes until it is safe to begin on its line, and then takes the ring over."""
+    """A take that is made beside the others until enough of it is ready, and then replaces the old one in the ring."""
 
     def __init__(
         self,
@@ -94,9 +95,9 @@ class Successor(Take):
         self._old_sound = old.sound_between(join.first_count, join.first_count + join.fade_samples)
         self._unsounded = join.first_count - join.origin_count
         self.entry = entry
-        """What is told when it begins to sound."""
+        """The report for when it begins to sound."""
         self.before: tuple[int, Samples] | None = None
-        """What sounds of the old take, and its device time: known from when this one takes over until it sounds."""
+        """Device time and sound of the old take up to here; from when this one replaces it until that is recorded."""
 
     @property
     def origin_count(self) -> int:
@@ -108,7 +109,7 @@ class Successor(Take):
         super()._hold(self._faded_over(samples[unsounded:]))
 
     def _faded_over(self, samples: Samples) -> Samples:
-        """Its beginning, faded over from the old take's sound."""
+        """Samples of its beginning, crossfaded with the old take's sound."""
         count = min(len(self._old_sound), len(samples))
         if not count:
             return samples
@@ -119,14 +120,14 @@ class Successor(Take):
         return np.concatenate([old + weights * (samples[:count] - old), samples[count:]])
 
     def is_ready(self, ring: OutputRing) -> bool:
-        """Whether it would sound without a gap, as far as its first new sound shows. All of it is not made before."""
+        """Whether it could sound without a gap; known once its first new sound is made."""
         made = len(self.audio)
         if made >= round(self.expected_seconds * self.sample_rate_hz):
             return True
         return made > self._join.lead_samples and self.spare_seconds(ring) >= start_time.MARGIN_SECONDS
 
     def take_over(self, ring: OutputRing, old: Take) -> bool:
-        """Put its sound into the ring instead of the old take's; False: it is too late for its line."""
+        """Replace the old take's sound in the ring from the line on; False: it is too late for that."""
         began = ring.device_time(old.sound_from)
         if not ring.take_back(self._join.first_count):
             return False

@@ -190,10 +190,10 @@ def test_a_take_that_follows_is_made_as_little_ahead_as_is_safe(
     ring = OutputRing.create(1 << 16)
     try:
         take = Take(job, accepted_at=0.0, sample_rate_hz=22050, output_hz=22050, rate=rate, block_seconds=CHUNK_SECONDS)
-        assert not take.is_short(ring, before_seconds=1.0)  # others sound before it
+        assert not take.needs_block(ring, before_seconds=1.0)  # others sound before it
         out = np.zeros(1024, np.float32)
         for _ in range(60):
-            while take.is_short(ring, 0.0):
+            while take.needs_block(ring, 0.0):
                 take.add(np.ones(4096, np.float32), CHUNK_SECONDS / rate)
                 take.feed(ring, None)
             assert least <= ring.available_samples / 22050 <= most
