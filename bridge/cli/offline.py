@@ -130,7 +130,8 @@ def _end_s(notes: tuple[Note, ...]) -> float:
 
 def _instrument(arguments: Namespace, seconds: float, notes: tuple[Note, ...] | None = None) -> tuple[Any, Any]:
     # numba takes seconds to import: only once the arguments and the input are known to be good
-    from melnet_music.instrument.instrument import Instrument, TakeRequest
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_request import TakeRequest
 
     request = TakeRequest(
         seconds=seconds,

@@ -28,7 +28,8 @@ def _render(arguments: Namespace) -> int:
     # numba takes seconds to import: only once the take is known to be complete
     import numpy as np
 
-    from melnet_music.instrument.instrument import Instrument, TakeRequest
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_request import TakeRequest
 
     origin = saved.origin
     instrument = Instrument.load(arguments.preset or origin.preset, engine=origin.engine, threads=arguments.threads)

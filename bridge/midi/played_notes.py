@@ -36,7 +36,7 @@ class Follower:
         self._waiting.append(played)
 
     def until_now(self, start_s: float, frames: int, frame_s: float) -> list[Note]:
-        """See `melnet_music.instrument.instrument.LiveNotes`."""
+        """See `melnet_music.instrument.take_request.LiveNotes`."""
         now, keyboard = self._now(), self._keyboard
         ended = len(keyboard.notes)
         for played in self._waiting:

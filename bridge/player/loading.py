@@ -38,7 +38,8 @@ from bridge.takes.take import Take
 from bridge.takes.take_files import discard_take, shorten_take
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, TakeSpeed
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_speed import TakeSpeed
 
 _LOG = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from bridge.takes.take_request import blocks_of, prompt_of, request_of
 from bridge.tape.live_input import HELD_SECONDS
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, Prompt
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.prompt_state import Prompt
 
 _LOG = logging.getLogger(__name__)
 

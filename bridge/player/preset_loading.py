@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from bridge.processes.messages import RequestError
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, TakeSpeed
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_speed import TakeSpeed
 
 LOADING_SECONDS = 110.0
 """A first load compiles for ten seconds on two idle cores of a server, and reading a gigabyte from a slow disk takes as

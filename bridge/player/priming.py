@@ -20,7 +20,8 @@ from melnet_music.sound.audio_file import read_audio
 from melnet_music.sound.resample import StreamResampler
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, TakeRequest
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_request import TakeRequest
 
 _PRIME_FILE_BYTES = 1 << 30
 _SILENT_PEAK = 1e-5

@@ -25,7 +25,8 @@ from bridge.tape.session_tape import SessionTape
 from bridge.tape.tape_commands import TapeCommands
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, TakeRequest
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_request import TakeRequest
 
 HEARD_AT_ONCE_SECONDS = 1.0
 """The most audio that an instrument hears in one step."""

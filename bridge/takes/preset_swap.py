@@ -25,7 +25,8 @@ from bridge.takes.take_chain import Join, Successor, join_of, least_seconds
 from melnet_music.sound.resample import resample
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, TakeSpeed
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_speed import TakeSpeed
 
 _AT_ONCE_SECONDS = 1.0
 _LEAST_LEFT_SECONDS = 0.25
@@ -165,7 +166,7 @@ class PresetSwap:
             return False
         self._promise(line, clock)
         line_count = old.origin_count + line.first_sample - self._ring.device_time(old.origin_count)
-        join = join_of(old, line_count, new_hz, clock.rate_hz, self._instrument.seam_samples)
+        join = join_of(old, line_count, new_hz, clock.rate_hz, self._instrument.crossfade_samples)
         try:
             yield from self._make_for(join, old, hearing)
         finally:

@@ -12,7 +12,9 @@ from bridge.processes.messages import GivenNote, Job
 from melnet_music.notes.note_map import Note
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, LiveNotes, Prompt, TakeRequest
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.prompt_state import Prompt
+    from melnet_music.instrument.take_request import LiveNotes, TakeRequest
 
 ENTRY_FADE_SECONDS = 0.005
 """Of a continuation that begins on a line some time after what it continues."""

@@ -33,7 +33,8 @@ from melnet_music.sound.audio_file import read_audio
 from melnet_music.sound.resample import resample
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, Prompt
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.prompt_state import Prompt
 
 _LOG = logging.getLogger(__name__)
 

@@ -47,7 +47,8 @@ def measure_start(preset: str, engine: str, threads: int | None, environment: Ma
 
 def _start(preset: str, engine: str, threads: int | None) -> None:
     from melnet_music.bench.memory import peak_memory_mib
-    from melnet_music.instrument.instrument import Instrument, TakeRequest
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_request import TakeRequest
 
     _tell(reached="imported")
     instrument = Instrument.load(preset, engine=engine, threads=threads)

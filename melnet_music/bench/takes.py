@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from melnet_music.bench.material import Material, Samples
 from melnet_music.bench.peak import spin
 from melnet_music.bench.turns import Spent, in_turn, timed
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.sampling.engine import Chunk, Engine, Generated, SamplerState
 
 _CHUNKS, _AT_MOST_S, _FEWEST_CHUNKS = 40, 2.0, 3

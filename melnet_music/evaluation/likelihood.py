@@ -14,7 +14,7 @@ import torch
 
 from melnet_music.evaluation.baselines import BaselineJob, baseline_job_nats, frames_to_fit
 from melnet_music.evaluation.workers import NamedProgress, Progress, Workers, naming
-from melnet_music.instrument.instrument import FUTURE_SECONDS
+from melnet_music.instrument.prompt_state import FUTURE_SECONDS
 from melnet_music.model.config import SoundConfig
 from melnet_music.model.network import MelNet
 from melnet_music.model.preset import Preset, load_preset

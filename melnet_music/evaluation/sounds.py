@@ -12,7 +12,7 @@ import numpy.typing as npt
 from melnet_music.evaluation.measures.descriptors import Description, describe
 from melnet_music.evaluation.places import Place
 from melnet_music.evaluation.workers import TakeJob, make_take
-from melnet_music.instrument.instrument import TakeRequest
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.config import SoundConfig
 from melnet_music.notes.note_map import Note
 from melnet_music.sound.mel import log_mel

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with librosa
 
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
 
 Samples = npt.NDArray[np.float32]
 Job = TypeVar("Job")

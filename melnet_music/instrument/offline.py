@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.instrument.instrument import COLD_FADE_SECONDS, SEAM_SECONDS, GeneratedSound, Instrument, TakeRequest
+from melnet_music.instrument.generated_sound import GeneratedSound
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.joins import CROSSFADE_SECONDS, EDGE_FADE_SECONDS
 from melnet_music.instrument.phrase import rendered_phrase
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.sound.audio_file import AudioClip
 from melnet_music.sound.crossfade import fade_out, splice_after, splice_between
 from melnet_music.sound.resample import resample
@@ -39,9 +42,9 @@ def continue_clip(instrument: Instrument, clip: AudioClip, request: TakeRequest,
         ValueError: the clip is silent or too short, or the request out of range.
     """
     mono = _heard(instrument, clip)
-    generated, start = _at_rate(instrument, clip, mono, instrument.continuing(request), progress)
+    generated, start = _at_rate(instrument, clip, mono, instrument.uncut_continuation(request), progress)
     length = len(clip.samples) + round(request.seconds * clip.sample_rate_hz)
-    generated = fade_out(generated[: length - start], round(COLD_FADE_SECONDS * clip.sample_rate_hz))
+    generated = fade_out(generated[: length - start], round(EDGE_FADE_SECONDS * clip.sample_rate_hz))
     samples = splice_after(clip.samples, generated, start, _overlap_samples(clip))
     return Spliced(replace(clip, samples=samples), (clip.seconds,))
 
@@ -60,7 +63,7 @@ def inpaint_clip(
             f"cannot repaint {start_s:g} s to {stop_s:g} s of {clip.seconds:.2f} s: want 0 <= start < stop <= its end"
         )
     start_sample, stop_sample = (round(at * clip.sample_rate_hz) for at in (start_s, stop_s))
-    sound = instrument.repainting(request, start_s, min(stop_s, instrument.heard_seconds))
+    sound = instrument.uncut_inpainting(request, start_s, min(stop_s, instrument.heard_seconds))
     generated, start = _at_rate(instrument, clip, mono, sound, progress)
     samples = splice_between(clip.samples, generated, start, start_sample, stop_sample, _overlap_samples(clip))
     return Spliced(replace(clip, samples=samples), (start_s, stop_s))
@@ -95,7 +98,7 @@ def _heard(instrument: Instrument, clip: AudioClip) -> Samples:
 
 
 def _overlap_samples(clip: AudioClip) -> int:
-    return round(SEAM_SECONDS * clip.sample_rate_hz)
+    return round(CROSSFADE_SECONDS * clip.sample_rate_hz)
 
 
 def _collected(instrument: Instrument, blocks: Iterator[Samples], progress: Progress) -> Samples:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from melnet_music.instrument.instrument import Instrument, TakeRequest
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.instrument.take_request import TakeRequest
 
 _BEYOND_SECONDS = 0.05
 """Made after the phrase and dropped: a take's end is faded, and the phrase goes on."""

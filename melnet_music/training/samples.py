@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.config import PresetConfig
 from melnet_music.model.preset import Preset
 from melnet_music.sampling import DEFAULT_ENGINE, ENGINES

@@ -35,7 +35,8 @@ from bridge.processes.messages import Key
 from bridge.protocol.types import Value
 from melnet_music.evaluation.measures.descriptors import describe
 from melnet_music.evaluation.measures.pitches import FRAMES_PER_SECOND
-from melnet_music.instrument.instrument import Instrument, LiveNotes, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import LiveNotes, TakeRequest
 from melnet_music.notes.keyboard import Keyboard
 from melnet_music.notes.note_map import Note
 from melnet_music.sound.vocoders.phase import PhaseVocoder

@@ -24,7 +24,8 @@ import numpy.typing as npt
 from melnet_music.evaluation.measures.descriptors import describe
 from melnet_music.evaluation.measures.detection import Hits, note_hits, shifted
 from melnet_music.evaluation.measures.pitches import RATE_HZ, DetectedNote
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.notes.midi_file import read_midi_notes, write_midi_notes
 from melnet_music.notes.note_map import Note
 from melnet_music.sound.audio_file import read_audio

@@ -27,8 +27,9 @@ from live_daemon import client, live_daemon, pairs, wait_ready
 from bridge.player.settings import INSTRUMENT_FACTORY
 from melnet_music.evaluation.measures.descriptors import Description, describe
 from melnet_music.evaluation.measures.detection import Hits, note_hits, onset_hits
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
 from melnet_music.instrument.phrase import rendered_phrase
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.preset import PHRASE_FILE, find_preset
 from melnet_music.notes.note_map import Note
 from melnet_music.sound.audio_file import read_audio

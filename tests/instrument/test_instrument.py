@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.config import read_preset_config
 from melnet_music.model.preset import CONFIG_FILE, PHRASE_FILE, Preset, find_preset
 from melnet_music.notes.note_map import Note, note_map
@@ -53,7 +54,7 @@ def test_a_continuation_is_the_lead_and_then_as_much_as_was_asked_for(piano: Ins
     lead_seconds = len(phrase) / RATE_HZ
     take = collected(piano.continuation(TakeRequest(seconds=0.3, seed=7, lead_seconds=lead_seconds)))
     assert len(take) == len(phrase) + round(0.3 * RATE_HZ)
-    kept = len(phrase) - piano.seam_samples
+    kept = len(phrase) - piano.crossfade_samples
     assert np.array_equal(take[:kept], phrase[:kept])
     assert np.isfinite(take).all()
 
@@ -176,7 +177,7 @@ def test_a_take_may_choose_its_chunks(piano: Instrument, chunk_frames: int) -> N
 def test_repainting_leaves_everything_else_alone(piano: Instrument, phrase: Samples) -> None:
     request = TakeRequest(seconds=1, seed=7, lead_seconds=10, tail_seconds=10)
     take = collected(piano.inpainting(request, 1.0, 1.4))
-    start, stop, seam = RATE_HZ, round(1.4 * RATE_HZ), piano.seam_samples
+    start, stop, seam = RATE_HZ, round(1.4 * RATE_HZ), piano.crossfade_samples
     assert len(take) == len(phrase)
     assert np.array_equal(take[: start - seam], phrase[: start - seam])
     assert np.array_equal(take[stop + seam :], phrase[stop + seam :])

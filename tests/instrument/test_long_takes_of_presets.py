@@ -7,7 +7,8 @@ import pytest
 
 from melnet_music.evaluation.long_takes import MEASURES, windows
 from melnet_music.evaluation.measures.descriptors import describe
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.preset import PHRASE_FILE, list_presets
 from melnet_music.sound.audio_file import read_audio
 

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from bridge.cli.main import main
-from melnet_music.instrument.instrument import SEAM_SECONDS
+from melnet_music.instrument.joins import CROSSFADE_SECONDS
 from melnet_music.model.config import read_preset_config
 from melnet_music.model.preset import CONFIG_FILE, PHRASE_FILE, find_preset
 from melnet_music.notes.midi_file import write_midi_notes
@@ -62,7 +62,7 @@ def test_continue_keeps_the_input_and_joins_without_a_click(
     before, after = samples(source), samples(target)
     assert soundfile.info(target).subtype == subtype
     assert after.shape == (len(before) + round(0.4 * rate), channels)
-    kept = len(before) - round(SEAM_SECONDS * rate)
+    kept = len(before) - round(CROSSFADE_SECONDS * rate)
     assert np.array_equal(after[:kept], before[:kept])
     apart = len(before) + round(0.02 * rate)
     # no step at the join is larger than those that either sound has on its own; a little more, as the new sound's
@@ -92,7 +92,7 @@ def test_inpaint_touches_only_the_part_and_its_crossfades(
     target = tmp_path / "out.wav"
     assert main(["inpaint", str(source), str(target), "--start", "1", "--stop", "1.5", "--seed", "7", "--json"]) == 0
     before, after = samples(source), samples(target)
-    start, stop, seam = rate, round(1.5 * rate), round(SEAM_SECONDS * rate)
+    start, stop, seam = rate, round(1.5 * rate), round(CROSSFADE_SECONDS * rate)
     assert after.shape == before.shape
     assert np.array_equal(after[: start - seam], before[: start - seam])
     assert np.array_equal(after[stop + seam :], before[stop + seam :])

@@ -12,7 +12,8 @@ from chords import chords
 from tiny_models import tiny_config, tiny_model
 
 from bridge.cli.main import main
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.preset import CONFIG_FILE, WEIGHTS_FILE, write_weights
 
 MEL_BINS = 32
@@ -59,7 +60,7 @@ def test_it_is_loaded_and_plays_at_its_rate(preset: tuple[int, Path]) -> None:
     instrument.hear(music)
     take = np.concatenate(list(instrument.continuation(TakeRequest(0.5, seed=1, lead_seconds=3.0))))
     assert len(take) == len(music) + round(0.5 * rate_hz)
-    kept = len(music) - instrument.seam_samples
+    kept = len(music) - instrument.crossfade_samples
     np.testing.assert_array_equal(take[:kept], music[:kept])
     assert 1e-3 < np.abs(take[len(music) :]).max() < 1.0
     painted = np.concatenate(list(instrument.inpainting(TakeRequest(1, seed=1), 1.0, 1.5)))

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from melnet_music.instrument.instrument import Instrument, Samples, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.joins import Samples
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.config import read_preset_config
 from melnet_music.model.preset import CONFIG_FILE, PHRASE_FILE, find_preset
 from melnet_music.sampling.cpu.engine import MOST_THREADS
@@ -106,7 +108,7 @@ def spy(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> tuple[list[C
 
         for step in engine(state, passing()):
             if step is not None:
-                made.append(instrument._log_mel(step.frames))
+                made.append(instrument._sampler.log_mel(step.frames))
             yield step
 
     engine = instrument.engine.sampling
@@ -124,7 +126,7 @@ def test_every_chunk_of_a_take_is_led_by_those_before_it(
     instrument.hear(phrase)
     for _ in instrument.continuation(TakeRequest(seconds=4, seed=1)):
         pass
-    alone = LevelHold(instrument._usual.power, sampling.level_hold, instrument.sound.frames_per_second)
+    alone = LevelHold(instrument._prompt.usual.power, sampling.level_hold, instrument.sound.frames_per_second)
     tilts = []
     for number, block in enumerate(made):
         tilts.append(sampling.tilt + alone.tilt(number))

@@ -34,7 +34,7 @@ def counted(first: int, count: int) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class TakeRequest:
-    """As `melnet_music.instrument.instrument.TakeRequest`, whose module would bring numba along."""
+    """As `melnet_music.instrument.take_request.TakeRequest`, whose module would bring numba along."""
 
     seconds: float
     seed: int
@@ -49,7 +49,7 @@ class TakeRequest:
 
 @dataclass(frozen=True)
 class TakeSpeed:
-    """As `melnet_music.instrument.instrument.TakeSpeed`."""
+    """As `melnet_music.instrument.take_speed.TakeSpeed`."""
 
     real_time_factor: float
     first_sound_seconds: float
@@ -57,7 +57,7 @@ class TakeSpeed:
 
 class ScriptedInstrument:
     engine_name = "scripted"
-    seam_samples = 0
+    crossfade_samples = 0
 
     def __init__(self, preset: str) -> None:
         script = dict(word.split("=") for word in preset.split())

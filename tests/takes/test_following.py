@@ -18,8 +18,9 @@ from bridge.processes.messages import Job, Key, Pedal, RequestError
 from bridge.takes.take import Take
 from bridge.takes.take_request import notes_of
 from bridge.tape.note_tape import NoteTape, TapedNote
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
 from melnet_music.instrument.phrase import rendered_phrase
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.notes.keyboard import Keyboard
 from melnet_music.notes.note_map import Note
 from melnet_music.sampling.cpu.engine import CpuEngine

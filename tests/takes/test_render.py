@@ -18,7 +18,8 @@ from bridge.cli.main import main
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.takes.take_files import read_prompt, read_take
 from bridge.takes.take_request import blocks_of, request_of
-from melnet_music.instrument.instrument import Instrument, TakeRequest
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.preset import PHRASE_FILE, find_preset
 
 

@@ -17,7 +17,7 @@ from tiny_models import tiny_config, tiny_model
 from bridge.cli.main import main
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.takes.take_files import read_take
-from melnet_music.instrument.instrument import SEAM_SECONDS
+from melnet_music.instrument.joins import CROSSFADE_SECONDS
 from melnet_music.model.preset import CONFIG_FILE, WEIGHTS_FILE, write_weights
 from melnet_music.sound.resample import resample
 
@@ -96,7 +96,7 @@ def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path)
     heard_old, heard_new = resample(old, HZ, RATE_HZ), resample(new, HZ, RATE_HZ)
     begin = int(np.flatnonzero(captured)[0]) - int(np.flatnonzero(heard_old)[0])
     heard = captured[begin:]
-    seam = round(SEAM_SECONDS * RATE_HZ)
+    seam = round(CROSSFADE_SECONDS * RATE_HZ)
     np.testing.assert_array_equal(heard[: line - 2 * seam], heard_old[: line - 2 * seam])
     join = (len(old) - lead) * RATE_HZ // HZ
     np.testing.assert_allclose(heard[line - seam : join + len(heard_new)], heard_new[line - seam - join :], atol=1e-6)

@@ -1,0 +1,51 @@
+"""Iterators of blocks, of samples or of frames, cut and changed at their ends without waiting for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float32]
+
+
+def first_of(blocks: Iterator[Samples], count: int) -> Iterator[Samples]:
+    """The first ``count`` samples or frames."""
+    for block in blocks:
+        yield block[:count]
+        count -= min(count, len(block))
+
+
+def without_first(blocks: Iterator[Samples], count: int) -> Iterator[Samples]:
+    """All but the first ``count`` samples or frames."""
+    for block in blocks:
+        yield block[count:]
+        count -= min(count, len(block))
+
+
+def with_start(blocks: Iterator[Samples], count: int, change: Callable[[Samples], Samples]) -> Iterator[Samples]:
+    """The same, the first ``count`` samples (fewer, if there are no more) put through ``change``."""
+    held, waiting = [], count
+    for block in blocks:
+        if waiting <= 0:
+            yield block
+            continue
+        held.append(block)
+        waiting -= len(block)
+        if waiting <= 0:
+            start = np.concatenate(held)
+            yield np.concatenate([change(start[:count]), start[count:]])
+    if waiting > 0 and held:
+        yield change(np.concatenate(held))
+
+
+def with_end(blocks: Iterator[Samples], count: int, change: Callable[[Samples], Samples]) -> Iterator[Samples]:
+    """The same, the last ``count`` samples (fewer, if there are no more) put through ``change``."""
+    held = np.zeros(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        ready = max(len(held) - count, 0)
+        yield held[:ready]
+        held = held[ready:]
+    yield change(held)
