@@ -42,6 +42,7 @@ class MidiProcess:
         self._child = ChildProcess("midi", serve_midi, settings)
         self._watch = Watchdog(_STARTING_SECONDS)
         self._signs_of_life = 0
+        self._hung = False
         self.next_due_seconds: float | None = time.monotonic() if is_wanted else None
         """Monotonic time at which the process is to be started."""
 
@@ -72,10 +73,13 @@ class MidiProcess:
         except EOFError:
             self._child.stop(_DYING_SECONDS)
             self.next_due_seconds = now + _RESTART_SECONDS
-            return [MidiPorts((), (), "the MIDI process ended; another one starts")]
+            how = "hung, and was killed" if self._hung else "ended"
+            self._hung = False
+            return [MidiPorts((), (), f"the MIDI process {how}; another one starts")]
         self._signs_of_life += len(reports)
         if self._watch.is_hung(self._child.pid, self._signs_of_life, _HUNG_SECONDS, now):
             _LOG.error("the MIDI process shows no sign of life; killing it")
+            self._hung = True
             self._child.kill()
         return [report for report in reports if not isinstance(report, MidiAlive)]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -106,6 +109,46 @@ def test_pads_and_faders_play_the_daemon(tmp_path: Path) -> None:
         assert player.wait_for("get.reply") == ["tempo", 120.0]
         pad.send(0xB0, 20, 127)  # on its way it passes 120 bpm
         assert player.wait_for("event", "property", "tempo")[2] == 160.0
+
+
+@pytest.mark.usefixtures("jack")
+def test_a_midi_process_that_stands_still_holds_up_nobody_and_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when JACK stalls: python-rtmidi waits for it with the interpreter's lock held, and no thread of it goes on."""
+    monkeypatch.setattr("bridge.midi.ports_process._HUNG_SECONDS", 5.0)
+    map_file = tmp_path / "midi.toml"
+    map_file.write_text(MAP)
+    settings = MidiSettings(("pad",), ("pad",), "jack")
+    with (
+        controller("pad") as pad,
+        live_daemon(tmp_path, midi=settings, midi_map=map_file) as daemon,
+        client(daemon) as player,
+    ):
+        wait_ready(player)
+        player.send("subscribe")
+        player.wait_for("done", "subscribe")
+        while player.ask("status")["midi_in"] != "pad:out":
+            time.sleep(0.05)
+        hung = daemon._midi.pid
+        assert hung is not None
+        os.kill(hung, signal.SIGSTOP)
+        slowest = 0.0
+        for number in range(100):  # each shows the fader of the stopped process where the level is now
+            asked = time.monotonic()
+            player.send("set/level", number / 100)
+            player.wait_for("done", "set/level")
+            slowest = max(slowest, time.monotonic() - asked)
+        assert slowest < 1.0
+        assert player.run_job("generate", 1, "seconds", 0.25)["seconds"] == 0.25
+        player.wait_for("event", "midi", "in", "none")
+        assert "hung" in str(player.ask("status")["midi_in"])
+        plugged(player, "pad:out")
+        assert daemon._midi.pid != hung
+        player.send("set/level", 0.5)
+        pad.send(0xB0, 7, 64)
+        pad.send(0xB0, 7, 0)
+        player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 20.0)
 
 
 def all_read(player: Player, pad: Controller) -> bool:

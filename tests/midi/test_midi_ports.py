@@ -77,5 +77,5 @@ def test_a_process_that_hangs_is_replaced() -> None:
         midi.wait_for(MidiPorts)
         assert midi.process.pid is not None
         os.kill(midi.process.pid, signal.SIGSTOP)
-        assert "another one starts" in midi.wait_for(MidiPorts).problem
+        assert midi.wait_for(MidiPorts).problem == "the MIDI process hung, and was killed; another one starts"
         assert midi.wait_for(MidiPorts) == MidiPorts(("melnet-music",), ())
