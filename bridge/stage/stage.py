@@ -27,10 +27,13 @@ from bridge.protocol.errors import NO_ID, CommandError
 from bridge.protocol.parse import parse
 from bridge.protocol.table import TEMPO
 from bridge.protocol.timed_bundles import TimedBundles
+from bridge.stage.allowed_folders import AllowedFolders
 from bridge.stage.clock_selection import ClockSelection
 from bridge.stage.commands.clients import ClientCommands
 from bridge.stage.commands.clock import ClockCommands
+from bridge.stage.commands.dispatcher import HELD_COMMANDS, CommandDispatcher
 from bridge.stage.commands.handlers import one_handler_each
+from bridge.stage.commands.job_request import JobRequests
 from bridge.stage.commands.jobs import JobCommands
 from bridge.stage.commands.listening import ListeningCommands
 from bridge.stage.commands.loop import LoopCommands
@@ -42,8 +45,6 @@ from bridge.stage.commands.properties import PropertyCommands
 from bridge.stage.commands.status import StatusCommand
 from bridge.stage.commands.takes import TakeCommands
 from bridge.stage.device_transport import DeviceTransport
-from bridge.stage.dispatcher import HELD_COMMANDS, CommandDispatcher
-from bridge.stage.job_request import JobRequestReader
 from bridge.stage.live_notes import LiveNotes
 from bridge.stage.midi_input import MidiInput
 from bridge.stage.open_requests import OpenRequests
@@ -51,6 +52,7 @@ from bridge.stage.pending_lines import PendingLines
 from bridge.stage.player_events import PlayerEvents
 from bridge.stage.player_lifecycle import PlayerLifecycle, PlayerStatus
 from bridge.stage.properties import Properties, Publish
+from bridge.stage.requested_bars import RequestedBars
 from bridge.stage.sound_device import SoundDevice
 from bridge.takes.take_list import TakeList
 from bridge.tape.tape_index import TapeIndex
@@ -124,20 +126,22 @@ class Stage:
             notes=notes,
             dispatch=lambda asked: self._dispatcher.dispatch(asked),
         )
-        reader = JobRequestReader(
+        folders = AllowedFolders(allowed_folders)
+        bars = RequestedBars(transport, tape, properties)
+        job_requests = JobRequests(
+            bars=bars,
             transport=transport,
             tape=tape,
-            loop=loop,
-            book=takes,
-            properties=properties.values,
-            allowed_folders=allowed_folders,
+            takes=takes,
+            properties=properties,
             next_number=requests.next_number,
         )
         held: TimedBundles[Asked] = TimedBundles(HELD_COMMANDS)
         loop_commands = LoopCommands(
             answers=answers,
             requests=requests,
-            reader=reader,
+            bars=bars,
+            loop_player=loop,
             properties=properties,
             transport=transport,
             tape=tape,
@@ -169,20 +173,21 @@ class Stage:
                 lines=lines,
                 loop=loop_commands,
             ),
-            JobCommands(requests=requests, reader=reader, properties=properties, notes=notes, lines=lines),
+            JobCommands(requests=requests, job_requests=job_requests, properties=properties, notes=notes, lines=lines),
             loop_commands,
             TakeCommands(
                 answers=answers,
                 requests=requests,
-                reader=reader,
+                bars=bars,
+                folders=folders,
                 transport=transport,
                 tape_index=tape_index,
                 takes=takes,
             ),
-            NoteCommands(answers=answers, requests=requests, reader=reader, notes=notes),
+            NoteCommands(answers=answers, requests=requests, properties=properties, notes=notes),
             MidiCommands(answers=answers, controller=controller, midi=midi),
-            PresetCommands(requests=requests, reader=reader, lines=lines, lifecycle=lifecycle),
-            ListeningCommands(requests, reader),
+            PresetCommands(requests=requests, bars=bars, properties=properties, lines=lines, lifecycle=lifecycle),
+            ListeningCommands(requests, folders),
             PanicCommand(
                 answers=answers,
                 requests=requests,

@@ -12,8 +12,8 @@ from live_daemon import Player
 
 from bridge.osc.datagrams import encode_message
 from bridge.protocol.types import Value
+from bridge.stage.commands.dispatcher import HELD_COMMANDS
 from bridge.stage.daemon import Daemon
-from bridge.stage.dispatcher import HELD_COMMANDS
 
 YEAR_SECONDS = 365 * 86400
 

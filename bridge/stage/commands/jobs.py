@@ -8,7 +8,7 @@ from bridge.protocol.errors import CommandError
 from bridge.protocol.table import SEED
 from bridge.protocol.types import INT32_MAX
 from bridge.stage.commands.handlers import Handlers
-from bridge.stage.job_request import JobRequestReader
+from bridge.stage.commands.job_request import JobRequests
 from bridge.stage.live_notes import LiveNotes
 from bridge.stage.open_requests import OpenRequests
 from bridge.stage.pending_lines import PendingLines
@@ -20,12 +20,12 @@ class JobCommands:
         self,
         *,
         requests: OpenRequests,
-        reader: JobRequestReader,
+        job_requests: JobRequests,
         properties: Properties,
         notes: LiveNotes,
         lines: PendingLines,
     ) -> None:
-        self._requests, self._reader, self._properties = requests, reader, properties
+        self._requests, self._job_requests, self._properties = requests, job_requests, properties
         self._notes, self._lines = notes, lines
         self.handlers: Handlers = {
             "continue": self._start,
@@ -38,7 +38,7 @@ class JobCommands:
     def _start(self, asked: Asked) -> None:
         if self._requests.job_number(asked) is not None:
             raise CommandError("id_in_use", f"your job {asked.invocation.job_id} is still running")
-        job, line = self._reader.job(asked.invocation, phrase_is_played=self._notes.phrase_is_played)
+        job, line = self._job_requests.job(asked.invocation, phrase_is_played=self._notes.phrase_is_played)
         if job.again is None and SEED.name not in asked.invocation.arguments:
             self._properties.change(SEED.name, job.seed + 1 if job.seed < INT32_MAX else 0)
         self._requests.send(asked, job)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bridge.audio.loop_player import LoopPlayer
 from bridge.osc.answers import Answers, Asked
+from bridge.processes.messages import StartLoop, StopLoop
 from bridge.protocol.errors import CommandError
 from bridge.stage.commands.handlers import Handlers
 from bridge.stage.device_transport import DeviceTransport
-from bridge.stage.job_request import JobRequestReader
 from bridge.stage.open_requests import OpenRequests
 from bridge.stage.properties import Properties
+from bridge.stage.requested_bars import RequestedBars
 from bridge.tape.tape_index import TapeIndex
 from bridge.tape.tape_memory import TapeMemory
 
@@ -19,26 +21,32 @@ class LoopCommands:
         *,
         answers: Answers,
         requests: OpenRequests,
-        reader: JobRequestReader,
+        bars: RequestedBars,
+        loop_player: LoopPlayer,
         properties: Properties,
         transport: DeviceTransport,
         tape: TapeMemory,
         tape_index: TapeIndex,
     ) -> None:
-        self._answers, self._requests, self._reader = answers, requests, reader
+        self._answers, self._requests, self._bars, self._loop_player = answers, requests, bars, loop_player
         self._properties, self._transport = properties, transport
         self._tape, self._tape_index = tape, tape_index
         self.handlers: Handlers = {"loop/start": self._start, "loop/stop": self._stop}
 
     def _start(self, asked: Asked) -> None:
-        loop = self._reader.start_loop(asked.invocation.arguments)
+        arguments = asked.invocation.arguments
+        span, longest = self._bars.span(arguments), self._loop_player.room_samples
+        if span[1] - span[0] > longest:
+            raise CommandError("out_of_range", f"a loop lasts at most {longest / self._tape.rate_hz:.0f} s")
+        loop = StartLoop(self._requests.next_number(), span, self._bars.loop_sample(arguments))
         self._requests.send(asked, loop)
         self._tape_index.loop = loop
 
     def _stop(self, asked: Asked) -> None:
         if self._tape_index.loop is None:
             raise CommandError("refused", "there is no loop to stop")
-        self._requests.send(asked, self._reader.stop_loop(asked.invocation.arguments))
+        at = self._bars.loop_sample(asked.invocation.arguments)
+        self._requests.send(asked, StopLoop(self._requests.next_number(), at))
         self._tape_index.loop = None
 
     def warn_bars_changed(self, asked: Asked) -> None:

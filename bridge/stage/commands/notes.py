@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 
 from bridge.osc.answers import Answers, Asked, flat
-from bridge.processes.messages import BeginPhrase, Key, Pedal
+from bridge.processes.messages import BeginPhrase, Key, Pedal, RenderPhrase
 from bridge.protocol.errors import CommandError
+from bridge.protocol.table import SEED
 from bridge.stage.commands.handlers import Handlers
-from bridge.stage.job_request import JobRequestReader
 from bridge.stage.live_notes import LiveNotes
 from bridge.stage.open_requests import OpenRequests
+from bridge.stage.properties import Properties
 
 
 class NoteCommands:
-    def __init__(self, *, answers: Answers, requests: OpenRequests, reader: JobRequestReader, notes: LiveNotes) -> None:
-        self._answers, self._requests, self._reader, self._notes = answers, requests, reader, notes
+    def __init__(self, *, answers: Answers, requests: OpenRequests, properties: Properties, notes: LiveNotes) -> None:
+        self._answers, self._requests, self._properties, self._notes = answers, requests, properties, notes
         self.handlers: Handlers = {
             "note": self._note,
             "pedal": self._pedal,
@@ -42,5 +43,6 @@ class NoteCommands:
     def _render_phrase(self, asked: Asked) -> None:
         if not self._notes.phrase_is_played:
             raise CommandError("refused", "no phrase is being played: send /melnet/notes/prompt/start first")
-        self._requests.send(asked, self._reader.phrase(asked.invocation.arguments))
+        seed = int(asked.invocation.arguments.get(SEED.name, self._properties.values[SEED.name] or 0))
+        self._requests.send(asked, RenderPhrase(self._requests.next_number(), seed))
         self._notes.phrase_is_played = False

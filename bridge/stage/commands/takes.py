@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from bridge.osc.answers import Answers, Asked, flat
-from bridge.processes.messages import Recall, Undo
+from bridge.processes.messages import ExportTape, Recall, Undo
 from bridge.protocol.errors import CommandError
-from bridge.protocol.table import TAKE
+from bridge.protocol.table import FROM_BAR, TAKE, TO_BAR
 from bridge.protocol.types import Value
+from bridge.stage.allowed_folders import AllowedFolders
 from bridge.stage.commands.handlers import Handlers
+from bridge.stage.commands.job_request import requested_take
 from bridge.stage.device_transport import DeviceTransport
-from bridge.stage.job_request import JobRequestReader
 from bridge.stage.open_requests import OpenRequests
+from bridge.stage.requested_bars import RequestedBars
 from bridge.takes.take_list import ListedTake, TakeList, export_take
+from bridge.tape.tape_export import files_of
 from bridge.tape.tape_index import TapeIndex
 
 _LISTED_TAKES = 32
@@ -23,12 +26,13 @@ class TakeCommands:
         *,
         answers: Answers,
         requests: OpenRequests,
-        reader: JobRequestReader,
+        bars: RequestedBars,
+        folders: AllowedFolders,
         transport: DeviceTransport,
         tape_index: TapeIndex,
         takes: TakeList,
     ) -> None:
-        self._answers, self._requests, self._reader = answers, requests, reader
+        self._answers, self._requests, self._bars, self._folders = answers, requests, bars, folders
         self._transport, self._tape_index, self._takes = transport, tape_index, takes
         self.handlers: Handlers = {
             "take/list": self._list,
@@ -67,15 +71,15 @@ class TakeCommands:
         self._requests.send(asked, Undo(self._requests.next_number(), redo=True))
 
     def _recall(self, asked: Asked) -> None:
-        take = self._reader.take(asked.invocation.arguments[TAKE.name])
+        take = requested_take(self._takes, asked.invocation.arguments[TAKE.name])
         if take.placed is None:
             raise CommandError("refused", f"take {take.number} was made for no bars of the tape; export or reroll it")
         self._requests.send(asked, Recall(self._requests.next_number(), take.placed))
 
     def _export_take(self, asked: Asked) -> None:
         arguments = asked.invocation.arguments
-        take = self._reader.take(arguments[TAKE.name])
-        path = self._reader.allowed_path(str(arguments["path"]))
+        take = requested_take(self._takes, arguments[TAKE.name])
+        path = self._folders.path(str(arguments["path"]))
         try:
             export_take(take, path)
         except ValueError as error:
@@ -83,4 +87,12 @@ class TakeCommands:
         self._answers.answer(asked, "done", ["take", take.number, "file", str(path)])
 
     def _export_bars(self, asked: Asked) -> None:
-        self._requests.send(asked, self._reader.export_bars(asked.invocation.arguments))
+        arguments = asked.invocation.arguments
+        span, path = self._bars.span(arguments), self._folders.path(str(arguments["path"]))
+        try:
+            files_of(path)
+        except ValueError as error:
+            raise CommandError("bad_file", str(error)) from error
+        numbers = range(int(arguments[FROM_BAR.name]), int(arguments[TO_BAR.name]) + 1)
+        bars = tuple(self._transport.bar_line(number) for number in numbers)
+        self._requests.send(asked, ExportTape(self._requests.next_number(), str(path), span, bars))

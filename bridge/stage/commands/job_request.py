@@ -1,0 +1,136 @@
+"""Makes a job of a command: what is not given is taken from the properties, or from the take that is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+from bridge.processes.messages import Again, Job, JobKind, Span
+from bridge.protocol.errors import CommandError
+from bridge.protocol.table import (
+    AHEAD,
+    BARS,
+    FOLLOW,
+    FROM_BAR,
+    LATE,
+    SECONDS,
+    SEED,
+    START,
+    STOP,
+    TAKE,
+    TO_BAR,
+)
+from bridge.protocol.types import INT32_MAX, Follow, Invocation, Late, Value
+from bridge.stage.device_transport import DeviceTransport, LineBeat
+from bridge.stage.properties import Properties
+from bridge.stage.requested_bars import Arguments, RequestedBars
+from bridge.takes.take_list import ListedTake, TakeList
+from bridge.tape.tape_memory import TapeMemory
+
+
+class JobRequests:
+    """All methods raise CommandError where a command asks for what cannot be. Belongs to the daemon's one thread."""
+
+    def __init__(
+        self,
+        *,
+        bars: RequestedBars,
+        transport: DeviceTransport,
+        tape: TapeMemory,
+        takes: TakeList,
+        properties: Properties,
+        next_number: Callable[[], int],
+    ) -> None:
+        """``next_number``: of a request."""
+        self._bars, self._transport, self._tape, self._takes = bars, transport, tape, takes
+        self._properties, self._next_number = properties, next_number
+
+    def job(self, invocation: Invocation, *, phrase_is_played: bool) -> tuple[Job, LineBeat | None]:
+        """A job, and the line that it waits for; None: it waits for none."""
+        arguments = invocation.arguments
+        if invocation.command.name == "take/reroll":
+            take = requested_take(self._takes, arguments.get(TAKE.name))
+            line = None if take.job.span else self._bars.line(arguments)
+            return self._reroll(arguments, take, line), line
+        line = None if FROM_BAR.name in arguments or TO_BAR.name in arguments else self._bars.line(arguments)
+        return self._new_take(invocation, line, phrase_is_played=phrase_is_played), line
+
+    def _reroll(self, arguments: Arguments, take: ListedTake, line: LineBeat | None) -> Job:
+        """The take once more, with the seed after its own if none is given."""
+        return replace(
+            take.job,
+            number=self._next_number(),
+            seed=int(arguments.get(SEED.name, take.job.seed + 1 if take.job.seed < INT32_MAX else 0)),
+            line=self._bars.device_line(line),
+            late=cast(Late, arguments.get(LATE.name, self._properties.values[LATE.name])),
+            again=Again(take.number, take.file),
+            ends_phrase=False,  # it goes on from the phrase that the first one ended
+        )
+
+    def _new_take(self, invocation: Invocation, line: LineBeat | None, *, phrase_is_played: bool) -> Job:
+        arguments, kind = invocation.arguments, cast(JobKind, invocation.command.name)
+        span, start, stop = self._part(arguments) if kind == "inpaint" else (None, 0.0, 0.0)
+        keys = {key.name for key in invocation.command.keys}
+
+        def chosen(name: str) -> Value | None:
+            return arguments.get(name, self._properties.values[name]) if name in keys else None
+
+        temperature, bias, chunk_frames = chosen("temperature"), chosen("bias"), chosen("chunk_frames")
+        return Job(
+            self._next_number(),
+            kind,
+            seed=int(chosen(SEED.name) or 0),
+            seconds=stop - start if kind == "inpaint" else self._length_seconds(arguments, chosen(SECONDS.name), line),
+            lead_seconds=float(chosen("lead") or 0.0),
+            tail_seconds=float(chosen("tail") or 0.0),
+            start_seconds=start,
+            stop_seconds=stop,
+            temperature=None if temperature is None else float(temperature),
+            bias=None if bias is None else float(bias),
+            chunk_frames=None if chunk_frames is None else int(chunk_frames),
+            line=self._bars.device_line(line),
+            late=cast(Late, chosen(LATE.name)),
+            span=span,
+            follow=cast(Follow, chosen(FOLLOW.name) or "off"),
+            ahead_seconds=float(chosen(AHEAD.name) or 0.0),
+            ends_phrase=kind == "continue" and phrase_is_played,
+        )
+
+    def _length_seconds(self, arguments: Arguments, seconds: Value | None, line: LineBeat | None) -> float:
+        """Of new audio: as asked in seconds, or in bars from where it begins."""
+        if BARS.name not in arguments:
+            return float(seconds or 0.0)
+        if SECONDS.name in arguments:
+            raise CommandError("repeated_key", "give bars or seconds, not both")
+        length = self._transport.bars_seconds(int(arguments[BARS.name]), line)
+        if length > SECONDS.high:
+            raise CommandError("out_of_range", f"these bars last {length:.4g} s; at most {SECONDS.high:g} s are made")
+        return length
+
+    def _part(self, arguments: Arguments) -> tuple[Span | None, float, float]:
+        """What is to be repainted: bars of the tape and their length from 0, or seconds of what was heard."""
+        bars = [arguments.get(name) for name in (FROM_BAR.name, TO_BAR.name)]
+        seconds = [arguments.get(name) for name in (START.name, STOP.name)]
+        given = bars if bars != [None, None] else seconds
+        if None in given or (given is bars and seconds != [None, None]):
+            raise CommandError("missing_argument", "give from_bar and to_bar, or start and stop")
+        span = None
+        if given is bars:
+            span = self._bars.span(arguments)
+            start, stop = 0.0, (span[1] - span[0]) / self._tape.rate_hz
+        else:
+            start, stop = (float(place or 0.0) for place in seconds)
+        if stop <= start:
+            raise CommandError("out_of_range", f"stop {stop:g} s must be after start {start:g} s")
+        if stop - start > SECONDS.high:
+            raise CommandError("out_of_range", f"at most {SECONDS.high:g} s are repainted, got {stop - start:.4g} s")
+        return span, start, stop
+
+
+def requested_take(takes: TakeList, number: Value | None) -> ListedTake:
+    """The finished take of that number; None: the last one. Raises CommandError: there is none."""
+    try:
+        return takes.find(None if number is None else int(number))
+    except ValueError as error:
+        raise CommandError("unknown_take", str(error)) from error
