@@ -1,4 +1,4 @@
-"""What hands do on a controller, read from MIDI messages: keys, knobs of 7 or 14 bits, wheels, pressure, programs."""
+"""Gestures decoded from MIDI messages: keys, controls of 7 or 14 bits, pitch bend, pressure, program changes."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from bridge.midi.ports import MidiEvent
 GestureKind = Literal["note", "cc", "cc14", "nrpn", "bend", "pressure", "key_pressure", "program"]
 GESTURE_KINDS: tuple[GestureKind, ...] = get_args(GestureKind)
 COARSE, FINE = 127, 16383
-"""The greatest values of 7 and of 14 bits."""
+"""The highest values of 7 and of 14 bits."""
 STEPS: dict[GestureKind, int] = {kind: FINE if kind in ("cc14", "nrpn", "bend") else COARSE for kind in GESTURE_KINDS}
 EncoderCounts = Literal["twos", "offset", "sign"]
-"""How an endless encoder says one step up and one down: 1 and 127, 65 and 63, or 1 and 65."""
+"""How an endless encoder sends one step up and one down: 1 and 127, 65 and 63, or 1 and 65."""
 ENCODER_COUNTS: tuple[EncoderCounts, ...] = get_args(EncoderCounts)
 SUSTAIN = 64
 PEDAL_DOWN_FROM = 64
 FIRST_MODE_CONTROL = 120
-"""Controls from here on are orders to a whole channel, and no knobs."""
+"""Control numbers from here on are channel mode messages."""
 ALL_SOUND_OFF, RESET_CONTROLLERS, ALL_NOTES_OFF = 120, 121, 123
 DATA_CONTROLS = (6, 38, 96, 97, 98, 99, 100, 101)
-"""Of which NRPN and RPN are made."""
+"""The control numbers that make up NRPN and RPN."""
 _BEND_CENTRE = 8192
 _NOTE_OFF, _NOTE_ON, _KEY_PRESSURE, _CONTROL, _PROGRAM, _PRESSURE, _BEND = range(0x80, 0xF0, 0x10)
 _LENGTHS = {_PROGRAM: 2, _PRESSURE: 2}
@@ -30,12 +30,12 @@ _DATA_COARSE, _DATA_FINE, _NRPN_FINE, _NRPN_COARSE, _RPN_FINE, _RPN_COARSE = 6, 
 
 @dataclass(frozen=True)
 class Gesture:
-    """One movement. A key that is let go, in either of MIDI's two ways, is a note of value 0."""
+    """One movement of a control. A key release, by note-off or by a note-on of velocity 0, is a note of value 0."""
 
     port: str
     at_seconds: float
     channel: int
-    """1 to 16, as people count."""
+    """1 to 16."""
     kind: GestureKind
     number: int
     """Of key, control or program, from 0; 0 where there is only one."""
@@ -44,12 +44,12 @@ class Gesture:
 
     @property
     def position(self) -> float:
-        """0 to 1; the middle of a pitch wheel is exactly 0.5."""
+        """0 to 1; the centre of pitch bend is exactly 0.5."""
         return position_of(self.kind, self.value)
 
 
 def position_of(kind: GestureKind, value: int) -> float:
-    """Where between 0 and 1 a control stands."""
+    """The position of a control, 0 to 1, by its value."""
     if kind != "bend":
         return value / STEPS[kind]
     if value <= _BEND_CENTRE:
@@ -58,7 +58,7 @@ def position_of(kind: GestureKind, value: int) -> float:
 
 
 def encoder_steps(counts: EncoderCounts, value: int) -> int:
-    """Steps that an encoder was turned, up if more than 0, by the value of its control."""
+    """Steps that an encoder was turned, positive for up, by the value of its control."""
     match counts:
         case "twos":
             return value if value < 64 else value - 128
@@ -69,7 +69,7 @@ def encoder_steps(counts: EncoderCounts, value: int) -> int:
 
 
 def value_at(kind: GestureKind, position: float) -> int:
-    """The value of a control that stands there: what `position_of` undoes."""
+    """The value of a control at a position: the inverse of `position_of`."""
     if kind != "bend":
         return round(position * STEPS[kind])
     if position <= 0.5:
@@ -78,7 +78,7 @@ def value_at(kind: GestureKind, position: float) -> int:
 
 
 def messages_for(kind: GestureKind, channel: int, number: int, value: int) -> list[bytes]:
-    """The MIDI messages that show a value on a control; none for kinds that show nothing."""
+    """The MIDI messages that send a value to a control; none for kinds that receive nothing."""
     status, coarse, fine = channel - 1, value >> 7, value & 0x7F
     match kind:
         case "note":
@@ -100,12 +100,12 @@ def messages_for(kind: GestureKind, channel: int, number: int, value: int) -> li
 
 @dataclass
 class _Channel:
-    """What later messages of one channel are read by."""
+    """What one channel has sent that later messages depend on."""
 
     coarse: dict[int, int] = field(default_factory=dict)
     """Upper seven bits, by control."""
     nrpn: list[int] = field(default_factory=lambda: [COARSE, COARSE])
-    """Upper and lower bits of the number that is chosen; all ones: none is."""
+    """Upper and lower bits of the selected parameter number; all ones: none is selected."""
     data: int = 0
     """Upper bits of its value."""
 
@@ -116,13 +116,13 @@ class _Channel:
 
 
 class GestureReader:
-    """One message may be several gestures: control 33 is a knob of its own to some, to others the fine half of 1."""
+    """Decodes messages. One may be several gestures: control 33 may stand alone, or be the fine half of control 1."""
 
     def __init__(self) -> None:
         self._channels: dict[tuple[str, int], _Channel] = {}
 
     def read(self, event: MidiEvent) -> list[Gesture]:
-        """The gestures of a message; none where it is no channel message, or no whole one."""
+        """The gestures of a message; none where it is no channel message, or incomplete."""
         if not event.data or not 0x80 <= event.data[0] < 0xF0:
             return []
         kind, channel = event.data[0] & 0xF0, (event.data[0] & 0x0F) + 1
@@ -147,17 +147,17 @@ class GestureReader:
             case 0xE0:
                 return [gesture("bend", 0, last << 7 | first)]
         state = self._channels.setdefault((event.port, channel), _Channel())
-        wide = _read_wide(state, first, last)
-        return [gesture("cc", first, last), *(gesture(kind, number, value) for kind, number, value in wide)]
+        long = _read_14_bits(state, first, last)
+        return [gesture("cc", first, last), *(gesture(kind, number, value) for kind, number, value in long)]
 
     def forget(self, port: str) -> None:
-        """The port is gone."""
+        """Drop the state of a port that is gone."""
         for key in [key for key in self._channels if key[0] == port]:
             del self._channels[key]
 
 
-def _read_wide(state: _Channel, control: int, data: int) -> list[tuple[GestureKind, int, int]]:
-    """What a control says of 14 bits; new upper bits mean that the lower ones are 0, until they come."""
+def _read_14_bits(state: _Channel, control: int, data: int) -> list[tuple[GestureKind, int, int]]:
+    """The 14-bit gestures of a control change; new upper bits mean lower bits of 0, until those come."""
     if control in (_NRPN_COARSE, _NRPN_FINE):
         state.nrpn[control == _NRPN_FINE] = data
     elif control in (_RPN_COARSE, _RPN_FINE):

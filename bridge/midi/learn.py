@@ -1,4 +1,4 @@
-"""Which control is being moved, while a property waits to be given one."""
+"""MIDI learn: finds out which control is being moved."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from bridge.midi.gestures import (
 from bridge.midi.mapping import Source
 
 _MOVED = 3 / COARSE
-"""Of its way, and a control was moved by hand: worn knobs tremble."""
+"""Of its range: a smaller change may be the jitter of a worn potentiometer."""
 _PAIR_SECONDS = 0.02
-"""Between the two messages of one movement of 14 bits."""
+"""At most so long between the two messages of one 14-bit value."""
 _TURNS: Mapping[EncoderCounts, tuple[range, range]] = {
     "twos": (range(1, 8), range(121, 128)),
     "offset": (range(65, 72), range(57, 64)),
     "sign": (range(1, 8), range(65, 72)),
 }
-"""What a hand has an encoder send, up and down: few steps at a time."""
-_WAYS = [way for ways in _TURNS.values() for way in ways]
-_LEAP = 48
-"""So far no knob or fader goes between two messages."""
+"""What encoders send when turned by hand, up and down: few steps at a time."""
+_DIRECTIONS = [direction for directions in _TURNS.values() for direction in directions]
+_JUMP = 48
+"""A knob or fader does not change by so much between two messages."""
 _SURE_AFTER = 3
-"""Messages of an encoder."""
+"""Messages, before a control is taken for an encoder."""
 
 
 @dataclass
-class _Heard:
-    """Of one control."""
+class _Received:
+    """What one control has sent."""
 
     first: int
     last: int
     seen: set[int] = field(default_factory=set)
     messages: int = 0
     is_odd: bool = False
-    """Whether it did what knobs do not: sent a value twice, or leapt."""
+    """Whether it did what knobs do not: sent a value twice, or jumped."""
 
-    def hear(self, value: int) -> None:
-        if self.messages and (value == self.last or abs(value - self.last) >= _LEAP):
+    def receive(self, value: int) -> None:
+        if self.messages and (value == self.last or abs(value - self.last) >= _JUMP):
             self.is_odd = True
         self.last = value
         self.seen.add(value)
@@ -52,11 +52,11 @@ class _Heard:
 
     @property
     def may_be_encoder(self) -> bool:
-        return self.is_odd and all(any(value in way for way in _WAYS) for value in self.seen)
+        return self.is_odd and all(any(value in direction for direction in _DIRECTIONS) for value in self.seen)
 
     @property
     def encoder_counts(self) -> EncoderCounts | None:
-        """How it counts; None: it was not turned enough to tell, which takes both ways."""
+        """How it counts; None: it was not turned enough to tell, which takes both directions."""
         for counts, (up, down) in _TURNS.items():
             is_turned = not self.seen.isdisjoint(up) and not self.seen.isdisjoint(down)
             if is_turned and self.seen <= {*up, *down} and self.messages >= _SURE_AFTER:
@@ -65,18 +65,18 @@ class _Heard:
 
 
 class MidiLearn:
-    """Told every gesture; keys and programs are no controls that a property could follow."""
+    """Receives every gesture; keys and programs are no controls that a property could follow."""
 
     def __init__(self) -> None:
-        self._heard: dict[tuple[str, Source], _Heard] = {}
+        self._received: dict[tuple[str, Source], _Received] = {}
         self._coarse: Gesture | None = None
         self._pairs: set[tuple[str, int, int]] = set()
         """Port, channel and number of controls that have sent 14 bits."""
 
-    def hear(self, gesture: Gesture) -> Source | None:
+    def receive(self, gesture: Gesture) -> Source | None:
         """The control, once it is certain which one is meant."""
         if gesture.kind == "cc14":
-            return self._hear_wide(gesture)
+            return self._receive_14_bits(gesture)
         if gesture.kind == "cc" and gesture.number < 32:
             self._coarse = gesture
         is_paired = (gesture.port, gesture.channel, gesture.number % 32) in self._pairs and gesture.number < 64
@@ -85,7 +85,7 @@ class MidiLearn:
             return None
         return self._moved(gesture)
 
-    def _hear_wide(self, gesture: Gesture) -> Source | None:
+    def _receive_14_bits(self, gesture: Gesture) -> Source | None:
         coarse, key = self._coarse, (gesture.port, gesture.channel, gesture.number)
         if coarse is not None and gesture.at_seconds - coarse.at_seconds > _PAIR_SECONDS:
             coarse = self._coarse = None
@@ -95,9 +95,9 @@ class MidiLearn:
 
     def _moved(self, gesture: Gesture) -> Source | None:
         source = Source(gesture.kind, gesture.number, gesture.number, gesture.channel)
-        heard = self._heard.setdefault((gesture.port, source), _Heard(gesture.value, gesture.value))
-        heard.hear(gesture.value)
-        if gesture.kind == "cc" and heard.may_be_encoder:
-            counts = heard.encoder_counts
+        received = self._received.setdefault((gesture.port, source), _Received(gesture.value, gesture.value))
+        received.receive(gesture.value)
+        if gesture.kind == "cc" and received.may_be_encoder:
+            counts = received.encoder_counts
             return replace(source, counts=counts) if counts else None
-        return source if abs(gesture.value - heard.first) >= _MOVED * STEPS[gesture.kind] else None
+        return source if abs(gesture.value - received.first) >= _MOVED * STEPS[gesture.kind] else None

@@ -1,4 +1,4 @@
-"""What the controls of a MIDI controller do: read strictly from TOML, and told with file and line what is wrong.
+"""The MIDI mapping: which control does what. Read strictly from TOML; errors name file and line.
 
 Every ``[[map]]`` names one control and one thing that it does::
 
@@ -35,13 +35,13 @@ from bridge.protocol.types import CURVES, PRESET_OWN, Argument, Command, CurveKi
 
 Playing = Literal["prompt", "follow"]
 PLAYINGS: tuple[Playing, ...] = get_args(Playing)
-NUMBERED_BY_US = "id"
-"""The argument of commands that is no player's business: the daemon numbers its jobs."""
+JOB_ID_ARGUMENT = "id"
+"""The argument of commands that a mapping cannot give: the daemon numbers the jobs that MIDI starts."""
 NOT_FOR_MIDI = (
     "ping", "version", "status", "transport", "subscribe", "unsubscribe", "sync", "reply", "get", "set", "presets",
     "take/list", "take/export", "note", "pedal", "midi/learn", "midi/forget", "midi/map",
 )  # fmt: skip
-"""Commands that are nothing without an answer, or that have their own place in the file."""
+"""Commands that are useless without an answer, or have their own kind of entry."""
 _HEADER = re.compile(r"\s*\[\[\s*map\s*\]\]")
 _NUMBERED: Mapping[str, tuple[GestureKind, int, int]] = {
     "note": ("note", 0, COARSE),
@@ -77,7 +77,7 @@ class Source:
     port: str = ""
     """A part of the port's name, in any case."""
     counts: EncoderCounts | None = None
-    """Of an endless encoder, whose control says how far it was turned; None: it says where it stands."""
+    """How an endless encoder sends relative steps; None: the control sends its absolute position."""
 
     def matches(self, gesture: Gesture) -> bool:
         return (
@@ -88,7 +88,7 @@ class Source:
         )
 
     def overlaps(self, other: Source) -> bool:
-        """Whether one movement can be both, as far as can be told without knowing the ports."""
+        """Whether one movement can match both, whatever the ports are."""
         return (
             self.kind == other.kind
             and self.low <= other.high
@@ -108,10 +108,10 @@ class DoCommand:
     command: Command
     arguments: Mapping[str, Value]
     by_velocity: tuple[tuple[Argument, float, float], ...]
-    """Arguments that depend on how hard a pad is hit: their values at the softest and at the hardest."""
+    """Arguments that depend on the velocity: their values at the lowest and at the highest."""
 
     def arguments_at(self, position: float) -> dict[str, Value]:
-        """All arguments, of a pad that is hit so hard (0 to 1)."""
+        """All arguments, at a velocity of 0 to 1."""
         hit = {
             argument.name: Curve(argument, "linear", low, high).value_at(position)
             for argument, low, high in self.by_velocity
@@ -181,7 +181,7 @@ def read_midi_map(text: str, name: str) -> MidiMap:
 
 
 def _line_of(key: str, lines: list[str], first: int, stop: int) -> int:
-    """The line, from 1, of the first that seems to give this key a value; the first of all if none does."""
+    """The number, from 1, of the first line that seems to give this key a value; else of the first line."""
     if not key:
         return first + 1
     sought = re.compile(rf"""(^|[\s,{{\[.])["']?{re.escape(key)}["']?\s*[=\].]""")
@@ -189,7 +189,7 @@ def _line_of(key: str, lines: list[str], first: int, stop: int) -> int:
 
 
 class _Reader:
-    """One entry, and where it stands in the file."""
+    """Reads one entry, knowing its lines in the file."""
 
     def __init__(self, table: Mapping[str, Any], name: str, lines: list[str], first: int, stop: int) -> None:
         self._table, self._name, self._lines, self._first, self._stop = table, name, lines, first, stop
@@ -299,7 +299,7 @@ class _Reader:
             named = [each for each, command in commands.items() if not command.sets]
             raise self._error("do", f"unknown command {shown(name)}{nearest(str(name), named)}")
         command = commands[name]
-        known = {each.name: each for each in (*command.fixed, *command.keys) if each.name != NUMBERED_BY_US}
+        known = {each.name: each for each in (*command.fixed, *command.keys) if each.name != JOB_ID_ARGUMENT}
         given, hit = (self._inner(key, known) for key in ("with", "velocity"))
         arguments = {each: self._checked(each, known[each], value) for each, value in given.items()}
         by_velocity = []
@@ -310,7 +310,7 @@ class _Reader:
             low, high = (self._number(each, argument, value) for value in self._pair(each, ends))
             by_velocity.append((argument, low, high))
         for argument in command.fixed:
-            if argument.name not in (*given, *hit, NUMBERED_BY_US):
+            if argument.name not in (*given, *hit, JOB_ID_ARGUMENT):
                 raise self._error("do", f"{name} needs {argument.name}: add with = {{ {argument.name} = .. }}")
         return DoCommand(command, arguments, tuple(by_velocity))
 
@@ -350,7 +350,7 @@ class _Reader:
 
 
 def source_text(source: Source) -> str:
-    """The control as people name it."""
+    """The control as shown to users."""
     numbers = str(source.low) if source.low == source.high else f"{source.low} to {source.high}"
     if source.kind == "program":
         numbers = str(source.low + 1)
@@ -361,7 +361,7 @@ def source_text(source: Source) -> str:
 
 
 def target_text(target: Target) -> str:
-    """What it does, in a word or two."""
+    """What an entry does, as shown to users."""
     match target:
         case SetProperty():
             return f"set {target.name}"

@@ -1,4 +1,4 @@
-"""The player's own mapping file: read, and changed so that all else in it stays as it was written."""
+"""The user's mapping file: read, and changed so that everything else in it stays as it was written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE_NAME = "midi.toml"
 
 
 def read_preset_map(folder: Path) -> str:
-    """The text of the map that a preset brings; empty: it brings none."""
+    """The text of the mapping that a preset contains; empty: it contains none."""
     try:
         return (folder / FILE_NAME).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -32,7 +32,7 @@ class MidiMapFile:
         self.path = path
 
     def read(self) -> MidiMap:
-        """What it says; nothing while there is no such file.
+        """The mapping in the file; empty while there is no such file.
 
         Raises:
             ValueError: it cannot be read, or something in it is wrong; the message names the line.
@@ -40,7 +40,7 @@ class MidiMapFile:
         return read_midi_map(self._text(), str(self.path))
 
     def bind(self, source: Source, target: SetProperty) -> MidiMap:
-        """Have this control set the property, and this alone; no other control that sets it is left in the file.
+        """Make this control set the property and nothing else; other controls that set it are removed from the file.
 
         Raises:
             ValueError: it cannot be read or written, or something in it is wrong.
@@ -55,7 +55,7 @@ class MidiMapFile:
         return self._write(f"{text}{gap}{toml_entry(source, target)}")
 
     def forget(self, name: str) -> MidiMap:
-        """Leave no control in the file that sets the property.
+        """Remove the controls that set the property from the file.
 
         Raises:
             ValueError: there is none, it cannot be read or written, or something in it is wrong.
@@ -82,14 +82,14 @@ class MidiMapFile:
         for entry, (first, stop) in reversed(list(zip(entries, spans, strict=True))):
             if not is_meant(entry):
                 continue
-            # what stands right before the next entry is about that one
+            # comments right before the next entry belong to that one
             while stop < len(lines) and stop > first + 1 and lines[stop - 1].lstrip()[:1] in ("", "#"):
                 stop -= 1
             del lines[first:stop]
         return "".join(lines)
 
     def _write(self, text: str) -> MidiMap:
-        """In one step: whoever stops the daemon meanwhile leaves the old file, or the new one."""
+        """Replace the file in one step: if the daemon is stopped meanwhile, the old file is left, or the new one."""
         read = read_midi_map(text, str(self.path))
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:

@@ -1,4 +1,4 @@
-"""The keys that are played: for takes that follow them, as phrases for the model, and for the tape."""
+"""Played keys and pedal as notes: for takes that follow them, as phrases for the model, and for the tape."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from melnet_music.notes.note_map import Note
 class Follower:
     """Notes for one take, as they are played: the keys and the pedal that are down when it begins, and what comes.
 
-    A chunk gets what was played since the one before, in the rhythm in which it was played: what comes just before a
-    chunk is drawn lies at its end, what came a chunk's length earlier at its beginning.
+    A chunk gets what was played since the one before, in the rhythm in which it was played: what was played just before
+    a chunk is sampled is at its end, what was played a chunk's length earlier at its beginning.
     """
 
     def __init__(self, held: Keyboard, now: Callable[[], float] = time.monotonic) -> None:
@@ -28,9 +28,9 @@ class Follower:
         self._waiting += [Key(note.pitch, note.velocity, -math.inf) for note in sounding]
         self._waiting += [Key(note.pitch, 0, -math.inf) for note in sounding if note.pitch not in held.keys_down]
         self._last_s = -math.inf
-        """Where the last of them lies in the take."""
+        """Time of the last of them in the take."""
         self._until_s = 0.0
-        """Where the last chunk ends: what sounds there does so to the take's end."""
+        """Where the last chunk ends: a note that sounds there is given as lasting to the end of the take."""
 
     def take(self, played: Key | Pedal) -> None:
         self._waiting.append(played)
@@ -49,7 +49,7 @@ class Follower:
 
     @property
     def given(self) -> tuple[GivenNote, ...]:
-        """All that the take was given so far."""
+        """All notes that the take was given so far."""
         notes = [*self._keyboard.notes, *self._keyboard.sounding(self._until_s)]
         return tuple(sorted((note.onset_s, note.end_s, note.pitch, note.velocity) for note in notes))
 
@@ -63,7 +63,7 @@ class PlayedNotes:
         self._follower: Callable[[], Follower | None] = lambda: None
 
     def take(self, played: Key | Pedal) -> list[Note]:
-        """A key or the pedal; returns the notes that this ended."""
+        """Take one movement of a key or the pedal; returns the notes that it ended."""
         for keyboard in (self._keyboard, self._phrase):
             if keyboard:
                 _play(keyboard, played, played.at_seconds)
@@ -74,13 +74,16 @@ class PlayedNotes:
         return ended
 
     def release_all(self, now_seconds: float) -> list[Note]:
-        """All keys and the pedal up; returns the notes that this ended."""
+        """Release all keys and the pedal; returns the notes that this ended."""
         ups: list[Key | Pedal] = [Pedal(False, now_seconds)]
         ups += [Key(note.pitch, 0, now_seconds) for note in self._keyboard.sounding(now_seconds)]
         return [note for up in ups for note in self.take(up)]
 
     def follow(self) -> Follower:
-        """What is held and played from now on, for a take, as long as it keeps this; the one before gets no more."""
+        """A follower for a new take: it gets what is held and played from now on, while the take keeps a reference.
+
+        The follower before it gets nothing more.
+        """
         follower = Follower(self._keyboard)
         self._follower = weakref.ref(follower)
         return follower
@@ -116,5 +119,5 @@ def _play(keyboard: Keyboard, played: Key | Pedal, time_s: float) -> None:
         case Key(velocity=0):
             keyboard.release(played.key, time_s)
         case Key():
-            keyboard.release(played.key, time_s)  # struck again without being let go, it is still one key
+            keyboard.release(played.key, time_s)  # pressed again without a release, it is still one key
             keyboard.strike(played.key, played.velocity, time_s)

@@ -1,7 +1,7 @@
-"""The MIDI ports, in a process of their own: callbacks that only stamp, and ports that come and go.
+"""The MIDI ports, in a process of their own: callbacks that only take the time, ports that appear and disappear.
 
 Measured: a JACK server that is killed leaves calls that take a second and lists that never change again, and one that
-is stopped leaves calls that never return. Here that blocks nobody else, and no other Python thread makes a stamp late.
+is stopped leaves calls that never return. Here it blocks nothing else, and no other Python thread delays a timestamp.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ MidiSystem = Literal["auto", "alsa", "jack"]
 MIDI_SYSTEMS: tuple[MidiSystem, ...] = get_args(MidiSystem)
 CLIENT_NAME = "melnet-music"
 VIRTUAL = "virtual"
-"""In place of a part of a name: a port of our own, that others connect to."""
+"""In place of a part of a name: a virtual port, that other programs connect to."""
 _ALSA_SEQUENCER = "/dev/snd/seq"
-_LOOK_SECONDS = 0.5
+_SCAN_SECONDS = 0.5
 _MOST_WAITING = 4096
-"""Events that wait to be passed on: of a controller that sends without end."""
-_MOST_UNHEARD = 8
-"""Looks without an answer, after which a JACK server is dead."""
+"""At most so many events wait to be passed on, should a controller send without end."""
+_MOST_UNECHOED = 8
+"""After so many scans without an echo a JACK server is dead."""
 _LAST_CALLBACKS_SECONDS = 0.1
 _CHANNELS = 16
 _ACTIVE_SENSING = 0xFE
@@ -45,7 +45,7 @@ _CONTROL_CHANGE, _ALL_NOTES_OFF = 0xB0, 123
 
 @dataclass(frozen=True)
 class MidiEvent:
-    """One whole MIDI message, as it came; system exclusive and active sensing are left out."""
+    """One complete MIDI message; system exclusive and active sensing are left out."""
 
     port: str
     at_seconds: float
@@ -55,7 +55,7 @@ class MidiEvent:
 
 @dataclass(frozen=True)
 class MidiPorts:
-    """The ports that are open now, and why there are none."""
+    """The ports that are open now, and what is wrong with the others."""
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -66,14 +66,14 @@ class MidiPorts:
 
 @dataclass(frozen=True)
 class MidiLost:
-    """So many events came faster than they could be passed on, and are lost."""
+    """This many events came faster than they could be passed on, and are lost."""
 
     count: int
 
 
 @dataclass(frozen=True)
 class MidiAlive:
-    """The process still turns its rounds."""
+    """A sign of life, for the watchdog."""
 
 
 MidiReport: TypeAlias = MidiEvent | MidiPorts | MidiLost | MidiAlive
@@ -90,13 +90,13 @@ class SendMidi:
 
 
 @dataclass(frozen=True)
-class LeadClock:
-    """A request to the process: send MIDI clock by this plan; None: stop the slaves, and send none."""
+class SendClock:
+    """A request to the process: send MIDI clock by this plan; None: send stop, and no clock."""
 
     plan: ClockPlan | None
 
 
-MidiRequest: TypeAlias = SendMidi | LeadClock
+MidiRequest: TypeAlias = SendMidi | SendClock
 
 
 @dataclass(frozen=True)
@@ -116,73 +116,73 @@ NO_MIDI = MidiSettings((), ())
 def check_midi_installed() -> None:
     """
     Raises:
-        ValueError: what reaches the ports is not installed; the message says how to mend that.
+        ValueError: python-rtmidi is not installed; the message says how to install it.
     """
     if find_spec("rtmidi") is None:
         raise ValueError("MIDI needs python-rtmidi, which is not installed: pip install 'melnet-music[midi]'")
 
 
 def list_midi_ports(system: MidiSystem = "auto") -> MidiPorts:
-    """All ports of this machine but our own, or why there are none."""
+    """All ports of this machine but the daemon's own, or why there are none."""
     try:
         check_midi_installed()
-        scout = _Scout(system)
+        port_list = _PortList(system)
     except ValueError as error:
         return MidiPorts((), (), str(error))
     try:
-        return MidiPorts(tuple(scout.ports("input")), tuple(scout.ports("output")))
+        return MidiPorts(tuple(port_list.ports("input")), tuple(port_list.ports("output")))
     finally:
-        scout.close()
+        port_list.close()
 
 
 def serve_midi(connection: Connection, settings: MidiSettings) -> None:
-    """Main function of the MIDI process: keeps the ports open that are there, until told to stop."""
-    inbox = _Inbox()
+    """Main function of the MIDI process: keeps the wanted ports open while they exist, until told to stop."""
+    queue = _EventQueue()
     ports: _Ports | None = None
-    told, lost, look_at = None, 0, 0.0
+    told, lost, scan_at = None, 0, 0.0
     with suppress(EOFError, OSError):  # the daemon is gone
         while True:
-            if monotonic() >= look_at:
-                look_at = monotonic() + _LOOK_SECONDS
+            if monotonic() >= scan_at:
+                scan_at = monotonic() + _SCAN_SECONDS
                 found = MidiPorts((), ())
                 try:
-                    ports = ports or _Ports(settings, inbox)
-                    found = ports.look()
+                    ports = ports or _Ports(settings, queue)
+                    found = ports.scan()
                 except ValueError as error:
                     found = MidiPorts((), (), str(error))
                 connection.send(MidiAlive() if found == told else found)
                 told = found
                 if ports is not None and not ports.are_alive:
                     os._exit(1)  # closing what belonged to a dead JACK server takes seconds, and leaves threads behind
-            wait([connection, inbox.wake], max(0.0, look_at - monotonic()))
+            wait([connection, queue.wake], max(0.0, scan_at - monotonic()))
             while connection.poll():
                 request = connection.recv()
                 if request == STOP:
                     raise EOFError
                 if ports is not None:
-                    ports.obey(request)
-            for event in inbox.take_all():
+                    ports.handle(request)
+            for event in queue.take_all():
                 connection.send(event)
-            if inbox.lost != lost:
-                connection.send(MidiLost(inbox.lost - lost))
-                lost = inbox.lost
+            if queue.lost != lost:
+                connection.send(MidiLost(queue.lost - lost))
+                lost = queue.lost
     if ports is not None:
         ports.close()
 
 
-class _Inbox:
-    """Where the callbacks leave what came, and the process's one thread takes it."""
+class _EventQueue:
+    """Events on their way from rtmidi's callbacks to the main thread of the process."""
 
     def __init__(self) -> None:
         self.wake, self._waker = socket.socketpair()
-        """Readable when something has come."""
+        """Readable when there are events."""
         self.wake.setblocking(False)
         self._waker.setblocking(False)
         self._events: deque[MidiEvent] = deque()
         self.lost = 0
 
-    def take_in(self, message: tuple[list[int], float], port: str) -> None:
-        """The callback."""
+    def receive(self, message: tuple[list[int], float], port: str) -> None:
+        """Called by rtmidi on its own thread."""
         at_seconds = monotonic()
         if len(self._events) >= _MOST_WAITING:
             self.lost += 1
@@ -190,7 +190,7 @@ class _Inbox:
         self._events.append(MidiEvent(port, at_seconds, bytes(message[0])))
         try:
             self._waker.send(b"\0")
-        except OSError:  # it is full: whoever reads is awake
+        except OSError:  # it is full: the reader is awake already
             return
 
     def take_all(self) -> list[MidiEvent]:
@@ -200,8 +200,8 @@ class _Inbox:
         return [self._events.popleft() for _ in range(len(self._events))]
 
 
-class _Scout:
-    """Sees which ports there are."""
+class _PortList:
+    """Lists the ports of this machine."""
 
     def __init__(self, system: MidiSystem) -> None:
         """
@@ -213,74 +213,74 @@ class _Scout:
         self.api = _choose_api(rtmidi, system)
         self._is_jack = self.api == rtmidi.API_UNIX_JACK
         name = f"{CLIENT_NAME}-scout" if self._is_jack else CLIENT_NAME  # of ALSA, all ports of a process have one
-        self._unheard = 0
+        self._unechoed = 0
         try:
-            with _hushed_stderr():
+            with _silenced_stderr():
                 self._listers = {"input": rtmidi.MidiIn(self.api, name), "output": rtmidi.MidiOut(self.api, name)}
                 if self._is_jack:
-                    self._listen_to_ourselves()
+                    self._open_loopback()
         except Exception as error:  # rtmidi's own, and SystemError
             raise ValueError(_reason(self._is_jack, error)) from None
 
-    def _listen_to_ourselves(self) -> None:
-        """A dead JACK server answers every question as before, but it carries no messages any more."""
+    def _open_loopback(self) -> None:
+        """Open a loopback: a dead JACK server still lists its ports, but it carries no messages any more."""
         port = f"alive {os.getpid()}"
         echo = self._listers["input"]
         self._listers["output"].open_virtual_port(port)
         echo.ignore_types(sysex=True, timing=True, active_sense=False)
-        echo.set_callback(self._hear_ourselves)
+        echo.set_callback(self._echoed)
         echo.open_port(next(number for number, name in enumerate(echo.get_ports()) if name.endswith(port)), port)
 
-    def _hear_ourselves(self, message: object, data: object) -> None:
-        self._unheard = 0
+    def _echoed(self, message: object, data: object) -> None:
+        self._unechoed = 0
 
     def ports(self, direction: Direction) -> dict[str, int]:
-        """Numbers of the ports by name; without our own, whose messages would come back."""
+        """Numbers of the ports by name; without the daemon's own, whose messages would come back."""
         names = self._listers[direction].get_ports()
         return {name: names.index(name) for name in names if not name.startswith(CLIENT_NAME)}
 
-    def find_alive(self) -> bool:
-        """Whether the MIDI system is; to be asked at every look. Only a JACK server can die."""
+    def is_alive(self) -> bool:
+        """Whether the MIDI system is alive; to be called at every scan. Only a JACK server can die."""
         if self._is_jack:
-            self._unheard += 1
+            self._unechoed += 1
             self._listers["output"].send_message([_ACTIVE_SENSING])
-        return self._unheard <= _MOST_UNHEARD
+        return self._unechoed <= _MOST_UNECHOED
 
     def close(self) -> None:
         _close(*self._listers.values())
 
 
 class _Ports:
-    """Those that are open, of those that are wanted."""
+    """The wanted ports, opened while they exist."""
 
-    def __init__(self, settings: MidiSettings, inbox: _Inbox) -> None:
+    def __init__(self, settings: MidiSettings, queue: _EventQueue) -> None:
         """
         Raises:
             ValueError: there is no MIDI on this machine, or it has no virtual ports.
         """
-        self._scout = _Scout(settings.system)
-        self._inbox = inbox
+        self._port_list = _PortList(settings.system)
+        self._queue = queue
         self._wanted: dict[Use, tuple[str, ...]] = {
             "input": settings.inputs, "output": settings.outputs, "clock": settings.clocks
         }  # fmt: skip
         self._open: dict[Use, dict[str, Any]] = {"input": {}, "output": {}, "clock": {}}
         self._clock_lock = threading.Lock()
-        """Held while the clock's ports are sent to, or change: its thread is another one."""
+        """Held while the clock thread sends to its ports, or they change."""
         self.are_alive = True
         for use, parts in self._wanted.items():
             if VIRTUAL in parts:
                 self._open[use][CLIENT_NAME] = self._make(use, CLIENT_NAME, None)
         self._clock = MidiClockSender(self._send_clock) if settings.clocks else None
 
-    def look(self) -> MidiPorts:
-        """Close the ports that are gone and open those that came."""
-        self.are_alive = self._scout.find_alive()
+    def scan(self) -> MidiPorts:
+        """Close the ports that are gone and open those that have appeared."""
+        self.are_alive = self._port_list.is_alive()
         if not self.are_alive:
             return MidiPorts((), (), "the JACK server is gone")
         problems: list[str] = []
         for use, parts in self._wanted.items():
             direction = _direction(use)
-            there, opened = self._scout.ports(direction), self._open[use]
+            there, opened = self._port_list.ports(direction), self._open[use]
             for name in [name for name in opened if name not in there and name != CLIENT_NAME]:
                 with self._clock_lock:
                     port = opened.pop(name)
@@ -312,10 +312,10 @@ class _Ports:
         import rtmidi
 
         try:
-            port = (rtmidi.MidiIn if use == "input" else rtmidi.MidiOut)(self._scout.api, CLIENT_NAME)
+            port = (rtmidi.MidiIn if use == "input" else rtmidi.MidiOut)(self._port_list.api, CLIENT_NAME)
             if use == "input":
                 port.ignore_types(sysex=True, timing=False, active_sense=True)
-                port.set_callback(self._inbox.take_in, name)
+                port.set_callback(self._queue.receive, name)
             if number is None:
                 port.open_virtual_port(CLIENT_NAME if use != "clock" else use)
             else:
@@ -326,11 +326,11 @@ class _Ports:
             raise ValueError(f"the MIDI {_direction(use)} {name} cannot be opened: {error}") from None
         return port
 
-    def obey(self, request: MidiRequest) -> None:
+    def handle(self, request: MidiRequest) -> None:
         match request:
             case SendMidi():
                 self.send(request)
-            case LeadClock() if self._clock:
+            case SendClock() if self._clock:
                 self._clock.lead(request.plan)
 
     def send(self, request: SendMidi) -> None:
@@ -339,23 +339,23 @@ class _Ports:
                 _send_to(port, name, request.data)
 
     def _send_clock(self, data: bytes) -> None:
-        """From the clock's thread."""
+        """Called on the clock thread."""
         with self._clock_lock:
             for name, port in self._open["clock"].items():
                 _send_to(port, name, data)
 
     def close(self) -> None:
-        """Leave no note sounding and no slave running, and no port open."""
+        """Send all notes off, stop the clock and close all ports."""
         if self._clock:
             self._clock.close()
         for channel in range(_CHANNELS):
             self.send(SendMidi(bytes([_CONTROL_CHANGE | channel, _ALL_NOTES_OFF, 0])))
         _close(*(port for opened in self._open.values() for port in opened.values()))
-        self._scout.close()
+        self._port_list.close()
 
 
 def _close(*ports: Any) -> None:
-    """And delete them: a JACK server waits seconds for a client that ends without a word.
+    """Close and delete ports: a JACK server waits seconds for a client that is not deleted.
 
     Deleting holds the interpreter's lock and waits for the port's thread, which may be waiting for that lock in a
     callback: so only when its last callbacks are through, after the last period in which the port was there.
@@ -401,8 +401,8 @@ def _reason(is_jack: bool, error: Exception) -> str:
 
 
 @contextmanager
-def _hushed_stderr() -> Iterator[None]:
-    """Without the words of the JACK and ALSA libraries, which a daemon that asks every half second would repeat."""
+def _silenced_stderr() -> Iterator[None]:
+    """Discard what the JACK and ALSA libraries print: a scan every half second would repeat it."""
     saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

@@ -1,4 +1,4 @@
-"""How the daemon holds the MIDI process: started again when it dies, killed when it hangs."""
+"""The MIDI process as the daemon sees it: restarted when it dies, killed when it hangs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bridge.processes.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
 
-_REPORTS_AT_ONCE = 64  # then the rest of the daemon has its turn
+_REPORTS_AT_ONCE = 64  # so that a flood does not keep the daemon from its other work
 _STARTING_SECONDS = 30.0
 _HUNG_SECONDS = 10.0  # it gives a sign of life every half second, but a busy machine can hold it up
 _RESTART_SECONDS = 1.0
@@ -34,7 +34,7 @@ class MidiProcess:
     def __init__(self, settings: MidiSettings) -> None:
         """
         Raises:
-            ValueError: ports are wanted, and what reaches them is not installed.
+            ValueError: ports are wanted, and python-rtmidi is not installed.
         """
         is_wanted = bool(settings.inputs or settings.outputs or settings.clocks)
         if is_wanted:
@@ -47,8 +47,8 @@ class MidiProcess:
         """Monotonic time at which the process is to be started."""
 
     @property
-    def wires(self) -> list[Connection]:
-        """Readable when there are reports."""
+    def connections(self) -> list[Connection]:
+        """To wait on: readable when there are reports."""
         return [self._child.connection] if self._child.running else []
 
     @property
@@ -56,12 +56,12 @@ class MidiProcess:
         return self._child.pid
 
     def send(self, request: MidiRequest) -> None:
-        """Have it send a message, or a clock, to the outputs, if there are any."""
+        """Have the process send a message or a clock to the outputs, if there are any."""
         if self._child.running:
             self._child.send(request)
 
     def reports(self) -> list[MidiReport]:
-        """What the process says, a part of it at a time; starts it when it is due, and kills it if it hangs."""
+        """The next reports of the process, 64 at most; starts it when that is due, and kills it if it hangs."""
         now = time.monotonic()
         if self.next_due_seconds is not None and now >= self.next_due_seconds:
             self.next_due_seconds = None
@@ -84,7 +84,7 @@ class MidiProcess:
         return [report for report in reports if not isinstance(report, MidiAlive)]
 
     def stop(self, deadline_seconds: float) -> None:
-        """Have it end what sounds and close its ports."""
+        """Have the process send all notes off and close its ports; kill it after the deadline."""
         if self._child.running:
             self._child.send(STOP)
         self._child.stop(deadline_seconds)

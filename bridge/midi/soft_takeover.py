@@ -1,27 +1,27 @@
-"""Soft takeover: a knob that is turned does not make a property jump."""
+"""Soft takeover: a control that is not where its property is must reach it before it moves it."""
 
 from __future__ import annotations
 
 NEAR = 1.5 / 127
-"""Of the way of a knob: so near, it has arrived."""
+"""Of the range of a control: at this distance it has reached the property."""
 
 
 class SoftTakeover:
-    """One knob and one property. All positions are 0 to 1."""
+    """Of one control and one property. All positions are 0 to 1."""
 
     def __init__(self) -> None:
         self._before: float | None = None
         self._left_at: float | None = None
-        """Where this knob left the property."""
+        """Where this control left the property."""
 
     def takes_hold(self, position: float, present: float | None) -> bool:
-        """Whether the property follows the knob to here.
+        """Whether the property follows the control to this position.
 
-        It does from where the knob comes near the property or passes it, until something else moves the property.
+        It does once the control has come near the property or passed it, until something else changes the property.
 
         Args:
-            position: of the knob.
-            present: of the property; None: nobody knows.
+            position: of the control.
+            present: of the property; None: unknown.
         """
         before, self._before = self._before, position
         if present is None or present == self._left_at or abs(position - present) <= NEAR:
@@ -32,5 +32,5 @@ class SoftTakeover:
         return False
 
     def leave_at(self, present: float | None) -> None:
-        """The knob moved the property to here."""
+        """The control moved the property to this position."""
         self._left_at = present

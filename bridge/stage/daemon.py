@@ -19,7 +19,7 @@ from bridge.audio.loop_player import LoopPlayer
 from bridge.audio.output_ring import OutputRing
 from bridge.midi.controller import MidiController
 from bridge.midi.mapping_file import MidiMapFile
-from bridge.midi.ports import NO_MIDI, LeadClock, MidiSettings
+from bridge.midi.ports import NO_MIDI, MidiSettings, SendClock
 from bridge.midi.ports_process import MidiProcess
 from bridge.osc.answers import Asked
 from bridge.osc.oscquery.access import Access
@@ -153,7 +153,7 @@ class Daemon:
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
             publish=(self._properties.put, controller.property_changed),
-            lead_clock=(lambda plan: self._midi.send(LeadClock(plan))) if settings.midi.clocks else None,
+            lead_clock=(lambda plan: self._midi.send(SendClock(plan))) if settings.midi.clocks else None,
             reply_hosts=reply_hosts,
         )
         self._oscquery = _open_oscquery(settings, access, self.address, self._properties)
@@ -200,7 +200,7 @@ class Daemon:
         wires: list[socket.socket | Connection] = [self._wake_receiver]
         if not pause_seconds:  # else every datagram of a flood would wake this thread
             wires.append(self._endpoint.socket)
-        wires += [child.connection for child in (self._player, self._speaker) if child.running] + self._midi.wires
+        wires += [child.connection for child in (self._player, self._speaker) if child.running] + self._midi.connections
         wait(wires, self._patience_seconds(pause_seconds))
         self._hear_player()
         self._hear_speaker()

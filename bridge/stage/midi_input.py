@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from bridge.clock.midi_clock_source import CLOCK_MESSAGES, MidiClockSource
-from bridge.midi.controller import BeginPhrase, Deed, Learned, MidiController, NotLearned
+from bridge.midi.controller import Action, Learned, MidiController, NotLearned, PhraseKeyDown
 from bridge.midi.mapping_file import FILE_NAME as MIDI_MAP
 from bridge.midi.ports import MidiEvent, MidiLost, MidiPorts, MidiReport
 from bridge.osc.answers import MESSAGE_CHARACTERS, MIDI, Answers, Asked
@@ -42,14 +42,14 @@ class MidiInput:
             case MidiEvent() if event.data[0] in CLOCK_MESSAGES:
                 self._clock.hear(event.port, event.at_seconds, event.data)
             case MidiEvent():
-                self.perform(self._controller.hear(event))
+                self.perform(self._controller.receive(event))
             case MidiPorts():
                 self._ports_changed(event)
             case MidiLost():
                 _LOG.warning("%d MIDI messages came too fast, and are lost", event.count)
                 self.perform(self._controller.messages_lost())
 
-    def perform(self, actions: Iterator[Deed[Asked]]) -> None:
+    def perform(self, actions: Iterator[Action[Asked]]) -> None:
         """Do what the controllers ask for, one by one: the next may depend on what the last one did."""
         for action in actions:
             match action:
@@ -57,7 +57,7 @@ class MidiInput:
                     self._dispatch(Asked(MIDI, action))
                 case Key() | Pedal():
                     self._notes.play(action)
-                case BeginPhrase() if not self._notes.phrase_is_played:
+                case PhraseKeyDown() if not self._notes.phrase_is_played:
                     self._dispatch(Asked(MIDI, Invocation(COMMANDS["notes/prompt/start"])))
                 case Learned():
                     self._answers.answer(action.ticket, "done", ["name", action.name, "control", action.control])

@@ -1,4 +1,4 @@
-"""What hands do on controllers: read from bytes, taken up softly, learned, and shown back."""
+"""Gestures from MIDI bytes, soft takeover, MIDI learn, and the values sent back to controllers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.midi.controller import BeginPhrase, Deed, Learned, MidiController, NotLearned
+from bridge.midi.controller import Action, Learned, MidiController, NotLearned, PhraseKeyDown
 from bridge.midi.gestures import EncoderCounts, GestureReader, messages_for, position_of, value_at
-from bridge.midi.held_notes import HeldNotes, LetGo
+from bridge.midi.held_notes import HeldNotes, Released
 from bridge.midi.mapping import Source
 from bridge.midi.mapping_file import MidiMapFile
 from bridge.midi.ports import MidiEvent, MidiPorts, SendMidi
@@ -89,7 +89,7 @@ def test_a_key_is_up_when_nobody_holds_it(moves: list[tuple[tuple[str, int], str
     for who, what, key in moves:
         match what:
             case "strike":
-                held.strike(who, key)
+                held.press(who, key)
                 keys.add(key)
                 holders.add((who, key))
             case "release":
@@ -102,15 +102,15 @@ def test_a_key_is_up_when_nobody_holds_it(moves: list[tuple[tuple[str, int], str
                 pedal = pedal and not held.lift_pedal(who)
                 pedals.discard(who)
             case _:
-                let_go = held.let_go(lambda each, port=who[0]: each[0] == port)
-                keys -= set(let_go.keys)
-                pedal = pedal and not let_go.pedal
+                released = held.release_all(lambda each, port=who[0]: each[0] == port)
+                keys -= set(released.keys)
+                pedal = pedal and not released.pedal
                 holders = {(each, key) for each, key in holders if each[0] != who[0]}
                 pedals = {each for each in pedals if each[0] != who[0]}
         assert keys == {key for _, key in holders}
         assert pedal == bool(pedals)
-    assert set(held.let_go(lambda _: True).keys) == keys
-    assert held.let_go(lambda _: True) == LetGo((), False)
+    assert set(held.release_all(lambda _: True).keys) == keys
+    assert held.release_all(lambda _: True) == Released((), False)
 
 
 class Desk:
@@ -133,23 +133,23 @@ class Desk:
         self.properties[name] = value
         self.controller.property_changed(name, value)
 
-    def plug(self, *inputs: str, outputs: tuple[str, ...] = ()) -> list[Deed[str]]:
+    def plug(self, *inputs: str, outputs: tuple[str, ...] = ()) -> list[Action[str]]:
         return list(self.controller.ports_changed(MidiPorts(inputs, outputs)))
 
-    def hear(self, *data: int, port: str = "pad") -> list[Deed[str]]:
+    def hear(self, *data: int, port: str = "pad") -> list[Action[str]]:
         """What is left to do when the properties are set."""
         self.now += 1.0
-        left: list[Deed[str]] = []
-        for deed in self.controller.hear(MidiEvent(port, self.now, bytes(data))):
-            if isinstance(deed, Invocation) and deed.command.name == "set":
-                self.set(str(deed.arguments["name"]), deed.arguments["value"])
+        left: list[Action[str]] = []
+        for action in self.controller.receive(MidiEvent(port, self.now, bytes(data))):
+            if isinstance(action, Invocation) and action.command.name == "set":
+                self.set(str(action.arguments["name"]), action.arguments["value"])
             else:
-                left.append(deed)
+                left.append(action)
         return left
 
     def show(self) -> list[bytes]:
         """What the controllers were sent since the last time."""
-        self.controller._show_at_seconds = 0.0
+        self.controller._send_at_seconds = 0.0
         list(self.controller.run_due())
         shown, self.shown[:] = list(self.shown), []
         return shown
@@ -273,12 +273,12 @@ def test_notes_are_played_and_a_port_that_vanishes_lets_go(tmp_path: Path) -> No
     controller = Desk(tmp_path / "midi.toml", PLAYED)
     controller.plug("pad", "keys")
     assert controller.hear(0x90, 60, 100) == [Key(60, 100, 1.0)]
-    assert controller.hear(0x91, 36, 90) == [BeginPhrase(), Key(36, 90, 2.0)]
+    assert controller.hear(0x91, 36, 90) == [PhraseKeyDown(), Key(36, 90, 2.0)]
     assert controller.hear(0x90, 36, 90) == []
     assert controller.hear(0xB0, 64, 127, port="keys") == [Pedal(True, 4.0)]
     assert controller.hear(0x90, 60, 80, port="keys") == [Key(60, 80, 5.0)]
     assert controller.hear(0x80, 60, 80, port="keys") == []  # the pad holds it still
-    assert [(deed.key, deed.velocity) for deed in controller.plug("keys") if isinstance(deed, Key)] == [
+    assert [(action.key, action.velocity) for action in controller.plug("keys") if isinstance(action, Key)] == [
         (36, 0),
         (60, 0),
     ]
@@ -289,7 +289,7 @@ def test_notes_are_played_and_a_port_that_vanishes_lets_go(tmp_path: Path) -> No
     controller.hear(0x90, 61, 80, port="keys")
     assert controller.hear(0xB0, 123, 0, port="keys") == [Key(61, 0, controller.now)]
     controller.hear(0x90, 62, 80, port="keys")
-    assert [deed.key for deed in controller.controller.messages_lost() if isinstance(deed, Key)] == [62]
+    assert [action.key for action in controller.controller.messages_lost() if isinstance(action, Key)] == [62]
 
 
 def test_a_control_is_learned_and_still_there_after_a_restart(tmp_path: Path) -> None:
@@ -319,17 +319,17 @@ def test_a_control_is_learned_and_still_there_after_a_restart(tmp_path: Path) ->
 def test_wide_controls_are_learned_as_such(tmp_path: Path) -> None:
     controller = Desk(tmp_path / "midi.toml")
     list(controller.controller.learn("me", "level", low=None, high=None, curve=None))
-    deeds = []
+    actions = []
     for coarse in range(10):
         for data in ((0xB0, 3, coarse), (0xB0, 35, 64 + coarse)):
             controller.now -= 0.999  # one right after the other
-            deeds += controller.hear(*data)
+            actions += controller.hear(*data)
         controller.now += 1.0
-    assert deeds == [Learned("me", "level", "cc14 3 on channel 1")]
+    assert actions == [Learned("me", "level", "cc14 3 on channel 1")]
     list(controller.controller.learn("me", "tail", low=None, high=None, curve=None))
     for data in ((99, 1), (98, 2), (6, 3), (38, 4), (99, 1), (98, 2), (6, 30), (38, 4)):
-        deeds += controller.hear(0xB0, *data)
-    assert deeds[1:] == [Learned("me", "tail", "nrpn 130 on channel 1")]
+        actions += controller.hear(0xB0, *data)
+    assert actions[1:] == [Learned("me", "tail", "nrpn 130 on channel 1")]
 
 
 @pytest.mark.parametrize(
@@ -345,8 +345,8 @@ def test_an_encoder_is_learned_when_it_is_turned_both_ways(
 ) -> None:
     controller = Desk(tmp_path / "midi.toml")
     list(controller.controller.learn("me", "level", low=None, high=None, curve=None))
-    deeds = [deed for value in turned[:-1] for deed in controller.hear(0xB0, 20, value)]
-    assert deeds == []
+    actions = [action for value in turned[:-1] for action in controller.hear(0xB0, 20, value)]
+    assert actions == []
     assert controller.hear(0xB0, 20, turned[-1])[0] == Learned("me", "level", "encoder 20 on channel 1")
     [entry] = MidiMapFile(tmp_path / "midi.toml").read().entries
     assert entry.source == Source("cc", 20, 20, 1, counts=counts)
@@ -358,15 +358,15 @@ def test_an_encoder_is_learned_when_it_is_turned_both_ways(
 def test_knobs_and_buttons_are_not_taken_for_encoders(tmp_path: Path, moved: tuple[int, ...]) -> None:
     controller = Desk(tmp_path / "midi.toml")
     list(controller.controller.learn("me", "level", low=None, high=None, curve=None))
-    deeds = [deed for value in moved for deed in controller.hear(0xB0, 20, value)]
-    assert deeds[0] == Learned("me", "level", "cc 20 on channel 1")
+    actions = [action for value in moved for action in controller.hear(0xB0, 20, value)]
+    assert actions[0] == Learned("me", "level", "cc 20 on channel 1")
 
 
 def test_no_encoder_is_learned_for_what_is_pressed(tmp_path: Path) -> None:
     controller = Desk(tmp_path / "midi.toml")
     list(controller.controller.learn("me", "follow", low=None, high=None, curve="toggle"))
-    deeds = [deed for value in (1, 1, 127) for deed in controller.hear(0xB0, 20, value)]
-    assert deeds == [NotLearned("me", "refused", "an encoder is turned, not pressed: want linear or log")]
+    actions = [action for value in (1, 1, 127) for action in controller.hear(0xB0, 20, value)]
+    assert actions == [NotLearned("me", "refused", "an encoder is turned, not pressed: want linear or log")]
 
 
 def test_nothing_can_be_learned_without_a_port(tmp_path: Path) -> None:
@@ -384,12 +384,12 @@ def test_ten_thousand_random_messages_break_nothing(tmp_path: Path) -> None:
     controller = Desk(tmp_path / "midi.toml", LEVEL + PADS + PLAYED)
     down: set[int] = set()
     for _ in range(10_000):
-        for deed in controller.hear(*generator.randbytes(generator.randrange(5))):
-            if isinstance(deed, Key):
-                down = down | {deed.key} if deed.velocity else down - {deed.key}
-            assert isinstance(deed, Invocation | Key | Pedal | BeginPhrase)
-    for deed in controller.plug():
-        assert isinstance(deed, Key | Pedal)
-        down -= {deed.key} if isinstance(deed, Key) else set()
+        for action in controller.hear(*generator.randbytes(generator.randrange(5))):
+            if isinstance(action, Key):
+                down = down | {action.key} if action.velocity else down - {action.key}
+            assert isinstance(action, Invocation | Key | Pedal | PhraseKeyDown)
+    for action in controller.plug():
+        assert isinstance(action, Key | Pedal)
+        down -= {action.key} if isinstance(action, Key) else set()
     assert not down
     assert all(SendMidi(message).data for message in controller.show())

@@ -73,7 +73,7 @@ class Listener:
                 report = self._unread.popleft()
                 if isinstance(report, kind) and wanted(report):
                     return report
-            wait(self.process.wires, _LOOK_SECONDS)
+            wait(self.process.connections, _LOOK_SECONDS)
         raise AssertionError(f"no such {kind.__name__} within {DEADLINE_SECONDS:g} s")
 
 
