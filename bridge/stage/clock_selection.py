@@ -1,4 +1,4 @@
-"""Whose clock the music follows: the daemon's own, or a master from outside; and the slaves that follow ours."""
+"""The selected clock: the daemon's own, or a master that it follows; and the MIDI clock that it sends to slaves."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ _LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.05
 _PLAN_SECONDS = 1.0
-"""A slave's plan is renewed so often: the sound device and monotonic time drift apart."""
+"""Between two plans for the MIDI clock sender: the sound device drifts against monotonic time."""
 _SHOWN_SECONDS = 0.25
-"""A tempo that moves is not shown more often."""
+"""Between two changes of the property ``tempo`` while a master's tempo moves."""
 _SHOWN_BPM = 0.08
-"""Nor one that differs less: it is shown to 0.1."""
+"""A smaller change of a master's tempo is not shown: the property has a resolution of 0.1."""
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What is new about the clock."""
+    """What has changed since the last look at the clock."""
 
     followed: Followed = "still"
     state: State | None = None
     tempo_bpm: float | None = None
-    """To be shown."""
+    """The new value of the property ``tempo``; None: it stays as it is."""
 
 
 class ClockSelection:
     """All methods belong to the daemon's one thread; none waits."""
 
-    def __init__(self, transport: DeviceTransport, lead: Callable[[ClockPlan | None], None] | None) -> None:
-        """``lead`` passes a plan on to whoever sends MIDI clock, None if nothing is to be sent; None: nobody does."""
+    def __init__(self, transport: DeviceTransport, send_plan: Callable[[ClockPlan | None], None] | None) -> None:
+        """``send_plan`` passes a plan to the MIDI clock sender, None to stop it; None: there is no sender."""
         self._transport = transport
-        self._lead = lead
+        self._send_plan = send_plan
         self.midi = MidiClockSource()
         self.name: Clock = "internal"
         self._source: ClockSource | None = None
@@ -56,11 +56,11 @@ class ClockSelection:
 
     @property
     def next_due_seconds(self) -> float | None:
-        """Monotonic time at which to look again; None: there is nothing to look at."""
-        return self._due_seconds if self._source or self._lead else None
+        """Monotonic time of the next ``look``; None: none is needed."""
+        return self._due_seconds if self._source or self._send_plan else None
 
     def choose(self, name: Clock) -> None:
-        """Follow another clock from now on. Raises ValueError: it is not to be had; the old one is followed on."""
+        """Follow another clock from now on. Raises ValueError: it is not available; the old one is kept."""
         if name == self.name:
             return
         source = {"internal": lambda: None, "midi": lambda: self.midi, "link": self._join_link}[name]()
@@ -77,7 +77,7 @@ class ClockSelection:
         return LinkClock(self._transport.tempo_bpm)
 
     def set_tempo(self, bpm: float) -> None:
-        """Another tempo, asked of the master if there is one. Raises ValueError: it takes none."""
+        """Change the tempo, the master's if there is one. Raises ValueError: the master cannot be set."""
         if self._source:
             self._source.set_tempo(bpm)
         else:
@@ -85,11 +85,11 @@ class ClockSelection:
         self._shown_bpm = bpm
 
     def send_out(self, sends: bool) -> None:
-        """Whether slaves are led."""
+        """Send MIDI clock, or stop sending it."""
         self._sends = sends
 
     def look(self) -> Looked:
-        """Keep up with the master, and have the slaves keep up with us."""
+        """Follow the master, and update the plan of the MIDI clock sender."""
         now = time.monotonic()
         self._due_seconds = now + _LOOK_SECONDS
         followed, state, shown = self._transport.keep_up(), None, None
@@ -102,24 +102,25 @@ class ClockSelection:
             if tempo_bpm and now - self._shown_at > _SHOWN_SECONDS and abs(tempo_bpm - self._shown_bpm) > _SHOWN_BPM:
                 self._shown_at, self._shown_bpm = now, round(tempo_bpm, 1)
                 shown = self._shown_bpm
-        if self._lead:
-            self._lead_slaves(self._lead, now)
+        if self._send_plan:
+            self._update_plan(self._send_plan, now)
         return Looked(followed, state, shown)
 
-    def _lead_slaves(self, lead: Callable[[ClockPlan | None], None], now: float) -> None:
+    def _update_plan(self, send_plan: Callable[[ClockPlan | None], None], now: float) -> None:
         if not self._sends or self.state == "stopped":
             if self._plan:
                 self._plan = None
-                lead(None)
+                send_plan(None)
             return
         plan, before = self._transport.plan(), self._plan
         same = before and before.timeline == plan.timeline and before.places == plan.places
         if not same or now - self._planned_at > _PLAN_SECONDS:
             self._plan, self._planned_at = plan, now
-            lead(plan)
+            send_plan(plan)
 
     def close(self) -> None:
+        """Leave the master, and stop the MIDI clock sender."""
         if self._source:
             self._source.close()
-        if self._lead:
-            self._lead(None)
+        if self._send_plan:
+            self._send_plan(None)

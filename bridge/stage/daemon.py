@@ -153,7 +153,7 @@ class Daemon:
             takes_folder=settings.takes_folder,
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
             publish=(self._properties.put, controller.property_changed),
-            lead_clock=(lambda plan: self._midi.send(SendClock(plan))) if settings.midi.clocks else None,
+            send_clock_plan=(lambda plan: self._midi.send(SendClock(plan))) if settings.midi.clocks else None,
             reply_hosts=reply_hosts,
         )
         self._oscquery = _open_oscquery(settings, access, self.address, self._properties)

@@ -1,10 +1,10 @@
-"""The transport as the stage holds it: which bar is when on the sound device, and which line a take shall begin on.
+"""The transport in device time: which bar is when on the sound device, and which line a take is to begin on.
 
-The internal clock is the device's own: bars are counted in its samples. While it is away its time goes on by monotonic
-time. Before the first device that stands in for it, at a made-up rate.
+The internal clock is the device's own: bars are counted in its samples. While there is no device, its time goes on by
+monotonic time; before the first one, at an assumed rate.
 
-A master from outside is followed in monotonic time: what the device is asked for when the master's beat is there is
-not heard yet, so a line lies earlier on the device by its latency, and is heard with the master.
+An external master is followed in monotonic time. What the device asks for at the master's beat is heard later by the
+output latency, so a line is earlier by that latency in device time, and is heard with the master.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from bridge.processes.messages import BarLine
 
 _STAND_IN_HZ = 48000
 _MOVED_BEATS = 0.02
-"""What a master's ticks wander by: 10 ms at 120 bpm."""
+"""The jitter of a master's ticks: 10 ms at 120 bpm."""
 _STEER_SECONDS = 0.5
-"""In so long what is wrong with the timeline is put right."""
+"""An error of the timeline is corrected over this time."""
 _AHEAD_SECONDS = 4.0
-"""So far ahead the timeline must be right."""
+"""The timeline must be right until so far ahead."""
 _RIGHT_SECONDS = 0.001
 _FAR_SECONDS = 0.25
-"""A timeline that is farther from the master than this is not steered but set."""
+"""A timeline that is farther from the master than this is set, not steered."""
 _SAME_TEMPO_BPM = 0.05
 
 Followed = Literal["still", "steered", "jumped"]
@@ -36,12 +36,12 @@ Followed = Literal["still", "steered", "jumped"]
 
 @dataclass(frozen=True)
 class LineBeat:
-    """A line as the music knows it: a beat, and how many beats later the next one is."""
+    """A line in musical time: a beat, and how many beats later the next line is."""
 
     beat: float
     every_beats: float
     grid: Grid = "none"
-    """The lines that it is one of; ``none``: it is a place of its own."""
+    """The grid that it belongs to; ``none``: it is a single place."""
 
 
 class DeviceTransport:
@@ -60,14 +60,14 @@ class DeviceTransport:
         self._source: ClockSource | None = None
         self._place_followed = -1
         self.offset_seconds = 0.0
-        """So much later than the master's beats ours are heard."""
+        """How much later than the master's beats the own ones are heard."""
         self.places = 0
-        """How often the music went somewhere else."""
+        """How often the music has jumped to another place."""
 
     def use_device(self, rate_hz: int | None, latency_seconds: float = 0.0) -> None:
-        """Go on in the time of another sound device, from the beat where the music is; None: there is none now.
+        """Go on in the time of another sound device, at the present beat; None: there is none now.
 
-        One of the rate that the last one had goes on in that one's time, and all bars are where they were.
+        A device of the same rate as the last one continues its time, and all bars stay where they were.
         """
         self._is_there = rate_hz is not None
         if rate_hz is None:
@@ -82,7 +82,7 @@ class DeviceTransport:
 
     @property
     def rate_hz(self) -> int:
-        """Of device time."""
+        """Sample rate of device time."""
         return self._clock().rate_hz
 
     @property
@@ -112,33 +112,33 @@ class DeviceTransport:
         return self._timeline.meter_at(self.beat)
 
     def set_tempo(self, bpm: float) -> None:
-        """Another tempo from now on. Raises ValueError: out of range."""
+        """Change the tempo from now on. Raises ValueError: out of range."""
         self._timeline = self._timeline.with_tempo(bpm, self._now_seconds())
 
     def set_meter(self, meter: Meter) -> None:
-        """Another meter from the next bar line on; with a master all bars are counted in it, as that counts them."""
+        """Change the meter from the next bar line on; with a master, all bars are counted in it."""
         if self._source:
             self._timeline = self._timeline.in_one_meter(meter)
         else:
             self._timeline = self._timeline.with_meter(meter, self.beat)
 
     def locate(self, place: Place) -> None:
-        """Make it this place now; the tempo stays."""
+        """Go to this place now; the tempo stays."""
         beat, now = self._timeline.beat_of(place.bar, place.beat), self._now_seconds()
         self._timeline = self._timeline.located(beat, now, self._timeline.bpm_at(now))
         self.places += 1
 
-    # --- a master from outside --------------------------------------------------------------------------
+    # --- an external master -----------------------------------------------------------------------------
 
     def follow(self, source: ClockSource | None) -> None:
-        """Have tempo and place from a master; None: go on alone, from where the music is."""
+        """Take tempo and place from a master; None: go on without one, from the present beat."""
         self._source = source
         self._place_followed = -1
         if source:
             self._timeline = self._timeline.in_one_meter(self._timeline.meters[-1].meter)
 
     def keep_up(self) -> Followed:
-        """Do as the master does; to be called several times a second. ``jumped``: the music is somewhere else now.
+        """Follow the master; to be called several times a second. ``jumped``: the music is at another place now.
 
         While it is stopped, and where its clock is lost, the music goes on at its last tempo.
         """
@@ -172,7 +172,7 @@ class DeviceTransport:
         return "steered"
 
     def plan(self) -> ClockPlan:
-        """What a slave is to be sent, by the timeline as it is now."""
+        """The plan of the MIDI clock to send, by the timeline as it is now."""
         clock = self._steady_clock()
         now = clock.sample_at(time.monotonic()) / clock.rate_hz
         return ClockPlan(self._timeline.since(now), clock, self._latency_seconds, self.places)
@@ -208,13 +208,13 @@ class DeviceTransport:
         return LineBeat(beat, self._timeline.meter_at(beat).bar_beats)
 
     def bar_line(self, bar: int) -> BarLine:
-        """A bar, counted from 1, as the device counts."""
+        """A bar, counted from 1, in device time."""
         line = self.line_at(Place(bar - 1, 0.0))
         seconds, meter = self._timeline.seconds_at(line.beat), self._timeline.meter_at(line.beat)
         return BarLine(bar, self.in_device_time(line).first_sample, self._timeline.bpm_at(seconds), str(meter))
 
     def in_device_time(self, line: LineBeat) -> Line:
-        """The line as the device counts, by the tempo as it is now."""
+        """The line in device time, by the tempo as it is now."""
         rate_hz = self._clock().rate_hz
         seconds, after = (self._timeline.seconds_at(beat) for beat in (line.beat, line.beat + line.every_beats))
         return Line(seconds * rate_hz, (after - seconds) * rate_hz)
@@ -224,11 +224,11 @@ class DeviceTransport:
         return self._clock().monotonic_at(sample) - time.monotonic()
 
     def beat_of(self, sample: float) -> float:
-        """The beat at a device time, to a thousandth: a line lies between two samples."""
+        """The beat at a device time, rounded to a thousandth: a line falls between two samples."""
         return round(self._timeline.beat_at(sample / self._clock().rate_hz), 3)
 
     def place_of(self, sample: float) -> Place:
-        """The bar and beat at a device time; what began on a line lies on it, though a master may have moved since."""
+        """The bar and beat at a device time; what began on a line is on it, even if a master has moved since."""
         beat = self.beat_of(sample)
         if self._source and abs(beat - round(beat)) < _MOVED_BEATS:
             beat = float(round(beat))

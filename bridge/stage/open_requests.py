@@ -81,7 +81,7 @@ class OpenRequests:
             self._syncs.append((asked, waits_for))
 
     def tell_syncs(self, number: int) -> None:
-        """A request is closed and answered: whoever waited for nothing else is told."""
+        """A request is closed and answered: tell every ``sync`` that waited for nothing else."""
         for asked, waits_for in self._syncs:
             waits_for.discard(number)
             if not waits_for:

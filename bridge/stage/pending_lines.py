@@ -1,4 +1,4 @@
-"""The lines that jobs and presets wait for: where they are in device time, while tempo, master and place change."""
+"""The lines that jobs and presets wait for, kept in device time while tempo, master and place change."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from bridge.processes.messages import Retime
 from bridge.stage.device_transport import DeviceTransport, LineBeat
 
 _STEERED_SECONDS = 0.001
-"""A line that a master moves by less stays where it is."""
+"""A line that a master moves by less is not sent again."""
 _TOO_LATE_SECONDS = 0.05
-"""A line that is nearer stays where it is: the request has to reach the player, and the player the speaker."""
+"""A line that is nearer stays where it is: the request has to reach the player, and the player the device process."""
 
 
 @dataclass(frozen=True)
 class _Waiting:
     line: LineBeat
     told_sample: float
-    """Device time where the player believes it to be."""
+    """Device time that the player was told."""
 
 
 class PendingLines:
     """By the numbers of the requests that wait for them. Belongs to the daemon's one thread."""
 
     def __init__(self, transport: DeviceTransport, retime: Callable[[Retime], None]) -> None:
-        """``retime``: tells the player where a request's line is now."""
+        """``retime``: sends the player the line of a request in device time."""
         self._transport, self._retime = transport, retime
         self._waiting: dict[int, _Waiting] = {}
 
     def put(self, number: int, line: LineBeat) -> None:
-        """A request was given that waits for a line."""
+        """A request waits for a line from now on."""
         self._waiting[number] = _Waiting(line, self._transport.in_device_time(line).sample)
 
     def drop(self, number: int) -> None:
-        """A request waits no more, if it did."""
+        """A request waits no more; nothing happens if it did not."""
         self._waiting.pop(number, None)
 
     def clear(self) -> None:
@@ -42,25 +42,25 @@ class PendingLines:
         self._waiting.clear()
 
     def promised(self, number: int, at_sample: float) -> None:
-        """The player promises another line than was asked for, at a device time."""
+        """The player has chosen another line than was asked for, at this device time."""
         if number in self._waiting:
             line = replace(self._waiting[number].line, beat=self._transport.beat_of(at_sample))
             self._waiting[number] = _Waiting(line, at_sample)
 
     def retime(self) -> None:
-        """Tempo, meter, place or device have changed: tell the player where all lines are now."""
+        """Tempo, meter, place or device have changed: send the player all lines again."""
         for number, waiting in list(self._waiting.items()):
             self._tell(number, waiting.line)
 
     def jump(self) -> None:
-        """The master is somewhere else: what waits for any line of a grid takes the next one there."""
+        """The master has jumped: requests for a line of a grid wait for its next line from there."""
         beat = self._transport.beat_in(_TOO_LATE_SECONDS)
         for number, waiting in list(self._waiting.items()):
             line, anew = waiting.line, waiting.line.grid != "none"
             self._tell(number, self._transport.line_from(beat, line.grid) if anew else line)
 
     def steer(self) -> None:
-        """The master's tempo has changed a little: tell the player which lines have moved with it."""
+        """The master's tempo has changed a little: send the player the lines that have moved with it."""
         for number, waiting in list(self._waiting.items()):
             sample, told = self._transport.in_device_time(waiting.line).sample, waiting.told_sample
             if self._transport.seconds_until(min(told, sample)) > _TOO_LATE_SECONDS and (

@@ -77,19 +77,19 @@ class Stage:
         dropped_datagrams: Callable[[], int],
         publish: Sequence[Publish],
         reply_hosts: Mapping[str, str],
-        lead_clock: Callable[[ClockPlan | None], None] | None = None,
+        send_clock_plan: Callable[[ClockPlan | None], None] | None = None,
     ) -> None:
         """
         Args:
             controller: what MIDI controllers do.
             publish: all are told every property at once, and then whenever one changes; they must not wait.
             reply_hosts: to which clients may have their answers sent, besides their own, with their addresses.
-            lead_clock: is told by which plan to send MIDI clock, None: by none; it must not wait. None: nobody does.
+            send_clock_plan: passes a plan to the MIDI clock sender, None to stop it; it must not wait. None: no sender.
         """
         answers = Answers(send, reply_hosts)
         properties = Properties(answers, publish)
         transport = DeviceTransport(output_ring.clock, float(cast(float, TEMPO.default)), properties.meter)
-        clock = ClockSelection(transport, lead_clock)
+        clock = ClockSelection(transport, send_clock_plan)
         lines = PendingLines(transport, player.send)
         requests = OpenRequests(player, answers)
         notes = LiveNotes(player)
