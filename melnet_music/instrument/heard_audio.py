@@ -1,4 +1,4 @@
-"""The tape: what was heard since the last clear, as far back as it is kept."""
+"""Audio heard since the last clear, as far back as it is kept."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class HeardAudio:
         return self.start_sample + self._used
 
     def append(self, audio: Samples) -> None:
-        """Add float32[n] at the end."""
+        """Add mono float32[n] at the end."""
         if self._used > 2 * self._kept:
             surplus = self._used - self._kept
             self._room[: self._kept] = self._room[surplus : self._used].copy()
@@ -45,10 +45,10 @@ class HeardAudio:
         self._used += len(audio)
 
     def read(self, start_sample: int, stop_sample: int) -> Samples:
-        """A copy of samples ``start_sample`` to ``stop_sample``.
+        """A copy of samples ``start_sample`` to ``stop_sample``, float32[n].
 
         Raises:
-            ValueError: they are not on the tape.
+            ValueError: they were not heard, or are not kept any more.
         """
         if not self.start_sample <= start_sample <= stop_sample <= self.stop_sample:
             raise ValueError(

@@ -70,13 +70,13 @@ def inpaint_clip(
 
 
 def generate_clip(instrument: Instrument, request: TakeRequest, progress: Progress) -> AudioClip:
-    """``request.seconds`` out of nothing, 16 bit, mono, at the instrument's rate."""
+    """New sound out of nothing, ``request.seconds`` long: 16 bit, mono, at the instrument's rate."""
     samples = _collected(instrument, instrument.generation(request), progress)
     return AudioClip(samples[:, None], instrument.sample_rate_hz)
 
 
 def render_phrase_clip(instrument: Instrument, request: TakeRequest, progress: Progress) -> AudioClip:
-    """``request.notes`` played by the instrument out of nothing, to go on from: mono, at its rate, with an open end."""
+    """``request.notes`` rendered by the model out of nothing: mono, at the instrument's rate, with an open end."""
     instrument.clear()
     samples = _collected(instrument, rendered_phrase(instrument, request), progress)
     return AudioClip(samples[:, None], instrument.sample_rate_hz)

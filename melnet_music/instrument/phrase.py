@@ -1,4 +1,4 @@
-"""A phrase of notes, played by the instrument itself: what it then goes on from."""
+"""A phrase of notes rendered by the model itself, for takes to go on from."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BEYOND_SECONDS = 0.05
 
 
 def rendered_phrase(instrument: Instrument, request: TakeRequest) -> Generator[npt.NDArray[np.float32], None, None]:
-    """``request.seconds`` that play ``request.notes``, out of nothing.
+    """Render ``request.notes`` over ``request.seconds`` out of nothing: mono float32[n] a block, with an open end.
 
-    After other sound half as many of the notes are heard.
+    It is a generation, since after other sound the model plays only half as many of the notes.
 
     Raises:
         ValueError: a value is out of range, or the preset follows no notes.

@@ -1,5 +1,6 @@
-"""How loud a take stays: models that were trained for a short time fade away, or swell, within half a minute.
+"""Level hold: keeps a long take near the level of what was heard.
 
+Models that were trained for a short time fade away, or swell, within half a minute.
 What was heard has a level; a take that strays from it is led back by tilting what the first tier draws from
 (`Mixture.draw`): louder notes, and more of them, become likelier, and what is certain stays as it is.
 """
@@ -27,7 +28,7 @@ _LEAST_POWER = 1e-12
 
 
 class LevelHold:
-    """Leads one take, chunk by chunk."""
+    """Holds one take near a level, chunk by chunk, by the tilt of what the first tier draws from."""
 
     def __init__(self, usual_power: float, tilt_per_db: float, frames_per_second: float) -> None:
         """
@@ -40,14 +41,14 @@ class LevelHold:
         """At the beginning, and after every chunk that is made."""
 
     def tilt(self, chunk: int) -> float:
-        """For a chunk, counted from 0, once those `DELAY_CHUNKS` before it are made."""
+        """A chunk's tilt in normalised units; chunks count from 0, and those `DELAY_CHUNKS` before it are made."""
         level = self._levels[max(0, chunk - DELAY_CHUNKS)]
         missing_db = 10.0 * math.log10(self._usual_power / level)
         tilt = self._tilt_per_db * missing_db * (1.0 + (missing_db / FAR_DB) ** 2)
         return min(max(tilt, -MOST_TILT), MOST_TILT)
 
     def made(self, frames: Samples) -> None:
-        """The next chunk is made: its log-mel frames ``[T, M]``."""
+        """Follow the level of the chunk just made: log-mel frames ``[T, M]``."""
         level = self._levels[-1]
         for power in frame_powers(frames):
             level += (float(power) - level) / (PRESENT_SECONDS * self._frames_per_second)
@@ -55,7 +56,7 @@ class LevelHold:
 
 
 class UsualLevel:
-    """Of what was heard of late, pauses left out."""
+    """The average power of the frames heard of late, pauses left out."""
 
     def __init__(self, power: float, least_power: float, frames_per_second: float) -> None:
         """``power``: as long as nothing was heard; ``least_power``: softer frames are a pause."""

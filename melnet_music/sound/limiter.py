@@ -1,4 +1,4 @@
-"""How loud new sound may become: a model that goes astray must hurt nobody's ears.
+"""The limiter: how loud new sound may become, however far a model goes astray.
 
 A frame may have four times (6 dB more than) the power of the loudest heard, or of what is loud in the music that the
 preset was trained on; real music has one louder frame in a thousand, or fewer. And no sample leaves -1..1. What stays
