@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mido
+import numpy as np
 
+from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.keyboard import Keyboard
 from melnet_music.notes.note_map import Note
 
@@ -16,6 +20,9 @@ _TEMPO_MICROSECONDS_PER_BEAT = 500_000
 _PEDAL_DOWN_FROM = 64
 _WRITTEN_TICKS_PER_BEAT = 10_000
 """At the tempo of a file that names none: 20 to a millisecond."""
+_TIMED_TICKS_PER_BEAT = 9_600
+"""Where the tempo is written too."""
+_SLOWEST_TEMPO = (1 << 24) - 1
 _SUSTAIN, _ALL_SOUND_OFF, _RESET_CONTROLLERS, _ALL_NOTES_OFF = 64, 120, 121, 123
 
 
@@ -44,12 +51,52 @@ def read_midi_notes(path: Path) -> list[Note]:
     return sorted(notes, key=lambda note: (note.onset_s, note.pitch))
 
 
-def write_midi_notes(path: Path, notes: Iterable[Note]) -> None:
+@dataclass(frozen=True, eq=False)
+class MidiTiming:
+    """Tempo and meter of a MIDI file."""
+
+    times: BeatTimes
+    """Beat 0 at second 0."""
+    meters: tuple[tuple[float, int, int], ...]
+    """(beat, numerator, denominator) where one begins; the first at beat 0."""
+
+
+def read_midi_timing(path: Path) -> MidiTiming:
+    """When the beats of a file are, and its meters: 120 bpm and 4/4 where it names none.
+
+    Raises:
+        ValueError: as `read_midi_notes`.
+    """
+    midi = _open(path)
+    beat = time_s = 0.0
+    tempo = _TEMPO_MICROSECONDS_PER_BEAT
+    pairs = [(0.0, 0.0)]
+    meters: dict[float, tuple[int, int]] = {0.0: (4, 4)}
+    for message in mido.merge_tracks(midi.tracks):
+        time_s += mido.tick2second(message.time, midi.ticks_per_beat, tempo)
+        beat += message.time / midi.ticks_per_beat
+        if message.type == "set_tempo":
+            if beat > pairs[-1][0]:
+                pairs.append((beat, time_s))
+            tempo = max(message.tempo, 1)
+        elif message.type == "time_signature":
+            meters[beat] = (message.numerator, message.denominator)
+    pairs.append((max(beat, pairs[-1][0]) + 1.0, time_s + tempo / 1e6))
+    return MidiTiming(BeatTimes.of(pairs), tuple((at, *meter) for at, meter in sorted(meters.items())))
+
+
+def write_midi_notes(path: Path, notes: Iterable[Note], timing: MidiTiming | None = None) -> None:
     """Write notes as a file of type 0, to a twentieth of a millisecond; replaces a file that is there.
+
+    Args:
+        timing: its tempo and meter; none given: 120 bpm, and no word of a meter.
 
     Raises:
         ValueError: the file cannot be written.
     """
+    if timing is not None:
+        _write_in_time(path, notes, timing)
+        return
     events: list[tuple[int, int, mido.Message]] = []
     for note in notes:
         onset, end = (
@@ -59,7 +106,12 @@ def write_midi_notes(path: Path, notes: Iterable[Note]) -> None:
         if end > onset:
             events.append((onset, 1, mido.Message("note_on", note=note.pitch, velocity=note.velocity)))
             events.append((end, 0, mido.Message("note_off", note=note.pitch)))
-    midi, last = mido.MidiFile(type=0, ticks_per_beat=_WRITTEN_TICKS_PER_BEAT), 0
+    _save(path, events, _WRITTEN_TICKS_PER_BEAT)
+
+
+def _save(path: Path, events: list[tuple[int, int, Any]], ticks_per_beat: int) -> None:
+    """Events are ticks, rank among those of a tick, and message."""
+    midi, last = mido.MidiFile(type=0, ticks_per_beat=ticks_per_beat), 0
     track = midi.add_track()
     for tick, _, message in sorted(events, key=lambda event: event[:2]):  # a key is let go before it is struck again
         track.append(message.copy(time=tick - last))
@@ -68,6 +120,24 @@ def write_midi_notes(path: Path, notes: Iterable[Note]) -> None:
         midi.save(path)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _write_in_time(path: Path, notes: Iterable[Note], timing: MidiTiming) -> None:
+    events: list[tuple[int, int, mido.Message | mido.MetaMessage]] = []
+    tempo_s = np.diff(timing.times.seconds) / np.diff(timing.times.beats)
+    for beat, quarter_s in zip(timing.times.beats, tempo_s, strict=False):
+        tempo = min(max(round(quarter_s * 1e6), 1), _SLOWEST_TEMPO)
+        events.append((round(beat * _TIMED_TICKS_PER_BEAT), -1, mido.MetaMessage("set_tempo", tempo=tempo)))
+    for beat, numerator, denominator in timing.meters:
+        signature = mido.MetaMessage("time_signature", numerator=numerator, denominator=denominator)
+        events.append((round(beat * _TIMED_TICKS_PER_BEAT), -1, signature))
+    for note in notes:
+        beats = timing.times.beats_at([note.onset_s, note.end_s])
+        onset, end = (round(float(beat) * _TIMED_TICKS_PER_BEAT) for beat in np.maximum(beats, 0.0))
+        if end > onset:
+            events.append((onset, 1, mido.Message("note_on", note=note.pitch, velocity=note.velocity)))
+            events.append((end, 0, mido.Message("note_off", note=note.pitch)))
+    _save(path, events, _TIMED_TICKS_PER_BEAT)
 
 
 def _play(keyboard: Keyboard, message: mido.Message, time_s: float) -> None:
