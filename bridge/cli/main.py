@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from bridge.cli import bench, evaluate, live, make_data, make_sounds, midi, offline, render, train
+from bridge.cli import bench, evaluate, live, make_data, make_sounds, midi, offline, render, score, train
 from bridge.cli.subcommand import Subcommand
 from bridge.processes.child_process import configure_logging
 
@@ -22,6 +22,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
     *make_data.SUBCOMMANDS,
     *make_sounds.SUBCOMMANDS,
     *train.SUBCOMMANDS,
+    *score.SUBCOMMANDS,
     *evaluate.SUBCOMMANDS,
 )
 

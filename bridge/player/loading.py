@@ -6,7 +6,6 @@ Takes are made while it waits for its preset, and for its line; only what was re
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from collections.abc import Generator
 from contextlib import closing, suppress
@@ -20,7 +19,7 @@ from bridge.player.heartbeat import beat, beat_before_disk
 from bridge.player.making import make_blocks
 from bridge.player.preset_loading import PresetLoading
 from bridge.player.priming import hear_again
-from bridge.player.state import HEARD_AT_ONCE_SECONDS, CutShortError, LoadInProgress, PlayerState, RunningRequest, Steps
+from bridge.player.state import CutShortError, LoadInProgress, PlayerState, RunningRequest, Steps
 from bridge.player.steps import advance
 from bridge.processes.messages import (
     AT_SAMPLE,
@@ -33,7 +32,6 @@ from bridge.processes.messages import (
     Report,
     Warn,
 )
-from bridge.takes import start_time
 from bridge.takes.job_queue import Pace
 from bridge.takes.preset_swap import PresetSwap
 from bridge.takes.take import Take
@@ -76,24 +74,14 @@ class PresetLoader:
             state.load = LoadInProgress(request)
             self._steps = self._load(state.load)
         assert self._steps is not None
-        if not self._can_step(state.load):
-            return
-        began = time.monotonic()
-        goes_on = advance(state, self._steps, state.load.request.number)
-        state.load.step_seconds = max(state.load.step_seconds, time.monotonic() - began)
-        if not goes_on:
+        if state.can_spare_time() and not advance(state, self._steps, state.load.request.number):
             state.load = self._steps = None
 
     @property
     def can_go_on(self) -> bool:
         """Whether a load has something to do now."""
         load = self._state.load
-        return bool(load and not load.idle and self._can_step(load))
-
-    def _can_step(self, load: LoadInProgress) -> bool:
-        """Whether the sounding take has enough in reserve for all of a step: nothing of it is made meanwhile."""
-        follows = any(take.job.is_live for take in self._state.takes)  # such a take is never made so far ahead
-        return self._state.can_spare_time(start_time.MARGIN_SECONDS + (0.0 if follows else load.step_seconds))
+        return bool(load and not load.idle and self._state.can_spare_time())
 
     def _load(self, load: LoadInProgress) -> Steps:
         state, preset = self._state, load.request.preset
@@ -103,8 +91,6 @@ class PresetLoader:
             yield from _wait(load)
         instrument, speed = load.loading.result()
         load.loading = None
-        slowest_seconds = max(HEARD_AT_ONCE_SECONDS / speed.real_time_factor, speed.first_sound_seconds)
-        load.step_seconds = max(load.step_seconds, slowest_seconds / start_time.CAUTION)
         yield from hear_again(state, instrument)
         load.swap = PresetSwap(
             load.request,

@@ -152,7 +152,7 @@ class PlayerLoop:
         state = self._state
         load, swap = state.load, state.load.swap if state.load else None
         load_hurries = (load and load.loading and load.loading.measures) or (swap and swap.making)
-        if load and load_hurries and state.takes and state.can_spare_time(_RESERVE_SECONDS + load.step_seconds):
+        if load_hurries and state.takes and state.can_spare_time(_RESERVE_SECONDS):
             return False
         if state.running is None:
             return not (swap and swap.active) and state.job_queue().next_index() is not None

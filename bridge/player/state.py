@@ -59,8 +59,6 @@ class LoadInProgress:
     """From then on."""
     idle: bool = False
     """Whether it only waits for others just now."""
-    step_seconds: float = 0.0
-    """How long a step of it takes: as expected, or the longest that it took."""
     primed_until: int | None = None
     """Up to which sample the new instrument has heard what is in the prompt memory; None: nothing."""
 

@@ -104,6 +104,18 @@ class Performance:
 
 def perform(work: Work) -> Performance:
     """The performance of a work; it depends on the work alone. Times are whole tenths of a millisecond."""
+    notes, seconds_at = _play(work)
+    phrase_start_s = tuple(round(seconds_at(beat), 4) for beat in work.phrase_start_beats)
+    return Performance(tuple(_free_keys(notes)), phrase_start_s)
+
+
+def played_velocities(work: Work) -> list[int]:
+    """The velocities that `perform` gives a work's notes, in their order in the work."""
+    return [note.velocity for note in _play(work)[0]]
+
+
+def _play(work: Work) -> tuple[list[PerformedNote], Callable[[float], float]]:
+    """The notes in the work's order, keys not yet freed for each other; and the seconds of every beat."""
     rng = np.random.default_rng((work.seed, work.number, 1))
     manner = _MANNERS.get(work.style, _BAND)
     balance = _BALANCES.get(work.style, _BALANCE if len(work.instruments) == 1 else _ENSEMBLE_BALANCE)
@@ -139,8 +151,7 @@ def perform(work: Work) -> Performance:
                 program=instrument.program,
             )
         )
-    phrase_start_s = tuple(round(seconds_at(beat), 4) for beat in work.phrase_start_beats)
-    return Performance(tuple(_free_keys(notes)), phrase_start_s)
+    return notes, seconds_at
 
 
 def _swung(beat: float, swing: float) -> float:

@@ -6,6 +6,7 @@ zeros, so a clip of N samples has ``1 + N // hop_samples`` frames.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numba
@@ -58,6 +59,18 @@ def log_mel(audio: Float32Array, sound: SoundConfig) -> Float32Array:
     return np.concatenate([stream.push(audio), stream.flush()])
 
 
+@dataclass(frozen=True)
+class LogMelState:
+    """Where a stream stands. The arrays are read-only, so states can be shared and kept."""
+
+    pending: Float32Array
+    """Samples still needed: from the start of the next frame's window to the last sample pushed."""
+    samples: int
+    """Samples pushed since the start of the stream."""
+    frames: int
+    """Frames returned since the start of the stream."""
+
+
 class LogMelStream:
     """`log_mel` in pieces: however the audio is cut, the frames are the same, bit for bit.
 
@@ -69,7 +82,7 @@ class LogMelStream:
         self._window = analysis_window(sound.window_samples)
         self._filters = mel_filterbank(sound)
         self._supports = filter_supports(self._filters)
-        self._start()
+        self._state = self._start()
 
     @property
     def lookahead_samples(self) -> int:
@@ -84,27 +97,33 @@ class LogMelStream:
         audio = np.asarray(audio, dtype=np.float32)
         if audio.ndim != 1:
             raise ValueError(f"audio has shape {audio.shape}, expected mono [samples]; mix the channels first")
-        self._samples += len(audio)
-        return self._advance(np.concatenate([self._pending, audio]))
+        state = self._state
+        return self._advance(np.concatenate([state.pending, audio]), state.samples + len(audio))
 
     def flush(self) -> Float32Array:
         """End the stream: the frames whose windows reach past the last sample, float32[t, M].
 
         The next `push` starts a new stream.
         """
-        missing = 1 + self._samples // self.sound.hop_samples - self._frames
+        state = self._state
+        missing = 1 + state.samples // self.sound.hop_samples - state.frames
         span = (missing - 1) * self.sound.hop_samples + self.sound.window_samples
-        frames = self._advance(np.pad(self._pending, (0, span - len(self._pending))))
-        self._start()
+        frames = self._advance(np.pad(state.pending, (0, span - len(state.pending))), state.samples)
+        self._state = self._start()
         return frames
 
-    def _start(self) -> None:
-        self._pending: Float32Array = np.zeros(self.sound.window_samples // 2, np.float32)
-        """From the start of the next frame's window to the last sample pushed."""
-        self._samples = self._frames = 0
-        """Pushed and returned since the start of the stream."""
+    def state(self) -> LogMelState:
+        """Where the stream stands, for `restore`."""
+        return self._state
 
-    def _advance(self, signal: Float32Array) -> Float32Array:
+    def restore(self, state: LogMelState) -> None:
+        """Go on from a state that `state` returned on a stream with the same sound."""
+        self._state = state
+
+    def _start(self) -> LogMelState:
+        return LogMelState(np.zeros(self.sound.window_samples // 2, np.float32), samples=0, frames=0)
+
+    def _advance(self, signal: Float32Array, samples: int) -> Float32Array:
         hop, window = self.sound.hop_samples, self.sound.window_samples
         floor = np.float32(self.sound.magnitude_floor)
         count = max(0, (len(signal) - window) // hop + 1)
@@ -117,8 +136,9 @@ class LogMelStream:
             # numpy transforms row by row, so a frame's bits do not depend on the frames beside it.
             spectra = np.fft.rfft(windowed, n=self.sound.n_fft, axis=1)
             _log_mel_rows(spectra, self._filters, self._supports, floor, block)
-        self._pending = signal[count * hop :].copy()
-        self._frames += count
+        pending = signal[count * hop :].copy()
+        pending.setflags(write=False)
+        self._state = LogMelState(pending, samples, self._state.frames + count)
         return frames
 
 

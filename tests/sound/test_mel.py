@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streaming_contract import (
     assert_lookahead,
     assert_same_bits,
+    assert_state_restores,
     assert_whole_equals_chunked,
     run,
 )
@@ -97,6 +98,10 @@ def test_number_of_frames(samples: int) -> None:
 def test_declared_lookahead_is_the_true_one(sound: SoundConfig) -> None:
     known = 10 * sound.hop_samples + LogMelStream(sound).lookahead_samples
     assert_lookahead(lambda: LogMelStream(sound), chords(0.6), known, settled=11, exact=True)
+
+
+def test_state_restores() -> None:
+    assert_state_restores(lambda: LogMelStream(LIVE), chords(0.5), cut=5001)
 
 
 def test_silence_is_the_floor() -> None:

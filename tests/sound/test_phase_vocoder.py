@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streaming_contract import (
     assert_lookahead,
     assert_same_bits,
+    assert_state_restores,
     assert_whole_equals_chunked,
     run,
 )
@@ -19,6 +20,7 @@ from melnet_music.model.config import SoundConfig
 from melnet_music.sound.mel import log_mel, mel_filterbank
 from melnet_music.sound.vocoders.mel_inversion import MelInversion
 from melnet_music.sound.vocoders.phase import PhaseVocoder
+from melnet_music.sound.vocoders.vocoder import Vocoder
 
 Float32Array = NDArray[np.float32]
 
@@ -37,8 +39,8 @@ def level_db(a: Float32Array) -> float:
     return float(10 * np.log10(np.mean(a.astype(np.float64) ** 2)))
 
 
-def test_it_starts_at_frame_and_sample_0() -> None:
-    vocoder = PhaseVocoder(LIVE)
+def test_it_is_a_vocoder() -> None:
+    vocoder: Vocoder = PhaseVocoder(LIVE)
     assert vocoder.next_frame == vocoder.next_sample == 0
 
 
@@ -73,6 +75,17 @@ def test_declared_lookahead_is_the_true_one(sound: SoundConfig, phase_lookahead_
     frames = log_mel(chords(0.7), sound)
     known = 10 + make().lookahead_frames + 1
     assert_lookahead(make, frames, known, settled=10 * sound.hop_samples, exact=True)
+
+
+def test_state_restores() -> None:
+    audio = chords(0.8)
+
+    def make() -> PhaseVocoder:
+        vocoder = PhaseVocoder(LIVE)
+        vocoder.prime(audio[:9000])
+        return vocoder
+
+    assert_state_restores(make, log_mel(audio, LIVE)[16:], cut=6)
 
 
 def test_pushing_leaves_the_frames_alone() -> None:

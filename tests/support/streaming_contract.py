@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,11 @@ from numpy.typing import NDArray
 class Stage(Protocol):
     def push(self, signal: NDArray[np.float32], /) -> NDArray[np.float32]: ...
     def flush(self) -> NDArray[np.float32]: ...
+
+
+class RestorableStage(Stage, Protocol):
+    def state(self) -> Any: ...
+    def restore(self, state: Any, /) -> None: ...
 
 
 CHUNK_SIZES: tuple[tuple[int, ...], ...] = ((1,), (2,), (37,), (5, 1, 64, 0, 3))
@@ -51,6 +56,18 @@ def assert_whole_equals_chunked(
     used = make_stage()
     run(used, [signal[: len(signal) // 2]])
     assert_same_bits(run(used, [signal]), whole)
+
+
+def assert_state_restores(make_stage: Callable[[], RestorableStage], signal: NDArray[np.float32], cut: int) -> None:
+    """A state goes on to the same bits, in another stage, however often, whatever its first owner did since."""
+    first = make_stage()
+    first.push(signal[:cut])
+    state = first.state()
+    expected = run(first, [signal[cut:]])
+    for _ in range(2):
+        other = make_stage()
+        other.restore(state)
+        assert_same_bits(run(other, in_chunks(signal[cut:], (3,))), expected)
 
 
 def assert_lookahead(

@@ -15,6 +15,7 @@ change nothing after four sweeps (0.87 for 0.88 dB at 2048/512/192, 0.75 for 0.7
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ _ENTRIES_A_HOP = 8
 
 
 @dataclass
-class _StreamState:
+class PhaseVocoderState:
     """Where a stream stands."""
 
     frame: int
@@ -57,10 +58,7 @@ class _StreamState:
 
 
 class PhaseVocoder:
-    """Log-mel frames to mono float32, streaming: frame t is centred on sample ``t * hop_samples``.
-
-    However the frames are cut into pushes, the samples are the same, bit for bit. Not thread-safe, allocates: not for
-    an audio callback.
+    """Log-mel frames to mono float32, streaming; see `melnet_music.sound.vocoders.vocoder.Vocoder`.
 
     Starts at frame 0 and sample 0, with silence before; `prime` starts it elsewhere. T frames from a cold start
     make ``T * hop_samples`` samples.
@@ -99,17 +97,14 @@ class PhaseVocoder:
 
     @property
     def lookahead_frames(self) -> int:
-        """Samples before ``t * hop_samples`` are returned once frame ``t + lookahead_frames`` is pushed."""
         return self._phase_lookahead_frames + math.ceil(self._left / self.sound.hop_samples) - 1
 
     @property
     def next_frame(self) -> int:
-        """Index of the frame that the next `push` begins with."""
         return self._state.frame + len(self._state.waves)
 
     @property
     def next_sample(self) -> int:
-        """Position of the first sample that the next `push` or `flush` returns."""
         return max(0, self._open_from)
 
     @property
@@ -143,7 +138,7 @@ class PhaseVocoder:
         hop, window = self.sound.hop_samples, self.sound.window_samples
         ahead = np.zeros(0, np.float32) if future is None else _mono(future)[: 2 * window]
         frame = max(0, (len(past) - self._right) // hop + 1)
-        self._state = _StreamState(
+        self._state = PhaseVocoderState(
             frame=frame,
             past=np.pad(past[-2 * window :], (2 * window, 0))[-2 * window :],
             past_stop=len(past),
@@ -203,6 +198,14 @@ class PhaseVocoder:
         self.prime(np.zeros(0, np.float32))
         return _from_zero(np.concatenate([*pieces, rest]), begin)
 
+    def state(self) -> PhaseVocoderState:
+        """Where the stream stands, for `restore`; a value that later pushes do not change."""
+        return copy.deepcopy(self._state)
+
+    def restore(self, state: PhaseVocoderState) -> None:
+        """Go on from a state that a vocoder with the same settings returned."""
+        self._state = copy.deepcopy(state)
+
     @property
     def _open_from(self) -> int:
         return self._state.frame * self.sound.hop_samples - self._left
@@ -230,7 +233,7 @@ class PhaseVocoder:
         state, window = self._state, self.sound.window_samples
         here = state.overlap[index * self.sound.hop_samples :][:window]
         sound = here.copy()
-        self._write_real(sound, self._open_from + index * self.sound.hop_samples, self._entry)
+        self._lay_real(sound, self._open_from + index * self.sound.hop_samples, self._entry)
         spectrum = np.fft.rfft(sound * self._window, self.sound.n_fft)
         _impose_magnitude(spectrum, state.spectra[index])
         wave = np.fft.irfft(spectrum, self.sound.n_fft)[:window] * self._synthesis
@@ -240,10 +243,10 @@ class PhaseVocoder:
     def _real_wave(self, frame: int) -> Float32Array:
         """A frame of real sound as it enters the overlapping sum."""
         sound = np.zeros(self.sound.window_samples, np.float32)
-        self._write_real(sound, frame * self.sound.hop_samples - self._left, self._entry[:0])
+        self._lay_real(sound, frame * self.sound.hop_samples - self._left, self._entry[:0])
         return sound * self._window * self._synthesis
 
-    def _write_real(self, sound: Float32Array, start: int, entry: Float32Array) -> None:
+    def _lay_real(self, sound: Float32Array, start: int, entry: Float32Array) -> None:
         """Overwrite a stretch from position ``start`` with what is known of it; the future comes in by ``entry``."""
         state = self._state
         known = min(max(state.past_stop - start, 0), len(sound))

@@ -1,0 +1,80 @@
+"""The live path of the score model: heard notes in seconds in, planned notes in seconds out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from melnet_music.notes.beat_times import BeatTimes
+from melnet_music.notes.note_map import Note
+from melnet_music.notes.score.feel import Feel, measure_feel, play
+from melnet_music.notes.score.grid import Bars, GridNote
+from melnet_music.notes.score.network import ScoreModel
+from melnet_music.notes.score.planner import Plan
+from melnet_music.notes.score.quantise import EVEN, measure_swing, quantise
+from melnet_music.notes.score.settings import PlanSettings
+from melnet_music.notes.score.state import ScoreState
+
+_FEEL_NOTES = 256
+"""Of what was heard last, for its feel."""
+
+
+class LivePlanner:
+    """Listens, and plans from there. No clock: the times of beats are told with every call, and may change.
+
+    Beats are quarters from the start of the first bar; steps are those of the grid, 12 a quarter.
+    """
+
+    def __init__(self, model: ScoreModel, bars: Bars, first_bar: int = 0) -> None:
+        """
+        Args:
+            first_bar: before it nothing is heard.
+        """
+        self.heard = ScoreState(model, bars, bars.copy().start(first_bar))
+        self._last: list[Note] = []
+        self._plan: Plan | None = None
+        self._rng = np.random.default_rng(0)
+        self._feel = Feel()
+
+    def hear(self, notes: Sequence[Note], times: BeatTimes) -> None:
+        """Tell of notes, best in order of onset, a beat's worth at a time.
+
+        One that sounds still is told with the end that it has so far, and may be told again: the same onset and key
+        replace each other.
+        """
+        told = sorted(notes, key=lambda note: note.onset_s)
+        self._last = [*self._last, *told][-_FEEL_NOTES:]
+        self.heard.add(quantise(told, times, self.swing(times)))
+
+    def swing(self, times: BeatTimes) -> float:
+        """Of what was heard last, see `swung`."""
+        return measure_swing(times.beats_at([note.onset_s for note in self._last])) if self._last else EVEN
+
+    def begin(self, start: int, settings: PlanSettings, seed: int, times: BeatTimes) -> None:
+        """Plan from a step on, usually that of a bar line; a plan that was there is dropped."""
+        self._feel = measure_feel(self._last, times)
+        self._plan = Plan.begin(self.heard, start, settings, np.random.default_rng((seed, 0)))
+        self._rng = np.random.default_rng((seed, 1))
+
+    def extend(self, until: int, times: BeatTimes) -> tuple[list[GridNote], list[Note]]:
+        """The planned notes that begin before a step and were not given yet: on the grid, and as they are played.
+
+        Raises:
+            ValueError: nothing was begun.
+        """
+        if self._plan is None:
+            raise ValueError("no plan was begun: call begin first")
+        planned = self._plan.extend(until)
+        return planned, play(planned, times, self._feel, self._rng)
+
+    def follow(self, notes: Sequence[Note], replan_from: int, times: BeatTimes) -> None:
+        """What was played since the plan began; what is planned from ``replan_from`` on is planned anew."""
+        self.hear(notes, times)
+        if self._plan is not None:
+            self._plan.follow(quantise(notes, times, self._feel.swing), replan_from)
+
+    def change(self, settings: PlanSettings) -> None:
+        """For what is planned from now on."""
+        if self._plan is not None:
+            self._plan.change(settings)

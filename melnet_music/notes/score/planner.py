@@ -1,0 +1,209 @@
+"""Plans notes: goes on with a score, or fills a part of it, bar after bar, from a seed.
+
+The live path: tell `ScoreState.add` what is heard, as it is heard; when a plan is wanted, `Plan.begin` at a bar line,
+and ask it for some bars more whenever it runs short. What is played meanwhile is told by `Plan.follow`. Nothing here
+knows a clock: steps come in, notes go out, the same from the same seed however far ahead each call asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from melnet_music.notes.score.grid import LOWEST_PITCH, PITCHES, STEPS_PER_QUARTER, GridNote
+from melnet_music.notes.score.heard import HeardTrait, trait_of
+from melnet_music.notes.score.network import FORBIDDEN, Floats
+from melnet_music.notes.score.settings import PlanSettings, pitch_classes
+from melnet_music.notes.score.state import ScoreState
+from melnet_music.notes.score.tokens import HORIZON, LENGTHS
+
+_DENSITY_STEPS = 16 * STEPS_PER_QUARTER
+"""Density and register are held over so many of the last steps."""
+_DENSITY_FORCE, _REGISTER_FORCE = 1.5, 1.0
+_MOST_BIAS = 3.0
+_FEWER_LATER: Floats = np.concatenate(
+    ([1.0], np.clip(-0.5 * np.log2(np.arange(1, HORIZON) / 6), -1.0, 1.0), [-1.0])
+).astype(np.float32)
+"""By how much more notes come when a note is drawn so many steps after the last one."""
+_KEY_CLASSES = (np.arange(PITCHES) + LOWEST_PITCH) % 12
+
+
+class Plan:
+    """Notes planned after what was heard; copies of its state make other plans."""
+
+    def __init__(
+        self, state: ScoreState, trait: HeardTrait, settings: PlanSettings, rng: np.random.Generator, start: int
+    ) -> None:
+        self.state, self.trait, self.settings, self.rng, self.start = state, trait, settings, rng, start
+        self._allowed = pitch_classes(settings.scale)[_KEY_CLASSES]
+
+    @classmethod
+    def begin(
+        cls,
+        heard: ScoreState,
+        start: int,
+        settings: PlanSettings | None = None,
+        rng: np.random.Generator | None = None,
+        trait: HeardTrait | None = None,
+    ) -> Plan:
+        """A plan from step ``start`` on; ``heard`` stays as it is, and its notes from there on are not followed.
+
+        Args:
+            trait: what to keep to, where that is not what was heard last.
+        """
+        state = heard.copy()
+        state.rewind(start)
+        trait = trait or trait_of(state.notes(), 0, start)
+        state.rest_until(start)
+        state.not_before = start
+        return cls(state, trait, settings or PlanSettings(), rng or np.random.default_rng(0), start)
+
+    @classmethod
+    def fill(
+        cls,
+        heard: ScoreState,
+        start: int,
+        end: int,
+        settings: PlanSettings | None = None,
+        rng: np.random.Generator | None = None,
+        future: Sequence[GridNote] | None = None,
+    ) -> Plan:
+        """A plan of what lies from step ``start`` to ``end``, between what is known before and after.
+
+        Args:
+            future: what follows; none given: what ``heard`` holds there.
+
+        Raises:
+            ValueError: the part is empty, or begins before all that is known.
+        """
+        known = heard.notes(end) if future is None else list(future)
+        plan = cls.begin(heard, start, settings, rng)
+        if not plan.state.notes() and known:
+            plan.trait = trait_of(known, end, known[-1].onset + 1)
+        plan.state.begin_filling(start, end, known)
+        return plan
+
+    @property
+    def end(self) -> int | None:
+        """The step at which a filled part ends."""
+        return self.state.filling.end if self.state.filling else None
+
+    def extend(self, until: int) -> list[GridNote]:
+        """The planned notes that begin before a step and that no call gave before.
+
+        A note's length may reach beyond the step.
+        """
+        if self.end is not None:
+            until = min(until, self.end)
+        planned: list[GridNote] = []
+        while True:
+            onset = self._next_onset()
+            if onset is None or onset >= until:
+                return planned
+            self.state.pending = None
+            note = self._draw_note(onset)
+            self.state.append(note)
+            planned.append(note)
+
+    def follow(self, played: Sequence[GridNote], replan_from: int) -> None:
+        """Take up what is played meanwhile, and plan anew what begins at ``replan_from`` or later.
+
+        Notes that were planned before it stay: they may sound already.
+        """
+        self.state.rewind(replan_from)
+        self.state.add(note for note in played if note.onset < replan_from)
+        self.state.rest_until(replan_from)
+        self.state.not_before = replan_from
+
+    def change(self, settings: PlanSettings) -> None:
+        """What is planned from now on follows these settings."""
+        self.settings = settings
+        self._allowed = pitch_classes(settings.scale)[_KEY_CLASSES]
+
+    def copy(self) -> Plan:
+        """One that goes on on its own, with the same chances."""
+        rng = np.random.Generator(type(self.rng.bit_generator)())
+        rng.bit_generator.state = self.rng.bit_generator.state
+        return Plan(self.state.copy(), self.trait, self.settings, rng, self.start)
+
+    def _next_onset(self) -> int | None:
+        """When the next note begins, which is drawn once; nothing when a filled part has no more."""
+        state = self.state
+        while state.pending is None:
+            limit = HORIZON if self.end is None else min(HORIZON, self.end - state.cursor)
+            logits = state.model.time_logits(state.output, *state.look_at_times())
+            logits += self._density_bias(logits)
+            logits[limit:HORIZON] = FORBIDDEN
+            logits[: max(state.not_before - state.cursor, 0)] = FORBIDDEN
+            if not self._allowed[state.lowest_key :].any():
+                logits[0] = FORBIDDEN
+            drawn = self._draw(logits)
+            if drawn < HORIZON:
+                state.pending = state.cursor + drawn
+            elif self.end is not None and state.cursor + HORIZON >= self.end:
+                return None
+            else:
+                state.rest_until(state.cursor + HORIZON)
+        return state.pending
+
+    def _draw_note(self, onset: int) -> GridNote:
+        state, model = self.state, self.state.model
+        seen, lengths = state.look_at_pitches(onset)
+        since = onset - state.cursor
+        chroma = state.chroma
+        hidden = model.pitch_state(state.output, since, state.place(onset), chroma)
+        logits = model.pitch_logits(hidden, seen, chroma, *state.last_pitches)
+        logits += self._register_bias()
+        if since == 0:
+            logits[: state.lowest_key] = FORBIDDEN
+        logits[~self._allowed] = FORBIDDEN
+        key = self._draw(logits)
+        hidden = model.length_state(hidden, key)
+        length = self._draw(model.length_logits(hidden, lengths[key]))
+        level = self._draw(model.velocity_logits(hidden))
+        velocity = 16 * level + int(self.rng.integers(16))
+        return GridNote(onset, key + LOWEST_PITCH, int(LENGTHS[length]), min(max(velocity, 1), 127))
+
+    def _draw(self, logits: Floats) -> int:
+        return draw(logits, self.settings.temperature, self.settings.top_p, self.rng.random())
+
+    def _density_bias(self, logits: Floats) -> Floats | float:
+        """Towards the density that is asked for, by how far the last bars are from it."""
+        if not self.settings.hold:
+            return 0.0
+        cursor = max(self.state.cursor, self.start)
+        since = cursor - _DENSITY_STEPS
+        planned = len(self.state.notes(max(since, self.start)))
+        target = self.trait.notes_per_quarter * self.settings.density * _DENSITY_STEPS / STEPS_PER_QUARTER
+        steps = min(cursor - self.start, _DENSITY_STEPS)
+        expected = target * steps / _DENSITY_STEPS
+        wanted = np.log((expected + 0.25 * target + 1) / (planned + 0.25 * target + 1))
+        wanted += np.log(self.settings.density) * 0.5
+        bias = np.clip(_DENSITY_FORCE * self.settings.hold * wanted, -_MOST_BIAS, _MOST_BIAS)
+        biases: Floats = (bias * _FEWER_LATER).astype(np.float32)
+        return biases
+
+    def _register_bias(self) -> NDArray[np.float32]:
+        """Towards the height that is asked for, by how far the last notes are from it."""
+        recent = self.state.notes(max(self.state.cursor - _DENSITY_STEPS, self.start))
+        target = self.trait.mean_pitch + self.settings.register
+        mean = float(np.mean([note.pitch for note in recent])) if recent else self.trait.mean_pitch
+        share = len(recent) / (len(recent) + 8)
+        wanted = share * (target - mean) / 12 + 0.5 * self.settings.register / 12
+        force = _REGISTER_FORCE * self.settings.hold * np.clip(wanted, -2.0, 2.0)
+        bias: NDArray[np.float32] = (force * (np.arange(PITCHES) + LOWEST_PITCH - target) / 12).astype(np.float32)
+        return bias
+
+
+def draw(logits: Floats, temperature: float, top_p: float, chance: float) -> int:
+    """One of the classes, from the likeliest that have ``top_p`` together; ``chance``: uniform, 0 to below 1."""
+    scaled = (logits.astype(np.float64) - logits.max()) / temperature
+    shares = np.exp(scaled)
+    order = np.argsort(-shares, kind="stable")
+    total = np.cumsum(shares[order])
+    count = int(np.searchsorted(total, top_p * total[-1])) + 1
+    total = total[:count]
+    index = int(np.searchsorted(total, chance * total[-1], side="right"))
+    return int(order[min(index, count - 1)])
