@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from bridge.cli import bench, evaluate, live, make_data, make_sounds, midi, offline, render, score, train
+from bridge.cli import bench, ear, evaluate, live, make_data, make_sounds, midi, offline, render, score, train
 from bridge.cli.subcommand import Subcommand
 from bridge.processes.child_process import configure_logging
 
@@ -23,6 +23,7 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
     *make_sounds.SUBCOMMANDS,
     *train.SUBCOMMANDS,
     *score.SUBCOMMANDS,
+    *ear.SUBCOMMANDS,
     *evaluate.SUBCOMMANDS,
 )
 

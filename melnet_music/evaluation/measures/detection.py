@@ -37,6 +37,11 @@ class Hits:
     def recall(self) -> float:
         return self.hits / self.true if self.true else float("nan")
 
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return 2 * self.hits / (self.found + self.true) if self.found + self.true else float("nan")
+
 
 @dataclass(frozen=True)
 class DetectionWorth:
