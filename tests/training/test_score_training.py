@@ -187,7 +187,11 @@ def test_score_files_are_read_and_parts_of_works_left_out(tmp_path: Path) -> Non
     assert split_of_score("scores/A/B/c.mxl") == split_of_score("scores/A/D/e.mxl")
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"{}\n"), gzip.compress(b"[1, 2]\n")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no gzip", gzip.compress(b"{}\n"), gzip.compress(b"[1, 2]\n")],
+    ids=["empty", "no gzip", "no keys", "no object"],
+)
 def test_files_that_are_no_scores_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.jsonl.gz").write_bytes(content)
     with pytest.raises(ValueError, match=r"bad\.jsonl\.gz"):
