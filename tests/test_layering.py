@@ -192,6 +192,7 @@ import bridge.cli.main, bridge.player.process, melnet_music.bench
 import melnet_music.instrument.instrument, melnet_music.instrument.offline
 from melnet_music.sound.mel import LogMelStream
 from melnet_music.model.preset import load_preset
+from melnet_music.notes.ear.ear import load_ear
 from melnet_music.sound.vocoders.phase import PhaseVocoder
 
 preset = load_preset("piano")

@@ -17,8 +17,10 @@ from melnet_music.training.ear.works import EarWork
 
 Float32Array = NDArray[np.float32]
 
+_DRAWN = {"piano": 1.0, "music": 2.0}
+"""How often each kind of music is drawn: ensembles are harder to hear."""
 _NOTHING = NoteTable(np.zeros((0, 4)))
-_UNPITCHED_SHARE, _BESIDE_SHARE = 0.06, 0.2
+_UNPITCHED_SHARE, _BESIDE_SHARE = 0.12, 0.2
 """Of clips, those without a note, and those with something else beside the music."""
 _SOFTER_DB, _LOUDER_DB = -18.0, 8.0
 _BUMPS, _BUMP_DB = 4, 3.0
@@ -37,7 +39,7 @@ class Batch:
 
 
 class ClipMaker:
-    """Draws clips. Each kind of music is drawn as often, long works more often than short ones."""
+    """Draws clips; of one kind of music, long works more often than short ones."""
 
     def __init__(
         self,
@@ -47,6 +49,8 @@ class ClipMaker:
         lookahead_frames: int,
     ) -> None:
         self._works = [list(of_kind) for of_kind in works.values() if of_kind]
+        drawn = np.array([_DRAWN[kind] for kind, of_kind in works.items() if of_kind])
+        self._drawn = drawn / drawn.sum()
         self._weights = [np.array([len(w.log_mel) for w in of_kind], float) for of_kind in self._works]
         self._unpitched, self._sound, self._lookahead = unpitched, sound, lookahead_frames
 
@@ -65,7 +69,7 @@ class ClipMaker:
             heard = self._unpitched_magnitudes(long, rng)
             targets = make_targets(_NOTHING, 0, frames, self._sound.frames_per_second)
             return self._coloured(heard, rng), targets
-        kind = int(rng.integers(len(self._works)))
+        kind = int(rng.choice(len(self._works), p=self._drawn))
         weight = self._weights[kind]
         work = self._works[kind][int(rng.choice(len(weight), p=weight / weight.sum()))]
         start = int(rng.integers(max(1, len(work.log_mel) - long)))

@@ -25,7 +25,7 @@ from melnet_music.training.optimizers import Muon
 log = logging.getLogger(__name__)
 
 _STATISTICS_CLIPS, _STATISTICS_FRAMES = 64, 64
-_UNPITCHED_CLIPS, _UNPITCHED_SECONDS = 48, 8.0
+_UNPITCHED_CLIPS, _UNPITCHED_SECONDS = 80, 6.0
 _UNHEARD_FRAMES = 6
 """At the start of a clip, what sounds already is not told from what begins."""
 _SOUNDING_SHARE, _VELOCITY_SHARE, _SHIFT_SHARE = 0.35, 2.0, 0.3

@@ -1,4 +1,4 @@
-"""Sounds that are no notes: noise of many colours, knocks, and babble that moves as speech does. All made up."""
+"""Sounds that are no notes: noise of many colours, and knocks; with `babble`. All made up."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from scipy.signal import butter, lfilter, sosfilt
 
 from melnet_music.model.config import SoundConfig
 from melnet_music.sound.mel import log_mel
+from melnet_music.training.ear.babble import babble
 
 Samples = NDArray[np.float64]
 
@@ -20,7 +21,7 @@ def unpitched_frames(
     sound: SoundConfig, clips: int, seconds: float, rng: np.random.Generator
 ) -> list[NDArray[np.float32]]:
     """Log-mel frames ``[T, M]`` of so many clips, the kinds in turn."""
-    kinds: tuple[Callable[[int, int, np.random.Generator], Samples], ...] = (noise, babble, knocks, babble)
+    kinds: tuple[Callable[[int, int, np.random.Generator], Samples], ...] = (babble, noise, babble, knocks)
     samples, rate_hz = round(seconds * sound.sample_rate_hz), sound.sample_rate_hz
     frames = []
     for number in range(clips):
@@ -55,46 +56,3 @@ def knocks(samples: int, rate_hz: int, rng: np.random.Generator) -> Samples:
         sections = butter(1, (0.6 * centre_hz, 1.6 * centre_hz), "bandpass", fs=rate_hz, output="sos")
         audio[at : at + length] += rng.uniform(0.1, 1.0) * sosfilt(sections, burst)
     return audio
-
-
-def babble(samples: int, rate_hz: int, rng: np.random.Generator) -> Samples:
-    """One or two voices ``[n]`` that glide from syllable to syllable, as Klatt's synthesiser makes them (1980)."""
-    voices: Samples = np.sum([_voice(samples, rate_hz, rng) for _ in range(rng.integers(1, 3))], axis=0)
-    return voices
-
-
-def _voice(samples: int, rate_hz: int, rng: np.random.Generator) -> Samples:
-    audio, at = np.zeros(samples), 0
-    centre_hz = float(np.exp(rng.uniform(np.log(85.0), np.log(260.0))))
-    while at < samples:
-        length = min(round(rate_hz * rng.uniform(0.07, 0.35)), samples - at)
-        kind = rng.random()
-        if kind < 0.65:
-            syllable = _vowel(length, rate_hz, centre_hz, rng)
-        elif kind < 0.85:
-            corner_hz = float(rng.uniform(1500.0, 6000.0))
-            syllable = 0.3 * sosfilt(
-                butter(1, corner_hz, "highpass", fs=rate_hz, output="sos"), rng.normal(size=length)
-            )
-        else:
-            syllable = np.zeros(length)
-        audio[at : at + length] += syllable * np.sin(np.pi * (np.arange(length) + 0.5) / length) ** 0.7
-        at += round(0.85 * length) + 1
-    return audio
-
-
-def _vowel(length: int, rate_hz: int, centre_hz: float, rng: np.random.Generator) -> Samples:
-    knots_hz = centre_hz * 2.0 ** (rng.normal(0.0, 3.0, size=3) / 12.0)
-    pitch_hz = np.interp(np.linspace(0, 2, length), np.arange(3), knots_hz)
-    pitch_hz *= 1.0 + 0.01 * np.repeat(rng.normal(size=length // 200 + 1), 200)[:length]
-    phase = np.cumsum(pitch_hz / rate_hz)
-    pulses = np.diff(np.floor(phase), prepend=0.0) + 0.02 * rng.normal(size=length)
-    source = lfilter([1.0], [1.0, -0.97], pulses)
-    for centre, width in zip(
-        (rng.uniform(270, 800), rng.uniform(850, 2300), rng.uniform(2300, 3200)), (90, 120, 180), strict=True
-    ):
-        radius = np.exp(-np.pi * width / rate_hz)
-        a = [1.0, -2.0 * radius * np.cos(2.0 * np.pi * centre / rate_hz), radius**2]
-        source = lfilter([sum(a)], a, source)
-    voiced: Samples = source / max(float(np.abs(source).max()), 1e-9)
-    return voiced
