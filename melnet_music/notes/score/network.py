@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.model.preset import Weights, bundled_presets, read_weights
+from melnet_music.notes.score.kernels import read_token
 from melnet_music.notes.score.layout import (
     EMBEDDINGS,
     HEAD_SIZE,
@@ -26,6 +27,11 @@ Floats = NDArray[np.float32]
 FORBIDDEN = np.float32(-1e9)
 _PLACES = ("phase", "quarter", "compound", "left")
 _KEYS = np.arange(88)
+_LAYER_PARTS = (
+    "attention_norm.weight", "into.weight", "out.weight", "inner_norm.weight", "up.weight", "up.bias", "down.weight",
+    "down.bias",
+)  # fmt: skip
+"""In the order of `read_token`."""
 _TO_OTHER = 2 * INTERVALS + 1
 
 
@@ -87,7 +93,7 @@ class ScoreModel:
         self._time_edges = np.cumsum([0, *TIME_PARTS.values()])
         self._pitch_edges = np.cumsum([0, *PITCH_PARTS.values()])
         self._rates = rotation_rates().astype(np.float64)
-        self._heads = hidden // HEAD_SIZE
+        self._layers = [self._stacked(name) for name in _LAYER_PARTS]
 
     @classmethod
     def load(cls, path: Path | None = None) -> ScoreModel:
@@ -110,31 +116,17 @@ class ScoreModel:
             token: a value for each of `EMBEDDINGS`.
             bars, quarters: when it is, since any time that stays the same.
         """
-        w = self._weights
         kept.reserve()
         x = np.sum([self._embed[name][value] for name, value in token.items()], axis=0)
         angles = (np.array(((bars,), (quarters,))) * self._rates).ravel()
-        cosine, sine = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
         now = kept.count
         first = max(0, now - WINDOW + 1)
-        begin, end = kept.future
-        end = min(end, first)
-        for number in range(self.layers):
-            layer = f"layers.{number}."
-            mixed = w[f"{layer}into.weight"] @ _normed(x, w[f"{layer}attention_norm.weight"])
-            query, key, value = mixed.reshape(3, self._heads, HEAD_SIZE)
-            kept.keys[number, now] = _turned(key, cosine, sine).ravel()
-            kept.values[number, now] = value.ravel()
-            keys, values = kept.keys[number, first : now + 1], kept.values[number, first : now + 1]
-            if begin < end:
-                keys = np.concatenate((kept.keys[number, begin:end], keys))
-                values = np.concatenate((kept.values[number, begin:end], values))
-            read = _attended(_turned(query, cosine, sine), keys, values)
-            x = x + w[f"{layer}out.weight"] @ read
-            read = w[f"{layer}up.weight"] @ _normed(x, w[f"{layer}inner_norm.weight"]) + w[f"{layer}up.bias"]
-            x = x + w[f"{layer}down.weight"] @ _silu(read) + w[f"{layer}down.bias"]
+        future_begin, future_end = kept.future
         kept.count += 1
-        return _normed(x, w["norm.weight"])
+        return read_token(
+            x, np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32), kept.keys, kept.values, now,
+            first, future_begin, min(future_end, first), *self._layers, self._weights["norm.weight"], HEAD_SIZE,
+        )  # fmt: skip
 
     def time_logits(
         self,
@@ -201,6 +193,11 @@ class ScoreModel:
         logits: Floats = self._weights["velocity.weight"] @ state + self._weights["velocity.bias"]
         return logits
 
+    def _stacked(self, name: str) -> Floats:
+        """``[layers, ...]``; matrices with their inputs first."""
+        parts = [self._weights[f"layers.{number}.{name}"].T for number in range(self.layers)]
+        return np.ascontiguousarray(np.stack(parts))  # rows side by side, as the kernel reads them
+
     @staticmethod
     def _parts(logits: Floats, parts: dict[str, int], edges: NDArray[np.int64]) -> dict[str, Floats]:
         return {name: logits[edges[index] : edges[index + 1]] for index, name in enumerate(parts)}
@@ -242,21 +239,3 @@ def _silu(x: Floats) -> Floats:
     with np.errstate(over="ignore"):
         smooth: Floats = x / (1 + np.exp(-x))
     return smooth
-
-
-def _turned(x: Floats, cosine: Floats, sine: Floats) -> Floats:
-    half = HEAD_SIZE // 2
-    first, second = x[:, :half], x[:, half:]
-    return np.concatenate((first * cosine - second * sine, first * sine + second * cosine), 1)
-
-
-def _attended(query: Floats, keys: Floats, values: Floats) -> Floats:
-    """``[hidden]`` of ``query [heads, size]`` over ``keys`` and ``values [tokens, hidden]``."""
-    heads, size = query.shape
-    by_head = keys.reshape(len(keys), heads, size)
-    scores = np.matmul(by_head.transpose(1, 0, 2), query[:, :, None])[:, :, 0] * np.float32(size**-0.5)
-    scores = np.exp(scores - scores.max(1, keepdims=True))
-    scores /= scores.sum(1, keepdims=True)
-    read = np.matmul(scores[:, None, :], values.reshape(len(values), heads, size).transpose(1, 0, 2))
-    flat: Floats = read.reshape(-1)
-    return flat

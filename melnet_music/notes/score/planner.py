@@ -175,7 +175,7 @@ class Plan:
             return 0.0
         cursor = max(self.state.cursor, self.start)
         since = cursor - _DENSITY_STEPS
-        planned = len(self.state.notes(max(since, self.start)))
+        planned, _ = self.state.count_since(max(since, self.start))
         target = self.trait.notes_per_quarter * self.settings.density * _DENSITY_STEPS / STEPS_PER_QUARTER
         steps = min(cursor - self.start, _DENSITY_STEPS)
         expected = target * steps / _DENSITY_STEPS
@@ -187,10 +187,9 @@ class Plan:
 
     def _register_bias(self) -> NDArray[np.float32]:
         """Towards the height that is asked for, by how far the last notes are from it."""
-        recent = self.state.notes(max(self.state.cursor - _DENSITY_STEPS, self.start))
+        recent, mean = self.state.count_since(max(self.state.cursor - _DENSITY_STEPS, self.start))
         target = self.trait.mean_pitch + self.settings.register
-        mean = float(np.mean([note.pitch for note in recent])) if recent else self.trait.mean_pitch
-        share = len(recent) / (len(recent) + 8)
+        share = recent / (recent + 8)
         wanted = share * (target - mean) / 12 + 0.5 * self.settings.register / 12
         force = _REGISTER_FORCE * self.settings.hold * np.clip(wanted, -2.0, 2.0)
         bias: NDArray[np.float32] = (force * (np.arange(PITCHES) + LOWEST_PITCH - target) / 12).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,7 +28,6 @@ from melnet_music.notes.score.tokens import (
 
 _MOST_TOKENS, _FORGOTTEN_TOKENS = 2048, 1024
 """So many are kept at most, for going back; then the oldest are forgotten."""
-_LONGEST_SOUND = 300
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,10 @@ class _Token:
     output: Floats
     """Of the model."""
     chord: int
+    ends: NDArray[np.int32]
+    """``[88]``, the step at which each key's last note ends."""
+    last_pitch: int
+    last_bass: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,8 @@ class ScoreState:
         self._roll: NDArray[np.uint8] = np.zeros((1024, PITCHES), np.uint8)
         self._any: NDArray[np.uint8] = np.zeros(1024, np.uint8)
         self._tokens: list[_Token] = []
+        self._note_steps: list[int] = []
+        self._pitch_sums: list[int] = []
         self._kept: KeptTokens = model.start()
         self._feed(Kind.START, start, None, 0)
 
@@ -84,6 +90,7 @@ class ScoreState:
         other.__dict__ = dict(self.__dict__)
         other.bars, other._kept, other._tokens = self.bars.copy(), self._kept.copy(), list(self._tokens)
         other._roll, other._any = self._roll.copy(), self._any.copy()
+        other._note_steps, other._pitch_sums = list(self._note_steps), list(self._pitch_sums)
         return other
 
     @property
@@ -103,7 +110,16 @@ class ScoreState:
 
     def notes(self, since: int = 0) -> list[GridNote]:
         """The notes that begin at a step or after it, in order; the oldest may be forgotten."""
-        return [t.note for t in self._tokens if t.note is not None and t.kind == Kind.NOTE and t.note.onset >= since]
+        recent = (token for token in self._recent(since) if token.kind == Kind.NOTE and token.step >= since)
+        return [token.note for token in recent if token.note is not None]
+
+    def count_since(self, step: int) -> tuple[int, float]:
+        """How many notes begin at a step or later, and their mean pitch (0 for none)."""
+        first = bisect_left(self._note_steps, step)
+        count = len(self._note_steps) - first
+        if not count:
+            return 0, 0.0
+        return count, (self._pitch_sums[-1] - (self._pitch_sums[first - 1] if first else 0)) / count
 
     def add(self, notes: Iterable[GridNote]) -> None:
         """Tell of notes, in any order; one of the same onset and key replaces what is there.
@@ -137,6 +153,9 @@ class ScoreState:
         """Forget all that begins at this step or later."""
         while len(self._tokens) > 1 and self._tokens[-1].step >= step:
             token = self._tokens.pop()
+            if token.kind == Kind.NOTE:
+                self._note_steps.pop()
+                self._pitch_sums.pop()
             if token.note is not None:
                 self._roll[token.step, token.note.pitch - LOWEST_PITCH] = 0
                 self._any[token.step] = self._roll[token.step].any()
@@ -189,7 +208,7 @@ class ScoreState:
         self._make_room(step)
         bar, bars = self.bars.bar_at(step), self.bars
         look_at_pitches(
-            step, bar, self._roll, bars.starts, bars.upbeat, *self._known(), self._ends(step), seen["back"],
+            step, bar, self._roll, bars.starts, bars.upbeat, *self._known(), self._tokens[-1].ends, seen["back"],
             seen["soon"], seen["ahead"], lengths, seen["sounds"],
         )  # fmt: skip
         return seen, lengths
@@ -203,16 +222,8 @@ class ScoreState:
     @property
     def last_pitches(self) -> tuple[int, int]:
         """The last note's key and the lowest of the last onset, 0 to 87; 88: none."""
-        last = bass = NO_PITCH
-        onset = -1
-        for token in reversed(self._tokens):
-            if token.kind == Kind.NOTE and token.note is not None:
-                if last == NO_PITCH:
-                    last, onset = token.note.pitch - LOWEST_PITCH, token.step
-                if token.step != onset:
-                    break
-                bass = token.note.pitch - LOWEST_PITCH
-        return last, bass
+        last = self._tokens[-1]
+        return last.last_pitch, last.last_bass
 
     @property
     def lowest_key(self) -> int:
@@ -230,15 +241,6 @@ class ScoreState:
     def _last_place(self) -> tuple[int, int]:
         last = self._tokens[-1]
         return (last.step, last.note.pitch if last.note is not None else -1)
-
-    def _ends(self, step: int) -> NDArray[np.int32]:
-        """``[88]``, when each key's last note ended; long ago is as never."""
-        ends = np.full(PITCHES, NEVER, np.int32)
-        for token in self._recent(step - _LONGEST_SOUND):
-            if token.note is not None and token.kind == Kind.NOTE:
-                key = token.note.pitch - LOWEST_PITCH
-                ends[key] = token.step + LENGTHS[length_class(token.note.steps)]
-        return ends
 
     def _recent(self, since: int) -> list[_Token]:
         recent: list[_Token] = []
@@ -262,6 +264,8 @@ class ScoreState:
     def _feed(self, kind: Kind, step: int, note: GridNote | None, chord: int) -> None:
         before = self._tokens[-1] if self._tokens else None
         chroma = before.chroma if before is not None else np.zeros(12, np.float32)
+        ends = before.ends if before is not None else np.full(PITCHES, NEVER, np.int32)
+        last_pitch, last_bass = (before.last_pitch, before.last_bass) if before is not None else (NO_PITCH, NO_PITCH)
         copied, key, length, velocity = 0, NO_PITCH, NO_LENGTH, UNKNOWN_VELOCITY
         since = 0 if before is None else min(abs(step - before.step), HORIZON)
         if before is not None and kind == Kind.START:
@@ -277,6 +281,11 @@ class ScoreState:
                 chord = before.chord + 1 if before is not None and same else 0
                 chroma = chroma * CHROMA_DECAY
                 chroma[note.pitch % 12] += 1
+                ends = ends.copy()
+                ends[key] = step + LENGTHS[length]
+                last_pitch, last_bass = key, last_bass if same else key
+                self._note_steps.append(step)
+                self._pitch_sums.append((self._pitch_sums[-1] if self._pitch_sums else 0) + note.pitch)
                 self._write(note)
         bar = self.bars.bar_at(step)
         start, end = (int(step) for step in self.bars.starts[bar : bar + 2])
@@ -287,7 +296,7 @@ class ScoreState:
             "compound": compound, "left": left,
         }  # fmt: skip
         output = self.model.step(self._kept, token, bar + (step - start) / (end - start), step / 12)
-        self._tokens.append(_Token(kind, step, note, chroma, output, chord))
+        self._tokens.append(_Token(kind, step, note, chroma, output, chord, ends, last_pitch, last_bass))
         if len(self._tokens) > _MOST_TOKENS and self.filling is None:
             self._tokens = self._tokens[_FORGOTTEN_TOKENS:]
             self._kept.forget(_FORGOTTEN_TOKENS)
