@@ -1,4 +1,4 @@
-"""Subcommands of the score model: plan, train-score."""
+"""Subcommands of the score model: plan, train-score, measure-score."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bridge.cli.subcommand import Subcommand
 
 if TYPE_CHECKING:
+    from melnet_music.training.score.scores import Score
     from melnet_music.training.score.train import ScoreProgress
 
 
@@ -105,7 +106,58 @@ def _plan(arguments: Namespace) -> int:
     return 0
 
 
+def _add_measure_score_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="from train-score (those that come with it)")
+    parser.add_argument("--works", type=int, default=50, help="held-out works of each kind to go on with (%(default)s)")
+    parser.add_argument("--scores", type=Path, nargs="+", default=[], metavar="FILE.jsonl.gz", help="score files, too")
+    parser.add_argument("--seed", type=int, default=1, help="of the plans, and of what is composed (%(default)s)")
+    for name in ("temperature", "top-p", "hold"):
+        parser.add_argument(f"--{name}", type=float, help="in place of what plan takes by itself")
+    parser.add_argument(
+        "--leakage", type=int, default=0, metavar="N",
+        help="look for what is copied from the score files and the first N composed works of each kind (%(default)s)",
+    )  # fmt: skip
+
+
+def _measure_score(arguments: Namespace) -> int:
+    from tqdm import tqdm
+
+    from melnet_music.evaluation.score.continuations import continue_scores, leakage, summarise
+    from melnet_music.notes.score.network import ScoreModel
+    from melnet_music.notes.score.settings import PlanSettings
+    from melnet_music.training.score.material import KINDS, composed_works, read_score_files
+
+    model = ScoreModel.load(arguments.weights)
+    asked = {name: getattr(arguments, name) for name in ("temperature", "top_p", "hold")}
+    settings = PlanSettings(**{name: value for name, value in asked.items() if value is not None})
+    files = read_score_files(arguments.scores)
+    sets: dict[str, list[Score]] = {
+        kind: composed_works(kind, arguments.seed, arguments.works, "test") for kind in KINDS
+    }
+    if files.test:
+        sets["scores"] = files.test[:: max(len(files.test) // arguments.works, 1)][: arguments.works]
+    trained = [score for scores in files.train for score in scores]
+    if arguments.leakage:
+        trained += [s for kind in KINDS for s in composed_works(kind, arguments.seed, arguments.leakage, "train")]
+    for kind, scores in sets.items():
+        with tqdm(total=len(scores), desc=kind, unit="work") as bar:
+
+            def progress(done: int, _total: int, bar: tqdm[Any] = bar) -> None:
+                bar.update(done - bar.n)
+
+            made = continue_scores(model, scores, settings, arguments.seed, progress)
+        figures = {"kind": kind, **summarise(made)}
+        if trained:
+            figures["leakage"] = leakage(made, trained)
+        sys.stdout.write(json.dumps(figures) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
 SUBCOMMANDS = (
     Subcommand("plan", "Go on with the notes of a MIDI file, or fill bars of it", _add_plan_arguments, _plan),
     Subcommand("train-score", "Train the model that plans notes", _add_train_score_arguments, _train_score),
+    Subcommand(
+        "measure-score", "Measure what it plans against real music", _add_measure_score_arguments, _measure_score
+    ),
 )

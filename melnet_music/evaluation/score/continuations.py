@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def continue_score(model: ScoreModel, score: Score, settings: PlanSettings, seed
     key = best_key(heard)
     first_onset = heard[0].onset
     edges = [start + index * window for index in range(WINDOWS + 1)]
-    spans = [(begin, end) for begin, end in zip(edges, edges[1:], strict=False)]
+    spans = list(pairwise(edges))
     real_spans = [span for span in spans if span[1] <= notes[-1].onset]
     whole = (start, start + WINDOWS * window)
     return Continuation(
@@ -151,7 +152,9 @@ def summarise(made: Sequence[Continuation]) -> dict[str, object]:
     }
 
 
-def leakage(made: Sequence[Continuation], trained: Sequence[Score], lengths: Sequence[int] = (8, 16)) -> dict[str, float]:
+def leakage(
+    made: Sequence[Continuation], trained: Sequence[Score], lengths: Sequence[int] = (8, 16)
+) -> dict[str, float]:
     """Stretches of so many notes of the planned top line that occur in what was trained on, as shares."""
     known = [_performed(score.notes()) for score in trained]
     planned = [_performed(each.planned_notes) for each in made]

@@ -1,4 +1,4 @@
-"""What a plan is to keep of what was heard: how many notes, and how high."""
+"""What a plan is to keep of what was heard: how many notes, how high, and of which pitch classes."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class HeardTrait:
 
     notes_per_quarter: float
     mean_pitch: float
-    mean_velocity: float | None
-    """None where no velocity is known."""
+    pitch_classes: tuple[float, ...]
+    """Shares of the twelve, C first."""
 
 
 def trait_of(notes: Sequence[GridNote], start: int, end: int) -> HeardTrait:
@@ -29,11 +29,11 @@ def trait_of(notes: Sequence[GridNote], start: int, end: int) -> HeardTrait:
     start = max(start, end - HEARD_STEPS)
     heard = [note for note in notes if start <= note.onset < end]
     if not heard:
-        return HeardTrait(_MIDDLE_RATE, _MIDDLE_PITCH, None)
+        return HeardTrait(_MIDDLE_RATE, _MIDDLE_PITCH, (1 / 12,) * 12)
     first = max(start, heard[0].onset // STEPS_PER_QUARTER * STEPS_PER_QUARTER)
-    velocities = [note.velocity for note in heard if note.velocity is not None]
+    classes = np.bincount([note.pitch % 12 for note in heard], minlength=12)
     return HeardTrait(
         len(heard) * STEPS_PER_QUARTER / max(end - first, STEPS_PER_QUARTER),
         float(np.mean([note.pitch for note in heard])),
-        float(np.mean(velocities)) if velocities else None,
+        tuple(float(share) for share in classes / classes.sum()),
     )

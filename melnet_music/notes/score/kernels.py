@@ -59,6 +59,8 @@ def read_token(
     first: int,
     future_begin: int,
     future_end: int,
+    size: int,
+    norm: Floats,
     attention_norm: Floats,
     into: Floats,
     out: Floats,
@@ -67,8 +69,6 @@ def read_token(
     up_bias: Floats,
     down: Floats,
     down_bias: Floats,
-    norm: Floats,
-    size: int,
 ) -> Floats:
     """``[hidden]`` of a token, whose keys and values are kept at ``now``.
 
@@ -77,8 +77,8 @@ def read_token(
         cosine, sine: ``[size / 2]`` of the turns of its time.
         keys, values: ``[layers, tokens, hidden]``, of which those from ``first`` to ``now`` are read, and those from
             ``future_begin`` to ``future_end``.
-        into, out, up, down: ``[layers, inputs, outputs]``.
         size: of a head.
+        into, out, up, down: ``[layers, inputs, outputs]``.
     """
     hidden, inner = len(x), up.shape[2]
     normed = np.empty(hidden, np.float32)

@@ -125,7 +125,8 @@ class ScoreModel:
         kept.count += 1
         return read_token(
             x, np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32), kept.keys, kept.values, now,
-            first, future_begin, min(future_end, first), *self._layers, self._weights["norm.weight"], HEAD_SIZE,
+            first, future_begin, min(future_end, first), HEAD_SIZE, self._weights["norm.weight"],
+            *self._layers,
         )  # fmt: skip
 
     def time_logits(

@@ -20,9 +20,12 @@ from melnet_music.notes.score.state import ScoreState
 from melnet_music.notes.score.tokens import HORIZON, LENGTHS
 
 _DENSITY_STEPS = 16 * STEPS_PER_QUARTER
-"""Density and register are held over so many of the last steps."""
+"""Density is held over so many of the last steps."""
 _DENSITY_FORCE, _REGISTER_FORCE = 1.5, 1.0
 _MOST_BIAS = 3.0
+_PITCH_STEPS = 32 * STEPS_PER_QUARTER
+"""Height and pitch classes are held over so many: keys may change for a while."""
+_CLASS_FORCE, _LEAST_SHARE, _PRIOR_NOTES = 1.0, 0.01, 24
 _FEWER_LATER: Floats = np.concatenate(
     ([1.0], np.clip(-0.5 * np.log2(np.arange(1, HORIZON) / 6), -1.0, 1.0), [-1.0])
 ).astype(np.float32)
@@ -155,7 +158,8 @@ class Plan:
         chroma = state.chroma
         hidden = model.pitch_state(state.output, since, state.place(onset), chroma)
         logits = model.pitch_logits(hidden, seen, chroma, *state.last_pitches)
-        logits += self._register_bias()
+        if self.settings.hold:
+            logits += self._pitch_bias()
         if since == 0:
             logits[: state.lowest_key] = FORBIDDEN
         logits[~self._allowed] = FORBIDDEN
@@ -175,7 +179,7 @@ class Plan:
             return 0.0
         cursor = max(self.state.cursor, self.start)
         since = cursor - _DENSITY_STEPS
-        planned, _ = self.state.count_since(max(since, self.start))
+        planned = int(self.state.count_since(max(since, self.start))[0].sum())
         target = self.trait.notes_per_quarter * self.settings.density * _DENSITY_STEPS / STEPS_PER_QUARTER
         steps = min(cursor - self.start, _DENSITY_STEPS)
         expected = target * steps / _DENSITY_STEPS
@@ -185,15 +189,21 @@ class Plan:
         biases: Floats = (bias * _FEWER_LATER).astype(np.float32)
         return biases
 
-    def _register_bias(self) -> NDArray[np.float32]:
-        """Towards the height that is asked for, by how far the last notes are from it."""
-        recent, mean = self.state.count_since(max(self.state.cursor - _DENSITY_STEPS, self.start))
+    def _pitch_bias(self) -> NDArray[np.float32]:
+        """Towards the height that is asked for and the pitch classes that were heard, by how far the last notes are."""
+        classes, mean = self.state.count_since(max(self.state.cursor - _PITCH_STEPS, self.start))
+        recent = int(classes.sum())
         target = self.trait.mean_pitch + self.settings.register
         share = recent / (recent + 8)
         wanted = share * (target - mean) / 12 + 0.5 * self.settings.register / 12
         force = _REGISTER_FORCE * self.settings.hold * np.clip(wanted, -2.0, 2.0)
-        bias: NDArray[np.float32] = (force * (np.arange(PITCHES) + LOWEST_PITCH - target) / 12).astype(np.float32)
-        return bias
+        bias = force * (np.arange(PITCHES) + LOWEST_PITCH - target) / 12
+        heard = np.array(self.trait.pitch_classes)
+        now = (classes + _PRIOR_NOTES * heard) / (recent + _PRIOR_NOTES)
+        missing = np.log((heard + _LEAST_SHARE) / (now + _LEAST_SHARE))
+        bias += _CLASS_FORCE * self.settings.hold * np.clip(missing, -2.0, 2.0)[_KEY_CLASSES]
+        biases: NDArray[np.float32] = bias.astype(np.float32)
+        return biases
 
 
 def draw(logits: Floats, temperature: float, top_p: float, chance: float) -> int:

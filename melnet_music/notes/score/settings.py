@@ -24,9 +24,9 @@ FREE = "free"
 class PlanSettings:
     """How to plan."""
 
-    temperature: float = 0.9
+    temperature: float = 1.0
     """Of when, which and how long; lower: nearer to what is likeliest."""
-    top_p: float = 0.96
+    top_p: float = 0.98
     """Values are drawn from the likeliest that have this probability together."""
     density: float = 1.0
     """Notes a quarter, relative to what was heard."""
@@ -35,7 +35,7 @@ class PlanSettings:
     register: float = 0.0
     """Semitones by which the plan lies above what was heard, on the whole."""
     hold: float = 1.0
-    """How firmly density and register are led back to what was heard; 0: not at all."""
+    """How firmly density, register and pitch classes are led back to what was heard; 0: not at all."""
 
     def __post_init__(self) -> None:
         for name, low, high in (

@@ -80,7 +80,7 @@ class ScoreState:
         self._any: NDArray[np.uint8] = np.zeros(1024, np.uint8)
         self._tokens: list[_Token] = []
         self._note_steps: list[int] = []
-        self._pitch_sums: list[int] = []
+        self._sums: list[NDArray[np.int64]] = [np.zeros(13, np.int64)]
         self._kept: KeptTokens = model.start()
         self._feed(Kind.START, start, None, 0)
 
@@ -90,7 +90,7 @@ class ScoreState:
         other.__dict__ = dict(self.__dict__)
         other.bars, other._kept, other._tokens = self.bars.copy(), self._kept.copy(), list(self._tokens)
         other._roll, other._any = self._roll.copy(), self._any.copy()
-        other._note_steps, other._pitch_sums = list(self._note_steps), list(self._pitch_sums)
+        other._note_steps, other._sums = list(self._note_steps), list(self._sums)
         return other
 
     @property
@@ -113,13 +113,10 @@ class ScoreState:
         recent = (token for token in self._recent(since) if token.kind == Kind.NOTE and token.step >= since)
         return [token.note for token in recent if token.note is not None]
 
-    def count_since(self, step: int) -> tuple[int, float]:
-        """How many notes begin at a step or later, and their mean pitch (0 for none)."""
-        first = bisect_left(self._note_steps, step)
-        count = len(self._note_steps) - first
-        if not count:
-            return 0, 0.0
-        return count, (self._pitch_sums[-1] - (self._pitch_sums[first - 1] if first else 0)) / count
+    def count_since(self, step: int) -> tuple[NDArray[np.int64], float]:
+        """``[12]``, how many notes of each pitch class begin at a step or later; and their mean pitch (0 for none)."""
+        sums = self._sums[-1] - self._sums[bisect_left(self._note_steps, step)]
+        return sums[:12], float(sums[12]) / max(int(sums[:12].sum()), 1)
 
     def add(self, notes: Iterable[GridNote]) -> None:
         """Tell of notes, in any order; one of the same onset and key replaces what is there.
@@ -155,7 +152,7 @@ class ScoreState:
             token = self._tokens.pop()
             if token.kind == Kind.NOTE:
                 self._note_steps.pop()
-                self._pitch_sums.pop()
+                self._sums.pop()
             if token.note is not None:
                 self._roll[token.step, token.note.pitch - LOWEST_PITCH] = 0
                 self._any[token.step] = self._roll[token.step].any()
@@ -285,7 +282,10 @@ class ScoreState:
                 ends[key] = step + LENGTHS[length]
                 last_pitch, last_bass = key, last_bass if same else key
                 self._note_steps.append(step)
-                self._pitch_sums.append((self._pitch_sums[-1] if self._pitch_sums else 0) + note.pitch)
+                sums = self._sums[-1].copy()
+                sums[note.pitch % 12] += 1
+                sums[12] += note.pitch
+                self._sums.append(sums)
                 self._write(note)
         bar = self.bars.bar_at(step)
         start, end = (int(step) for step in self.bars.starts[bar : bar + 2])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from melnet_music.composing.collection import Split
 from melnet_music.training.score.scores import (
     Score,
     compose_score,
@@ -54,8 +55,8 @@ def read_score_files(paths: Sequence[Path]) -> ScoreFiles:
     return files
 
 
-def held_out_works(kind: str, seed: int, works: int, split: str = "valid") -> list[Score]:
-    """The first composed works of a collection that are not trained on."""
+def composed_works(kind: str, seed: int, works: int, split: Split) -> list[Score]:
+    """The first composed works of a collection that are of a split."""
     numbers = (number for number in count() if split_of_composed(kind, seed, number) == split)
     return [compose_score(kind, seed, next(numbers)) for _ in range(works)]
 
@@ -107,7 +108,7 @@ class ScoreMaterial:
 
 def held_out_rows(files: ScoreFiles, seed: int, steps: int, works: int) -> dict[str, Rows]:
     """What a training is measured on, by kind: stretches of held-out works and scores, always the same."""
-    sets = {kind: held_out_works(kind, seed, works) for kind in KINDS}
+    sets = {kind: composed_works(kind, seed, works, "valid") for kind in KINDS}
     if files.valid:
         sets["scores"] = files.valid[:: max(len(files.valid) // works, 1)][:works]
     measured = {}
