@@ -1,6 +1,6 @@
 # make play     hear it: installs what is missing, then plays a phrase and how the model continues it
 # make test     style, types and all tests
-# make quick    the tests that need no sound server, no network and no training: under a minute on two cores
+# make quick    the tests that need no sound server, no network and no training
 # make check    style and types only
 # make format   format the code, and mend what ruff can mend
 # make setup    install everything: for playing, for making training data and for the tests
