@@ -40,9 +40,12 @@ def _voice(samples: int, rate_hz: int, rng: np.random.Generator) -> Samples:
     corner_hz = float(rng.uniform(2000.0, 5500.0))
     hiss = sosfilt(butter(1, corner_hz, "highpass", fs=rate_hz, output="sos"), rng.normal(size=samples))
     hiss *= np.interp(at, control, hissed)
-    level = float(np.sqrt(np.mean(np.square(spoken)))) + 1e-12
-    voice: Samples = spoken / level + rng.uniform(0.1, 0.6) * hiss
-    return voice
+    # a voice in a room or close to a microphone is strong at its fundamental, and may end at 4 kHz
+    chest = sosfilt(butter(2, 1.6 * float(np.median(hz)), fs=rate_hz, output="sos"), source)
+    voice = _at_unit(spoken) + rng.uniform(0.0, 3.0) * _at_unit(chest) + rng.uniform(0.1, 0.6) * hiss
+    highest_hz = float(np.exp(rng.uniform(np.log(3500.0), np.log(0.45 * rate_hz))))
+    heard: Samples = sosfilt(butter(4, highest_hz, fs=rate_hz, output="sos"), voice)
+    return heard
 
 
 def _controls(steps: int, rng: np.random.Generator) -> tuple[Samples, Samples, Samples, Samples]:
@@ -85,6 +88,11 @@ def _controls(steps: int, rng: np.random.Generator) -> tuple[Samples, Samples, S
 def _vowel(rng: np.random.Generator) -> Samples:
     formants_hz: Samples = np.array([rng.uniform(lowest, highest) for lowest, highest in _FORMANTS_HZ])
     return formants_hz
+
+
+def _at_unit(signal: Samples) -> Samples:
+    scaled: Samples = signal / (np.sqrt(np.mean(np.square(signal))) + 1e-12)
+    return scaled
 
 
 def _through(source: Samples, formants_hz: Samples, rate_hz: int) -> Samples:
