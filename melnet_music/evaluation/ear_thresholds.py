@@ -10,7 +10,7 @@ from melnet_music.evaluation.hearing import end_hits, true_rows
 from melnet_music.evaluation.measures.detection import Hits
 from melnet_music.evaluation.measures.note_pairs import note_pairs, note_rows
 from melnet_music.notes.ear.config import EarConfig, ThresholdConfig
-from melnet_music.notes.ear.ear import as_notes, ended_notes
+from melnet_music.notes.ear.ear import as_notes, believed_notes
 from melnet_music.notes.ear.network import EarNetwork, Float32Array
 from melnet_music.notes.ear.tracker import HeardNote, let_go, start_tracking, track
 from melnet_music.notes.ear.weights import Weights
@@ -65,4 +65,5 @@ def _tracked(outputs: Sequence[Float32Array], thresholds: ThresholdConfig, frame
     for frame in outputs:
         now, state = track(state, frame, thresholds, frames_per_second)
         told += now
-    return ended_notes([*told, *let_go(state, frames_per_second)])
+    told += let_go(state, thresholds, frames_per_second)
+    return believed_notes(told, thresholds.onset)

@@ -10,7 +10,7 @@ import numpy as np
 
 from melnet_music.evaluation.measures.detection import Hits
 from melnet_music.evaluation.measures.note_pairs import Rows, distinct_rows, note_pairs, note_rows
-from melnet_music.notes.ear.ear import Ear, as_notes, ended_notes
+from melnet_music.notes.ear.ear import Ear, as_notes
 from melnet_music.notes.ear.layout import HIGHEST_PITCH, LOWEST_PITCH
 from melnet_music.notes.ear.tracker import HeardNote
 from melnet_music.training.ear.works import EarWork
@@ -122,4 +122,4 @@ def _listen(ear: Ear, work: EarWork, progress: Callable[[str], None]) -> _Heard:
     for note in told:
         told_s.setdefault((note.pitch, note.onset_s), len(frames) / sound.frames_per_second + window_s)
     progress(work.name)
-    return _Heard(ended_notes(told), told_s, cpu_s)
+    return _Heard(ear.believed(told), told_s, cpu_s)

@@ -10,7 +10,7 @@ from streaming_contract import CHUNK_SIZES, in_chunks
 from tiny_ear import EAR_CONFIG, EAR_SOUND, random_ear_frames, random_ear_weights
 
 from melnet_music.notes.ear.config import read_ear_config, write_ear_config
-from melnet_music.notes.ear.ear import CONFIG_FILE, WEIGHTS_FILE, Ear, EarState, as_notes, ended_notes, load_ear
+from melnet_music.notes.ear.ear import CONFIG_FILE, WEIGHTS_FILE, Ear, EarState, as_notes, believed_notes, load_ear
 from melnet_music.notes.ear.layout import HIGHEST_PITCH, LOWEST_PITCH, PITCHES, intervals, places
 from melnet_music.notes.ear.network import EarNetwork
 from melnet_music.notes.ear.tracker import HeardNote, let_go, start_tracking, track
@@ -36,9 +36,9 @@ def heard_in_chunks(ear: Ear, frames: np.ndarray, sizes: tuple[int, ...]) -> lis
 def test_whole_equals_step_by_step(ear: Ear, sizes: tuple[int, ...]) -> None:
     frames = random_ear_frames(150, 1)
     whole = heard_in_chunks(ear, frames, (len(frames),))
-    assert len(ended_notes(whole)) > 20
+    assert len(believed_notes(whole)) > 20
     assert heard_in_chunks(ear, frames, sizes) == whole
-    assert ear.hear_all(frames) == ended_notes(whole)
+    assert ear.hear_all(frames) == ear.believed(whole) == believed_notes(whole, EAR_CONFIG.thresholds.onset)
 
 
 def test_a_state_is_gone_on_from_as_often_as_one_likes(ear: Ear) -> None:
@@ -93,7 +93,7 @@ def tracked(frames: list[np.ndarray]) -> list[HeardNote]:
     for outputs in frames:
         now, state = track(state, outputs, EAR_CONFIG.thresholds, FRAMES_PER_SECOND)
         told += now
-    return [*told, *let_go(state, FRAMES_PER_SECOND)]
+    return [*told, *let_go(state, EAR_CONFIG.thresholds, FRAMES_PER_SECOND)]
 
 
 def test_a_note_is_told_as_it_begins_and_as_it_ends() -> None:
@@ -102,12 +102,20 @@ def test_a_note_is_told_as_it_begins_and_as_it_ends() -> None:
     assert begins.onset_s == ends.onset_s == pytest.approx(4.5 / FRAMES_PER_SECOND)
     assert (begins.end_s, begins.pitch, begins.velocity) == (None, 60, 64)
     assert ends.end_s == pytest.approx(16 / FRAMES_PER_SECOND)
-    assert begins.confidence == pytest.approx(1 / (1 + np.exp(-4)))
+    assert begins.confidence == ends.confidence == pytest.approx(1 / (1 + np.exp(-4)))
+
+
+def test_a_note_that_hardly_lasts_is_not_believed() -> None:
+    thresholds = EAR_CONFIG.thresholds
+    told = tracked([outputs_of(4, 4)] + [outputs_of(-9, -9)] * 6)
+    _, ends = told
+    assert ends.confidence == pytest.approx(told[0].confidence / thresholds.sure_frames)
+    assert believed_notes(told, thresholds.onset) == []
 
 
 def test_a_key_struck_again_ends_its_note_and_is_not_struck_at_every_frame() -> None:
     told = tracked([outputs_of(4, 4)] * (EAR_CONFIG.thresholds.again_frames + 3))
-    first, again = ended_notes(told)
+    first, again = believed_notes(told)
     assert again.onset_s - first.onset_s == pytest.approx(EAR_CONFIG.thresholds.again_frames / FRAMES_PER_SECOND)
     assert first.end_s == again.onset_s
     assert [note.pitch for note in as_notes(told)] == [60, 60]
@@ -115,8 +123,8 @@ def test_a_key_struck_again_ends_its_note_and_is_not_struck_at_every_frame() -> 
 
 def test_a_short_lapse_ends_nothing_and_confidence_grows() -> None:
     lapse = [outputs_of(-9, -9)] * (EAR_CONFIG.thresholds.quiet_frames - 1)
-    told = tracked([outputs_of(1, 4), outputs_of(5, 4), *lapse, outputs_of(-9, 4)])
-    (note,) = ended_notes(told)
+    told = tracked([outputs_of(1, 4), outputs_of(5, 4), *lapse, *[outputs_of(-9, 4)] * 4])
+    (note,) = believed_notes(told)
     assert note.confidence == pytest.approx(1 / (1 + np.exp(-5)))
     assert told[0].confidence < note.confidence
 

@@ -47,6 +47,8 @@ class ThresholdConfig(_Strict):
     """...for so many frames."""
     again_frames: PositiveInt = 4
     """A key is not struck again sooner."""
+    sure_frames: PositiveInt = 5
+    """What ends sooner is less probable than it seemed, in proportion: voices bring notes that hardly last."""
 
 
 class EarConfig(_Strict):

@@ -83,17 +83,25 @@ class Ear:
         sound = self.config.sound
         silence = np.full((self.lookahead_frames, sound.mel_bins), np.log(sound.magnitude_floor), np.float32)
         told, state = self.hear(state, silence)
-        return told + let_go(state.tracker, sound.frames_per_second)
+        return told + let_go(state.tracker, self.config.thresholds, sound.frames_per_second)
 
     def hear_all(self, frames: NDArray[np.float32]) -> list[HeardNote]:
-        """The notes of a whole recording, in order of onset, then pitch, each once."""
+        """The notes of a whole recording that it believes in, in order of onset, then pitch, each once."""
         told, state = self.hear(self.start(), frames)
-        return ended_notes([*told, *self.finish(state)])
+        return self.believed([*told, *self.finish(state)])
+
+    def believed(self, told: Iterable[HeardNote]) -> list[HeardNote]:
+        """Of what `hear` and `finish` told, the notes that have ended and are still as probable as it asks of a note.
+
+        In order of onset, then pitch.
+        """
+        return believed_notes(told, self.config.thresholds.onset)
 
 
-def ended_notes(told: Iterable[HeardNote]) -> list[HeardNote]:
-    """Of what `Ear.hear` told, the notes that have ended, in order of onset, then pitch."""
-    return sorted((note for note in told if note.end_s is not None), key=lambda note: (note.onset_s, note.pitch))
+def believed_notes(told: Iterable[HeardNote], confidence: float = 0.0) -> list[HeardNote]:
+    """Notes that have ended, at least so probable; in order of onset, then pitch."""
+    ended = (note for note in told if note.end_s is not None and note.confidence >= confidence)
+    return sorted(ended, key=lambda note: (note.onset_s, note.pitch))
 
 
 def as_notes(heard: Iterable[HeardNote]) -> list[Note]:

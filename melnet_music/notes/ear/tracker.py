@@ -16,6 +16,7 @@ Float32Array = NDArray[np.float32]
 _LONG_AGO = -(2**30)
 _GROWS_FRAMES = 3
 """For so long after its onset, more evidence may come for a note."""
+_SHORTEST_SECONDS = 1e-3
 _FURTHEST_FRAMES = 2.0
 """An onset is placed so far from the frame that it was heard in, at most."""
 
@@ -30,7 +31,7 @@ class HeardNote:
     pitch: int
     velocity: int
     confidence: float
-    """How probable it is that a note began there, 0 to 1."""
+    """How probable it is that a note began there, 0 to 1; less, once it has ended, if it hardly lasted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ def track(
 ) -> tuple[list[HeardNote], TrackerState]:
     """Outputs ``[P, OUTPUTS]`` of one frame; which notes began in it, and which ended."""
     frame, told, sounds = state.frame, list[HeardNote](), dict(state.open)
-    probable = sigmoid(outputs[:, :2])
+    probable, sure_s = sigmoid(outputs[:, :2]), thresholds.sure_frames / frames_per_second
     begins = (probable[:, 0] >= thresholds.onset) & (frame - state.struck >= thresholds.again_frames)
     quiet = np.where((probable[:, 1] < thresholds.sounding) & ~begins, state.quiet + 1, 0)
     struck = np.where(begins, frame, state.struck)
@@ -67,23 +68,25 @@ def track(
             sounds[pitch] = replace(note, confidence=float(probable[row, 0]))
         if not begins[row] and quiet[row] >= thresholds.quiet_frames:
             end_s = (frame - thresholds.quiet_frames + 1) / frames_per_second
-            told.append(_ended(sounds.pop(pitch), end_s))
+            told.append(_ended(sounds.pop(pitch), end_s, sure_s))
     for row in np.flatnonzero(begins).tolist():
         pitch = row + LOWEST_PITCH
         shift = float(np.clip(outputs[row, 3], -_FURTHEST_FRAMES, _FURTHEST_FRAMES))
         onset_s = max(0.0, frame + shift) / frames_per_second
         if pitch in sounds:
-            told.append(_ended(sounds.pop(pitch), onset_s))
+            told.append(_ended(sounds.pop(pitch), onset_s, sure_s))
         velocity = int(np.clip(np.rint(127.0 * sigmoid(outputs[row, 2])), 1, 127))
         sounds[pitch] = HeardNote(onset_s, None, pitch, velocity, float(probable[row, 0]))
         told.append(sounds[pitch])
     return told, TrackerState(frame + 1, struck, quiet, sounds)
 
 
-def let_go(state: TrackerState, frames_per_second: float) -> list[HeardNote]:
+def let_go(state: TrackerState, thresholds: ThresholdConfig, frames_per_second: float) -> list[HeardNote]:
     """What sounds still, as if it ended now."""
-    return [_ended(note, state.frame / frames_per_second) for note in state.open.values()]
+    end_s, sure_s = state.frame / frames_per_second, thresholds.sure_frames / frames_per_second
+    return [_ended(note, end_s, sure_s) for note in state.open.values()]
 
 
-def _ended(note: HeardNote, end_s: float) -> HeardNote:
-    return replace(note, end_s=max(end_s, note.onset_s + 1e-3))
+def _ended(note: HeardNote, end_s: float, sure_s: float) -> HeardNote:
+    length_s = max(end_s - note.onset_s, _SHORTEST_SECONDS)
+    return replace(note, end_s=note.onset_s + length_s, confidence=note.confidence * min(1.0, length_s / sure_s))
