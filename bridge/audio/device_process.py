@@ -117,7 +117,7 @@ def choose_device(devices: list[Device], part: str, direction: Direction) -> Dev
 
 
 def serve_audio(connection: Connection, settings: AudioDeviceSettings) -> None:
-    """Main function of the speaker process: opens the devices, says so, and serves until told to stop."""
+    """Main function of the audio process: opens the devices, says so, and serves until told to stop."""
     output_ring, audio_input = OutputRing.attach(settings.output_ring), InputRing.attach(settings.input_ring)
     loop = LoopPlayer.attach(settings.loop_memory)
     streams: list[Any] = []

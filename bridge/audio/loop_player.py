@@ -1,8 +1,8 @@
-"""The loop: a stretch of sound that the speaker repeats beside what the ring brings, until it is given another.
+"""The loop: a stretch of sound that the audio process repeats beside what the ring brings, until it is given another.
 
 It lies in shared memory, so that it goes on while the player is busy, and when the player dies. Three parties, and
-every control word has exactly one that writes it: the player puts stretches, the speaker plays them (``add``), the
-stage can hush all at once.
+every control word has exactly one that writes it: the player puts stretches, the audio process plays them (``add``),
+the stage can hush all at once.
 
 A stretch begins at a device time, in phase with an origin; the one that plays until then is faded into it. Where both
 are equal nothing changes, to the bit. There are four rooms: one plays, one fades out, one waits for its time, one is
@@ -29,7 +29,7 @@ _ROOM = 10
 _ORIGIN = 11  # device time of the stretch's first sample, in any pass
 _LENGTH = 12
 _AT = 13  # device time from which it plays
-# The speaker's words.
+# Words that the audio process writes.
 _PLAYING = 17  # room, or _NOTHING
 _FADING = 18  # likewise
 _HUSHED = 19
@@ -85,10 +85,10 @@ class LoopPlayer(SharedSamples):
         """Stage only: fade out now, and forget what waits; the player's next stretch plays again."""
         self._words[_HUSH] += 1
 
-    # --- the speaker ------------------------------------------------------------------------------------
+    # --- the audio process ------------------------------------------------------------------------------------
 
     def add(self, out: Samples, asked: int) -> None:
-        """Speaker only, real-time safe: add the loop to ``out`` float32[n], whose first sample has this device time."""
+        """Audio process only, real-time safe: add the loop to ``out``, float32 ``[n]`` from this device time on."""
         self._look()
         done = 0
         while done < len(out):

@@ -1,10 +1,10 @@
-"""The ring between player and speaker: when its samples may sound, and how they are silenced.
+"""The ring between player and audio process: when its samples may sound, and how they are silenced.
 
 Three parties, and every control word has exactly one that writes it:
 
 - the player writes samples, says up to which of them may sound and from when on (``open``, ``finish``), takes back
   what is far from being read, cuts a take short, and shows that it lives (``beat``);
-- the speaker's callback fills every block (``play``): samples while they may sound, silence otherwise,
+- the audio process's callback fills every block (``play``): samples while they may sound, silence otherwise,
   counting what it had to leave silent inside a take, where it fades out and in again, and tells how many samples the
   device has asked for (``clock``);
 - the stage sets the level, and can hush everything without waiting for a busy or dead player.
@@ -38,7 +38,7 @@ _HUSH_ANSWERED = 11
 _GATE = 12  # in device time: before it nothing may sound
 _BEATS = 13
 _LONGER = 14  # a double: seconds
-# The speaker's words.
+# Words that the audio process writes.
 _MISSING = 17
 _UNDERRUNS = 18
 _CALLBACKS = 19
@@ -47,7 +47,7 @@ _CLOCK = 21  # to 23: samples the device has asked for before the last block (de
 # The stage's words.
 _HUSH = 24
 _LEVEL = 25  # a double
-# The speaker's again: in a line that is seldom written.
+# Words that the audio process writes, on a cache line that is seldom written.
 _BEGAN = 28  # device time at which it last began to sound after silence
 _BEGAN_COUNT = 29  # and the count of the sample that it began with
 
@@ -171,17 +171,17 @@ class OutputRing(Ring):
 
     @property
     def hushed(self) -> bool:
-        """Whether the speaker has faded out for the last ``hush``."""
+        """Whether the audio process has faded out for the last ``hush``."""
         return self._words[_HUSHED] == self._words[_HUSH]
 
-    # --- the speaker ------------------------------------------------------------------------------------
+    # --- the audio process ------------------------------------------------------------------------------------
 
     def resume(self, rate_hz: int) -> None:
-        """Speaker only, before its first block: device time went on at this rate since its predecessor's last one."""
+        """Audio process only, before its first block: device time went on at this rate meanwhile."""
         self._resumed_hz = rate_hz
 
     def play(self, out: Samples, now_seconds: float = 0.0, loop: LoopPlayer | None = None) -> None:
-        """Speaker only, real-time safe: fill ``out`` float32[n]; makes no array of samples.
+        """Audio process only, real-time safe: fill ``out`` float32[n]; makes no array of samples.
 
         Args:
             now_seconds: monotonic time.
@@ -211,7 +211,7 @@ class OutputRing(Ring):
         self._scale(out)
 
     def _outage_samples(self, now_seconds: float) -> int:
-        """For how long no speaker was asked for anything, before this one's first block."""
+        """For how long no audio process was asked for anything, before this one's first block."""
         last_seconds = self._clock.read()[1]
         return max(0, round((now_seconds - last_seconds) * self._resumed_hz)) if last_seconds else 0
 

@@ -1,7 +1,7 @@
 """Notices that a process which lives does nothing any more: it was stopped from outside, or is stuck inside a call.
 
-Its pipe says nothing of that. But a live process counts something in shared memory (the player its rounds, the speaker
-its callbacks), and whoever looks on sees that count stand still.
+Its pipe says nothing of that. But a live process counts something in shared memory (the player its rounds, the audio
+process its callbacks), and whoever looks on sees that count stand still.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The daemon: builds the stage, the player, the speaker and the wires between them, runs and stops them."""
+"""The daemon: builds the stage, the player, the audio process and the connections between them, runs and stops them."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ _TAPE_HZ = 48000  # a device of twice that rate has half as long a tape
 _MEMORY_SAMPLES = 1 << 23  # twice what is kept, up to 69 kHz
 _OTHER_BYTES = 4 * (_OUTPUT_RING_SAMPLES + _INPUT_RING_SAMPLES + _MEMORY_SAMPLES)
 _SHARED_MEMORY = Path("/dev/shm")  # of Linux; other systems say nothing of the kind
-_DATAGRAMS_AT_ONCE = 16  # then the player and the speaker are listened to again
+_DATAGRAMS_AT_ONCE = 16  # then the player and the audio process are listened to again
 _REOPEN_SOONEST_SECONDS, _REOPEN_LATEST_SECONDS = 1.0, 8.0
 _FADE_DEADLINE_SECONDS = 0.5
 _STOP_DEADLINE_SECONDS = 5.0
 _PLAYER_STARTING_SECONDS = 60.0  # it imports numba
-_SPEAKER_STARTING_SECONDS = 30.0  # PortAudio may block while a sound server dies
-_SPEAKER_HUNG_SECONDS = 5.0  # a speaker that lives itself notices within 2 s that its device is dead
+_AUDIO_STARTING_SECONDS = 30.0  # PortAudio may block while a sound server dies
+_AUDIO_HUNG_SECONDS = 5.0  # an audio process that lives itself notices within 2 s that its device is dead
 
 _AFTER_ERROR_SECONDS = 0.01
 """Lest an error that comes again and again takes the processor from the player."""
@@ -118,8 +118,8 @@ class Daemon:
         self._tape = TapeMemory.create(tape_samples)
         self._loop = LoopPlayer.create(_LOOP_LANE_SAMPLES)
         self._memory = PromptMemory.create(_MEMORY_SAMPLES)
-        self._speaker = ChildProcess(
-            "speaker",
+        self._audio = ChildProcess(
+            "audio",
             serve_audio,
             AudioDeviceSettings(
                 self._output_ring.name, self._input.name, self._loop.name, settings.output_device, settings.input_device
@@ -159,11 +159,11 @@ class Daemon:
         self._oscquery = _open_oscquery(settings, access, self.address, self._properties)
         self.oscquery_address: Address | None = self._oscquery.address if self._oscquery else None
         self._wants_sound = bool(settings.output_device or settings.input_device)
-        self._speaker_starts_at = time.monotonic() if self._wants_sound else None
+        self._audio_starts_at = time.monotonic() if self._wants_sound else None
         self._reopen_after_seconds = _REOPEN_SOONEST_SECONDS
-        self._player_watch, self._speaker_watch = (
+        self._player_watch, self._audio_watch = (
             Watchdog(_PLAYER_STARTING_SECONDS),
-            Watchdog(_SPEAKER_STARTING_SECONDS),
+            Watchdog(_AUDIO_STARTING_SECONDS),
         )
         self._player_hung_seconds = settings.player_hung_seconds
         self._player_hung = False
@@ -197,30 +197,32 @@ class Daemon:
     def _serve(self) -> None:
         """Wait for anything to happen, and pass it to the stage."""
         pause_seconds = self._endpoint.pause_seconds()
-        wires: list[socket.socket | Connection] = [self._wake_receiver]
+        connections: list[socket.socket | Connection] = [self._wake_receiver]
         if not pause_seconds:  # else every datagram of a flood would wake this thread
-            wires.append(self._endpoint.socket)
-        wires += [child.connection for child in (self._player, self._speaker) if child.running] + self._midi.connections
-        wait(wires, self._patience_seconds(pause_seconds))
-        self._hear_player()
-        self._hear_speaker()
+            connections.append(self._endpoint.socket)
+        connections += [
+            child.connection for child in (self._player, self._audio) if child.running
+        ] + self._midi.connections
+        wait(connections, self._wait_seconds(pause_seconds))
+        self._receive_player_events()
+        self._receive_audio_events()
         for report in self._midi.reports():
-            self._survive(self._stage.midi_event, report)
-        self._kill_what_is_hung()
-        if self._speaker_starts_at is not None and time.monotonic() >= self._speaker_starts_at:
-            self._speaker_starts_at = None
-            self._speaker.start()
+            self._logging_errors(self._stage.midi_event, report)
+        self._kill_hung_processes()
+        if self._audio_starts_at is not None and time.monotonic() >= self._audio_starts_at:
+            self._audio_starts_at = None
+            self._audio.start()
         for _ in range(_DATAGRAMS_AT_ONCE):
             self._endpoint.drain()
             datagram = self._endpoint.next()
             if datagram is None:
                 break
-            self._survive(self._stage.receive, datagram.sender, datagram.data)
+            self._logging_errors(self._stage.receive, datagram.sender, datagram.data)
         for sender, count in self._endpoint.tell_busy():
             self._stage.dropped(sender, count)
-        self._survive(self._stage.run_due)
+        self._logging_errors(self._stage.run_due)
 
-    def _survive(self, step: Callable[_P, None], *arguments: _P.args, **named: _P.kwargs) -> None:
+    def _logging_errors(self, step: Callable[_P, None], *arguments: _P.args, **named: _P.kwargs) -> None:
         """An error in one step must not end what sounds: it is logged, and the next one is taken."""
         try:
             step(*arguments, **named)
@@ -228,40 +230,40 @@ class Daemon:
             _LOG.exception("this should not have happened; the daemon goes on")
             time.sleep(_AFTER_ERROR_SECONDS)
 
-    def _patience_seconds(self, pause_seconds: float | None) -> float | None:
+    def _wait_seconds(self, pause_seconds: float | None) -> float | None:
         now = time.monotonic()
-        due = (self._stage.next_due_seconds, self._speaker_starts_at, self._midi.next_due_seconds)
-        look_seconds = LOOK_EVERY_SECONDS if self._player.running or self._speaker.running else None
+        due = (self._stage.next_due_seconds, self._audio_starts_at, self._midi.next_due_seconds)
+        look_seconds = LOOK_EVERY_SECONDS if self._player.running or self._audio.running else None
         waits = [pause_seconds, look_seconds, *(None if at is None else max(0.0, at - now) for at in due)]
         return min((seconds for seconds in waits if seconds is not None), default=None)
 
-    def _hear_player(self) -> None:
+    def _receive_player_events(self) -> None:
         if not self._player.running:
             return
         try:
             for event in self._player.receive():
                 self._player_watch.has_started(self._player.pid, self._output_ring.beats, time.monotonic())
-                self._survive(self._stage.player_event, event)
+                self._logging_errors(self._stage.player_event, event)
         except EOFError:
             self._stage.player_died(hung=self._player_hung)
             self._player_hung = False
 
-    def _hear_speaker(self) -> None:
-        if not self._speaker.running:
+    def _receive_audio_events(self) -> None:
+        if not self._audio.running:
             return
         try:
-            for opened in self._speaker.receive():
-                self._survive(self._stage.sound_changed, opened)
+            for opened in self._audio.receive():
+                self._logging_errors(self._stage.sound_changed, opened)
                 if opened.output or opened.input:
                     self._reopen_after_seconds = _REOPEN_SOONEST_SECONDS
         except EOFError:
-            self._speaker.stop(_STOP_DEADLINE_SECONDS)
+            self._audio.stop(_STOP_DEADLINE_SECONDS)
             self._stage.sound_changed(None)
             # a server that starts again or a device that is plugged in again is opened again
-            self._speaker_starts_at = time.monotonic() + self._reopen_after_seconds
+            self._audio_starts_at = time.monotonic() + self._reopen_after_seconds
             self._reopen_after_seconds = min(2 * self._reopen_after_seconds, _REOPEN_LATEST_SECONDS)
 
-    def _kill_what_is_hung(self) -> None:
+    def _kill_hung_processes(self) -> None:
         """A process that does nothing any more is killed; the end of its pipe then has it replaced as a dead one."""
         now = time.monotonic()
         patience = self._player_hung_seconds + self._output_ring.longer_seconds
@@ -271,25 +273,25 @@ class Daemon:
             _LOG.error("the player shows no sign of life; killing it")
             self._player_hung = True
             self._player.kill()
-        if not self._speaker.running or not self._input.free_samples:
-            return  # into a full ring the liveliest speaker can write no more
+        if not self._audio.running or not self._input.free_samples:
+            return  # into a full ring the liveliest audio process can write no more
         served = self._output_ring.callbacks + self._input.written
-        if self._speaker_watch.is_hung(self._speaker.pid, served, _SPEAKER_HUNG_SECONDS, now):
-            _LOG.error("the speaker serves no sound device any more; killing it")
-            self._speaker.kill()
+        if self._audio_watch.is_hung(self._audio.pid, served, _AUDIO_HUNG_SECONDS, now):
+            _LOG.error("the audio process serves no sound device any more; killing it")
+            self._audio.kill()
 
     def _close(self) -> None:
         self._stage.close()
         if self._oscquery:
             self._oscquery.close()
         deadline = time.monotonic() + _FADE_DEADLINE_SECONDS
-        while self._speaker.running and not self._output_ring.hushed and time.monotonic() < deadline:
+        while self._audio.running and not self._output_ring.hushed and time.monotonic() < deadline:
             time.sleep(0.005)
-        for child in (self._player, self._speaker):
+        for child in (self._player, self._audio):
             if child.running:
                 child.send(STOP)
         deadline = time.monotonic() + _STOP_DEADLINE_SECONDS
-        for child in (self._player, self._speaker):
+        for child in (self._player, self._audio):
             child.stop(max(0.0, deadline - time.monotonic()))
         self._midi.stop(max(0.0, deadline - time.monotonic()))
         self._endpoint.close()

@@ -47,11 +47,11 @@ def sound_of(capture: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def test_the_ring_reaches_the_device_bit_for_bit(server: object, tmp_path: Path) -> None:
     output_ring, audio_input, loop = OutputRing.create(1 << 18), InputRing.create(1 << 10), LoopPlayer.create(1 << 10)
-    speaker = ChildProcess(
-        "speaker", serve_audio, AudioDeviceSettings(output_ring.name, audio_input.name, loop.name, DEVICE, None)
+    audio = ChildProcess(
+        "audio", serve_audio, AudioDeviceSettings(output_ring.name, audio_input.name, loop.name, DEVICE, None)
     )
-    speaker.start()
-    opened = speaker.connection.recv()
+    audio.start()
+    opened = audio.connection.recv()
     assert isinstance(opened, AudioDeviceOpened)
     assert opened.output is not None
     assert opened.output.sample_rate_hz == RATE_HZ
@@ -65,8 +65,8 @@ def test_the_ring_reaches_the_device_bit_for_bit(server: object, tmp_path: Path)
     wait_until(lambda: output_ring.callbacks > callbacks + 2)
     np.testing.assert_array_equal(sound_of(capture.stop()), counted(0, 2 * RATE_HZ))
     assert output_ring.underruns == 0
-    speaker.send(STOP)
-    assert speaker.stop(5.0) == 0
+    audio.send(STOP)
+    assert audio.stop(5.0) == 0
     output_ring.close()
     audio_input.close()
     loop.close()
@@ -248,8 +248,8 @@ def beat_of(player: Player) -> float:
     return 4 * float(str(place["bar"])) + float(str(place["beat"]))
 
 
-def test_a_hung_speaker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bridge.stage.daemon._SPEAKER_HUNG_SECONDS", 1.0)
+def test_a_hung_audio_process_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.stage.daemon._AUDIO_HUNG_SECONDS", 1.0)
     with (
         jack_server(synchronous=False),
         live_daemon(tmp_path, preset="rtf=4 hz=48000", output=DEVICE) as daemon,
@@ -258,7 +258,7 @@ def test_a_hung_speaker_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         wait_ready(player)
         player.send("generate", 1, "seconds", 4.0)
         player.wait_for("started", "generate", 1)
-        os.kill(process_id(daemon, "speaker"), signal.SIGSTOP)
+        os.kill(process_id(daemon, "audio"), signal.SIGSTOP)
         assert "gone" in str(player.wait_for("warning", "generate", 1)[2])
         take, _ = soundfile.read(str(pairs(player.wait_for("finished", "generate", 1))["file"]), dtype="float32")
         np.testing.assert_array_equal(take, counted(0, 4 * RATE_HZ))

@@ -94,7 +94,7 @@ def test_hush_fades_at_once_and_a_later_stretch_plays(loop_player: LoopPlayer) -
     assert play(loop_player, 2500, [1000])[-1] == 1.0
 
 
-def test_a_new_speaker_goes_on(loop_player: LoopPlayer) -> None:
+def test_a_new_audio_process_goes_on(loop_player: LoopPlayer) -> None:
     sound = stretch(700, 3)
     loop_player.put(sound, 5, 0)
     play(loop_player, 0, [1000])

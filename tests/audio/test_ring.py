@@ -298,7 +298,7 @@ def test_a_memory_keeps_the_last_of_what_was_heard(story: list[int | str]) -> No
     memory.close()
 
 
-def test_a_speaker_that_was_killed_while_it_set_the_clock_holds_up_nobody(output_ring: OutputRing) -> None:
+def test_an_audio_process_that_was_killed_while_it_set_the_clock_holds_up_nobody(output_ring: OutputRing) -> None:
     output_ring.play(np.empty(64, np.float32), 1.0)
     output_ring._words[_CLOCK + 2] += 1
     assert output_ring.clock() == (0, 1.0)
@@ -321,7 +321,7 @@ def test_a_finished_take_that_is_moved_ends_where_it_ends(output_ring: OutputRin
 def test_device_time_goes_on_while_there_is_no_device(output_ring: OutputRing) -> None:
     output_ring.play(np.empty(64, np.float32), 5.0)
     output_ring.play(np.empty(64, np.float32), 6.0)
-    other = OutputRing.attach(output_ring.name)  # the next speaker
+    other = OutputRing.attach(output_ring.name)  # the next audio process
     other.resume(1000)
     for size, now, asked in ((64, 16.0, 64 + 10_000), (32, 17.0, 128 + 10_000), (64, 18.0, 160 + 10_000)):
         other.play(np.empty(size, np.float32), now)

@@ -89,7 +89,7 @@ def _memory(daemon: ServedDaemon) -> dict[str, dict[str, float]]:
     processes = {
         "stage": psutil.Process(daemon.process.pid),
         "player": daemon.child("player"),
-        "speaker": daemon.child("speaker"),
+        "audio": daemon.child("audio"),
     }
     used = {name: process.memory_full_info() for name, process in processes.items()}
     return {

@@ -1,7 +1,7 @@
 """Twenty triggers at random moments, each to begin on the next bar line: how far from it the take begins.
 
-At 120 bpm in 4/4, with the `piano` preset. Where a take begins is told twice: by the speaker, which counts what the
-device asks for and so knows the line itself; and by a recording of the device, in which every take is found bit for
+At 120 bpm in 4/4, with the `piano` preset. Where a take begins is told twice: by the audio process, which counts what
+the device asks for and so knows the line itself; and by a recording of the device, in which every take is found bit for
 bit, and which knows the distances between takes.
 """
 
@@ -54,7 +54,7 @@ def measure(folder: Path, *, triggers: int, seconds: float) -> dict[str, object]
     seconds: of each take.
     """
     moments = random.Random(1)
-    by_speaker, bars, files, moved = [], [], [], 0
+    by_audio_process, bars, files, moved = [], [], [], 0
     with (
         jack_server(),
         live_daemon(folder, preset="piano", output=DEVICE, factory=INSTRUMENT_FACTORY) as daemon,
@@ -71,11 +71,11 @@ def measure(folder: Path, *, triggers: int, seconds: float) -> dict[str, object]
             promised = pairs(player.wait_for("done", "generate", number))["bar"]
             bar = int(str(pairs(player.wait_for("started", "generate", number, seconds=_PATIENCE_SECONDS))["bar"]))
             finished = pairs(player.wait_for("finished", "generate", number, seconds=_PATIENCE_SECONDS))
-            by_speaker.append(began_sample(daemon) - line_sample(daemon, bar))
+            by_audio_process.append(began_sample(daemon) - line_sample(daemon, bar))
             bars.append(bar)
             files.append(Path(str(finished["file"])))
             moved += bar != promised
-            _LOG.info("trigger %d: bar %d, %d samples from its line", number, bar, by_speaker[-1])
+            _LOG.info("trigger %d: bar %d, %d samples from its line", number, bar, by_audio_process[-1])
         status = player.ask("status")
         captured = capture.stop()
     found = [places_of(sound_of(file), captured) for file in files]
@@ -87,7 +87,7 @@ def measure(folder: Path, *, triggers: int, seconds: float) -> dict[str, object]
     )
     return {
         "triggers": triggers,
-        "samples_from_the_line_by_the_speakers_count": summary(by_speaker),
+        "samples_from_the_line_by_the_audio_process": summary(by_audio_process),
         "takes_found_once_in_the_recording": len(begins),
         "samples_from_the_grid_in_the_recording": summary(apart) if apart else None,
         "takes_on_another_bar_than_promised": moved,

@@ -56,7 +56,7 @@ def test_bars_are_where_they_would_be_without_the_outage(output_ring: OutputRing
     assert not transport.has_device
     clock.now += 10.0
     assert transport.place == Place(4, pytest.approx(0.0, abs=1e-6))
-    transport.use_device(RATE_HZ)  # before the new speaker's first block
+    transport.use_device(RATE_HZ)  # before the new audio process's first block
     assert transport.beat == pytest.approx(16.0)
     clock.now += 0.5
     other = OutputRing.attach(output_ring.name)

@@ -116,7 +116,7 @@ def live_daemon(
     player_hung_seconds: float = 10.0,
     reply_hosts: tuple[str, ...] = (),
 ) -> Iterator[Daemon]:
-    """A daemon in a thread of this process, its player and speaker in theirs; it must log no traceback."""
+    """A daemon in a thread of this process, its player and audio process in theirs; it must log no traceback."""
     daemon = Daemon(
         DaemonSettings(
             preset=preset,
@@ -152,9 +152,9 @@ def live_daemon(
         assert not errors.records, logging.Formatter().format(errors.records[0])
 
 
-def process_id(daemon: Daemon, name: Literal["player", "speaker"]) -> int:
+def process_id(daemon: Daemon, name: Literal["player", "audio"]) -> int:
     """Of one of its processes, as it is now."""
-    pid = (daemon._player if name == "player" else daemon._speaker).pid
+    pid = (daemon._player if name == "player" else daemon._audio).pid
     assert pid is not None
     return pid
 

@@ -22,7 +22,7 @@ PRESET = "piano"
 _STOP_SECONDS = 20.0
 PATIENCE_SECONDS = 300.0
 """The first time on a machine it compiles; on a busy one all takes long, and takes are put off to later lines."""
-_MAPPED = {"player": "llvmlite", "speaker": "portaudio"}
+_MAPPED = {"player": "llvmlite", "audio": "portaudio"}
 """A library that only this child has loaded, by which it is known."""
 
 
@@ -35,7 +35,7 @@ class ServedDaemon:
     takes: Path
     log: Path
 
-    def child(self, name: Literal["player", "speaker"]) -> psutil.Process:
+    def child(self, name: Literal["player", "audio"]) -> psutil.Process:
         """One of its processes, as it is now: waits for one that starts."""
         deadline = time.monotonic() + 30.0
         while time.monotonic() < deadline:
