@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tiny_score import some_bars, tiny_score_model, tiny_score_weights
 
+from melnet_music.evaluation.score.note_measures import best_key, measure_notes
+from melnet_music.model.preset import list_presets
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.grid import Bars, GridNote, Meter
@@ -182,6 +186,24 @@ def test_weights_of_another_shape_are_refused() -> None:
         ScoreModel(weights)
     with pytest.raises(ValueError, match="safetensors"):
         ScoreModel.load(Path("nowhere"))
+
+
+def test_the_model_that_comes_with_the_program_keeps_beat_and_key() -> None:
+    """And is no preset of sound."""
+    assert "score" not in {preset.name for preset in list_presets()}
+    state = ScoreState(ScoreModel.load(), BARS)
+    state.add(PAST)
+    planned = Plan.begin(state, START, None, np.random.default_rng(1)).extend(START + 8 * 48)
+    measures = measure_notes(planned, BARS, START, START + 8 * 48, best_key(PAST))
+    assert measures.beat_autocorrelation > 0.4
+    assert measures.in_key > 0.7
+    assert 0.5 < measures.notes_per_quarter / (len(PAST) / 24) < 1.6
+
+
+def test_planning_takes_no_torch() -> None:
+    loading = "import sys, melnet_music.notes.score.live; print('torch' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, timeout=120, check=True)
+    assert result.stdout.strip() == "False"
 
 
 def test_the_live_path_hears_seconds_and_plans_seconds() -> None:

@@ -21,11 +21,11 @@ from melnet_music.notes.score.tokens import HORIZON, LENGTHS
 
 _DENSITY_STEPS = 16 * STEPS_PER_QUARTER
 """Density is held over so many of the last steps."""
-_DENSITY_FORCE, _REGISTER_FORCE = 1.5, 1.0
+_DENSITY_FORCE, _REGISTER_FORCE = 4.0, 1.5
 _MOST_BIAS = 3.0
 _PITCH_STEPS = 32 * STEPS_PER_QUARTER
 """Height and pitch classes are held over so many: keys may change for a while."""
-_CLASS_FORCE, _LEAST_SHARE, _PRIOR_NOTES = 1.0, 0.01, 24
+_CLASS_FORCE, _LEAST_SHARE, _PRIOR_NOTES = 1.25, 0.01, 24
 _FEWER_LATER: Floats = np.concatenate(
     ([1.0], np.clip(-0.5 * np.log2(np.arange(1, HORIZON) / 6), -1.0, 1.0), [-1.0])
 ).astype(np.float32)
