@@ -35,6 +35,10 @@ class Follower:
     def take(self, played: Key | Pedal) -> None:
         self._waiting.append(played)
 
+    @property
+    def known_ahead(self) -> bool:
+        return False
+
     def until_now(self, start_s: float, frames: int, frame_s: float) -> list[Note]:
         """See `melnet_music.instrument.take_request.LiveNotes`."""
         now, keyboard = self._now(), self._keyboard

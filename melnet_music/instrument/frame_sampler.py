@@ -66,7 +66,7 @@ class FrameSampler:
             return iter(())
         hold = LevelHold(usual_power, self.preset.config.sampling.level_hold, self.sound.frames_per_second)
         chunks = self._chunks(known, len(known) + count, request, notes, hold)
-        in_advance = request.notes is None or isinstance(request.notes, tuple)
+        in_advance = request.notes is None or isinstance(request.notes, tuple) or request.notes.known_ahead
         made = self._made(state, chunks) if in_advance else self._made_one_by_one(state, chunks)
         frames = first_of(without_first(_followed(made, hold), len(known)), count)
         return (limited(block, loudest_power) for block in frames)

@@ -25,6 +25,8 @@ from melnet_music.instrument.prompt_state import Prompt, PromptState
 from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.instrument.take_speed import TakeSpeed, measure_take_speed
 from melnet_music.model.preset import Preset, load_preset
+from melnet_music.notes.ear.ear import Ear
+from melnet_music.notes.note_map import Note
 from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
 from melnet_music.sampling.engine import Engine
 from melnet_music.sound.mel import LogMelStream
@@ -120,6 +122,28 @@ class Instrument:
         """Append float32[n] to what was heard and prime the model with it; how it is cut makes no difference."""
         self._prompt.hear(audio)
 
+    def use_ear(self, ear: Ear | None) -> None:
+        """Have an ear tell the notes of what is heard from now on; None: notes are told no more.
+
+        Raises:
+            ValueError: the ear was trained on another sound than the preset's.
+        """
+        if ear is not None and ear.config.sound != self.sound:
+            raise ValueError(
+                f"the ear hears {ear.config.sound}, and preset {self.preset_name!r} has {self.sound}: "
+                "train one with the preset's [sound]"
+            )
+        self._prompt.use_ear(ear)
+
+    @property
+    def has_ear(self) -> bool:
+        """Whether the notes of what is heard are told."""
+        return self._prompt.ear is not None
+
+    def heard_notes(self) -> tuple[Note, ...]:
+        """The notes of the last minute, by onset, then pitch; what sounds still ends now. None without an ear."""
+        return self._prompt.heard_notes()
+
     def begin_at(self, first_sample: int) -> int:
         """Clear, and go on as if so much had been heard and forgotten.
 
@@ -134,6 +158,7 @@ class Instrument:
     def beside(self, audio: Samples) -> Instrument:
         """The same preset and engine, having heard only ``audio``, to inpaint in: it is not primed to continue."""
         other = Instrument(self.preset, self.engine)
+        other._prompt.use_ear(self._prompt.ear)
         other._prompt.audio.append(audio)
         return other
 

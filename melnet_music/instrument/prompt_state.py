@@ -11,6 +11,9 @@ from melnet_music.instrument.frame_sampler import FrameSampler
 from melnet_music.instrument.heard_audio import HeardAudio
 from melnet_music.instrument.joins import CROSSFADE_SECONDS
 from melnet_music.instrument.take_request import TakeRequest
+from melnet_music.notes.ear.ear import Ear
+from melnet_music.notes.ear.heard_notes import HeardNotes, note_rows, notes_of_rows
+from melnet_music.notes.note_map import Note
 from melnet_music.sampling.engine import SamplerState, state_arrays, state_from_arrays
 from melnet_music.sound.level_hold import UsualLevel
 from melnet_music.sound.limiter import frame_powers, loud_power, usual_power
@@ -32,6 +35,8 @@ class PromptState:
     """Heard audio and the model primed with it. Samples are numbered from the last clear."""
 
     audio: HeardAudio
+    notes: HeardNotes
+    """None are told without an ear."""
     state: SamplerState
     """After all whole chunks of heard frames."""
     unprimed: Samples
@@ -42,6 +47,7 @@ class PromptState:
 
     def __init__(self, sampler: FrameSampler) -> None:
         self._sampler, self.sound = sampler, sampler.sound
+        self.ear: Ear | None = None
         self.loud_power = loud_power(sampler.preset.weights)
         """Of a frame that is loud for what the preset was trained on."""
         self.clear()
@@ -49,7 +55,8 @@ class PromptState:
     def clear(self, first_sample: int = 0) -> None:
         """Forget what was heard; the next sample to be heard has the number ``first_sample``."""
         self.audio = HeardAudio(round(KEPT_SECONDS * self.sound.sample_rate_hz), first_sample)
-        self._mel = LogMelStream(self.sound)
+        self.notes = HeardNotes(self.ear, first_sample / self.sound.sample_rate_hz)
+        self._mel, self._first_sample = LogMelStream(self.sound), first_sample
         self.state = self._sampler.engine.init_state()
         self.unprimed = self._sampler.no_frames
         self.loudest_power = self.loud_power
@@ -61,10 +68,21 @@ class PromptState:
         """Append mono float32[n] and prime the model with it; how it is cut makes no difference."""
         self.audio.append(audio)
         frames = self._mel.push(audio)
+        self.notes.hear(frames)
         self.loudest_power = max(self.loudest_power, frame_powers(frames).max(initial=0.0))
         self.usual.hear(frames)
         unprimed = np.concatenate([self.unprimed, frames])
         self.state, self.unprimed = self._sampler.prime(self.state, unprimed, self._sampler.chunk_frames)
+
+    def use_ear(self, ear: Ear | None) -> None:
+        """Have an ear tell the notes of what is heard from now on; those that are known stay known."""
+        known, self.ear = self.heard_notes(), ear
+        next_frame = self._first_sample + self._mel.state().frames * self.sound.hop_samples
+        self.notes = HeardNotes(ear, next_frame / self.sound.sample_rate_hz, known)
+
+    def heard_notes(self) -> tuple[Note, ...]:
+        """The notes of the last minute, see `HeardNotes.notes`."""
+        return self.notes.notes(self.audio.stop_sample / self.sound.sample_rate_hz)
 
     def part(self, start_seconds: float, stop_seconds: float) -> tuple[int, int]:
         """First sample of a part of the heard audio, and the one after its last.
@@ -100,7 +118,9 @@ class PromptState:
         )
         first = max(min(self.context_start(start), start - lead), self.audio.start_sample)
         last = min(stop + max(tail, future), self.audio.stop_sample)
+        heard = self.heard_notes() if part is None else ()
         return {
+            **({"notes": note_rows(heard)} if heard else {}),
             "audio": self.audio.read(first, last),
             "place": np.array([first, self.audio.stop_sample]),
             "unprimed": self.unprimed,
@@ -121,11 +141,13 @@ class PromptState:
             audio, unprimed = prompt["audio"], prompt["unprimed"]
             self.loudest_power = float(prompt["loudest_power"][0])
             self.usual.power = float(prompt["usual_power"][0])
+            notes = notes_of_rows(prompt["notes"]) if "notes" in prompt else []
         except (KeyError, ValueError) as error:
             raise ValueError(f"the prompt is not whole ({error}): fetch it again") from None
         arrays = {name.removeprefix("state."): array for name, array in prompt.items() if name.startswith("state.")}
         self.state = state_from_arrays(arrays, self.state)
         self.unprimed = unprimed
+        self.notes = HeardNotes(known=notes)
         self.audio = HeardAudio(round(KEPT_SECONDS * self.sound.sample_rate_hz), first)
         self.audio.append(audio)
         self.audio.append(np.zeros(stop - self.audio.stop_sample, np.float32))

@@ -13,10 +13,14 @@ LONGEST_TAKE_SECONDS = 600.0
 
 
 class LiveNotes(Protocol):
-    """Notes that are played while a take is made."""
+    """Notes that come while a take is made."""
+
+    @property
+    def known_ahead(self) -> bool:
+        """Whether they are the same however early they are asked for; else a chunk is drawn as late as it can be."""
 
     def until_now(self, start_s: float, frames: int, frame_s: float) -> Sequence[Note]:
-        """The notes that sound in a chunk. Called once for every chunk, in order, just before it is drawn.
+        """The notes that sound in a chunk. Called once for every chunk, in order, before it is drawn.
 
         Later calls must return the same notes for the time of this chunk.
 

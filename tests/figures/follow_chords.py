@@ -82,6 +82,10 @@ class _Keys:
         self._changes, self._before_s, self._now_s = changes, before_s, 0.0
         self._follower = Follower(Keyboard(), lambda: self._now_s)
 
+    @property
+    def known_ahead(self) -> bool:
+        return False
+
     def until_now(self, start_s: float, frames: int, frame_s: float) -> Sequence[Note]:
         self._now_s = max(0.0, start_s - self._before_s)
         while self._changes and self._changes[0][0] <= self._now_s:

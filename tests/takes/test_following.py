@@ -53,6 +53,10 @@ class Playing:
         self.follower = Follower(held or Keyboard(), lambda: self._now)
         self.asked: list[tuple[float, int]] = []
 
+    @property
+    def known_ahead(self) -> bool:
+        return False
+
     def until_now(self, start_s: float, frames: int, frame_s: float) -> Sequence[Note]:
         self.asked.append((start_s, frames))
         self._now += CHUNK_SECONDS

@@ -1,0 +1,213 @@
+"""Notes that an instrument hears, and notes that are planned from them for its takes; tiny models throughout."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from tiny_ear import EAR_CONFIG, EAR_SOUND, random_ear_weights
+from tiny_models import tiny_config, tiny_preset
+from tiny_score import some_bars, tiny_score_model
+
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.take_request import TakeRequest
+from melnet_music.model.preset import Preset
+from melnet_music.notes.ear.ear import Ear, as_notes
+from melnet_music.notes.note_map import Note
+from melnet_music.notes.score.feel import Feel, play
+from melnet_music.notes.score.grid import Meter
+from melnet_music.notes.score.network import ScoreModel
+from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
+from melnet_music.notes.score.settings import PlanSettings
+from melnet_music.sampling.cpu.engine import CpuEngine
+from melnet_music.sound.mel import log_mel
+
+Samples = npt.NDArray[np.float32]
+RATE_HZ = EAR_SOUND.sample_rate_hz
+EAR = Ear(EAR_CONFIG, random_ear_weights(0))
+
+
+def tiny_instrument() -> Instrument:
+    config = tiny_config(hidden=8, layers=1, splits=("time",), note_conditioning=True)
+    made = tiny_preset(config, EAR_SOUND.mel_bins)
+    preset = Preset("tiny", made.path, made.config.model_copy(update={"sound": EAR_SOUND}), made.weights, made.digest)
+    preset.weights["mean"] -= 4
+    return Instrument(preset, CpuEngine(preset, 1))
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Instrument:
+    return tiny_instrument()
+
+
+@pytest.fixture
+def instrument(loaded: Instrument) -> Instrument:
+    loaded.use_ear(EAR)
+    loaded.clear()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def model() -> ScoreModel:
+    return tiny_score_model()
+
+
+def some_sound(seconds: float, seed: int = 0) -> Samples:
+    """Noise in bursts of other loudness each."""
+    rng = np.random.default_rng(seed)
+    loudness = np.repeat(10 ** rng.uniform(-3, -0.5, 1 + int(seconds * 8)), RATE_HZ // 8)[: int(seconds * RATE_HZ)]
+    return (loudness * rng.standard_normal(len(loudness))).astype(np.float32)
+
+
+def some_notes(grid: TakeGrid, bars: int = 6) -> list[Note]:
+    """A few bars that end where the new sound begins."""
+    notes = play(some_bars(bars), grid.times, Feel(spread_s=0.0), np.random.default_rng(0))
+    shift = float(grid.times.seconds_at(bars * 4.0))
+    return [replace(note, onset_s=note.onset_s - shift, end_s=note.end_s - shift) for note in notes]
+
+
+GRID = TakeGrid.steady(120.0, Meter(4, 4))
+
+
+def planned(
+    model: ScoreModel, frames: list[int], *, seed: int = 1, settings: PlanSettings | None = None
+) -> PlannedNotes:
+    """A plan that is asked for in such chunks of 20 ms frames."""
+    notes = PlannedNotes(model, some_notes(GRID), GRID, settings or PlanSettings(), seed)
+    first = 0
+    for count in frames:
+        notes.until_now(first * 0.02, count, 0.02)
+        first += count
+    return notes
+
+
+# --- hearing ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_heard_is_told_by_the_ear_however_it_is_cut(instrument: Instrument) -> None:
+    sound = some_sound(4.0)
+    frames = log_mel(sound, EAR_SOUND)
+    whole = len(frames) - 1 - (EAR_SOUND.window_samples // 2) // EAR_SOUND.hop_samples
+    told, _ = EAR.hear(EAR.start(), frames[:whole])
+    ended = as_notes(EAR.believed(told))
+    assert len(ended) > 3
+    for cut in (1, 997, 20_000, len(sound)):
+        instrument.clear()
+        for first in range(0, len(sound), max(cut, 997)):
+            instrument.hear(sound[first : first + max(cut, 997)])
+        heard = instrument.heard_notes()
+        assert set(ended) <= set(heard)
+        assert all(note.end_s == 4.0 for note in set(heard) - set(ended))
+
+
+def test_heard_notes_lie_on_the_instruments_timeline(instrument: Instrument) -> None:
+    sound = some_sound(4.0)
+    instrument.hear(sound)
+    at_once = instrument.heard_notes()
+    begun = instrument.begin_at(10 * EAR_SOUND.hop_samples)
+    instrument.hear(sound)
+    shift = begun / RATE_HZ
+    moved = [replace(note, onset_s=note.onset_s - shift, end_s=note.end_s - shift) for note in instrument.heard_notes()]
+    assert [note.pitch for note in moved] == [note.pitch for note in at_once]
+    np.testing.assert_allclose([note.onset_s for note in moved], [note.onset_s for note in at_once], atol=1e-9)
+
+
+def test_clear_forgets_notes_and_so_does_time(instrument: Instrument) -> None:
+    instrument.hear(some_sound(2.0))
+    assert instrument.heard_notes()
+    instrument.clear()
+    assert not instrument.heard_notes()
+    instrument.hear(some_sound(2.0))
+    instrument.hear(np.zeros(60 * RATE_HZ, np.float32))
+    assert all(note.onset_s >= 2.0 for note in instrument.heard_notes())
+
+
+def test_a_prompt_keeps_the_heard_notes(instrument: Instrument) -> None:
+    instrument.hear(some_sound(3.0))
+    prompt, heard = instrument.prompt(TakeRequest(1.0, 1)), instrument.heard_notes()
+    beside = instrument.beside(np.zeros(0, np.float32))
+    assert beside.has_ear
+    assert not beside.heard_notes()
+    beside.remember(prompt)
+    assert beside.heard_notes() == heard
+    del prompt["notes"]
+    beside.remember(prompt)  # of a time before there was an ear
+    assert not beside.heard_notes()
+
+
+def test_an_ear_may_come_late_and_go(instrument: Instrument) -> None:
+    instrument.use_ear(None)
+    instrument.clear()
+    instrument.hear(some_sound(2.0))
+    assert not instrument.heard_notes()
+    assert "notes" not in instrument.prompt(TakeRequest(1.0, 1))
+    instrument.use_ear(EAR)
+    instrument.hear(some_sound(2.0, seed=1))
+    heard = instrument.heard_notes()
+    assert heard
+    assert all(1.9 < note.onset_s <= note.end_s <= 4.0 for note in heard)
+    instrument.use_ear(None)
+    assert len(instrument.heard_notes()) == len(heard)
+
+
+def test_an_ear_for_another_sound_is_refused(instrument: Instrument) -> None:
+    other = EAR_CONFIG.model_copy(update={"sound": EAR_SOUND.model_copy(update={"hop_samples": 512})})
+    with pytest.raises(ValueError, match="train one with the preset's"):
+        instrument.use_ear(Ear(other, random_ear_weights(0)))
+
+
+# --- planning -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frames", [[1] * 300, [2] * 150, [7] * 43, [1, 2, 40, 3, 100, 154]])
+def test_a_plan_is_the_same_in_any_chunks(model: ScoreModel, frames: list[int]) -> None:
+    whole = planned(model, [sum(frames)]).given
+    assert len(whole) > 8
+    assert planned(model, frames).given == whole
+
+
+def test_each_chunk_gets_all_that_sounds_in_it(model: ScoreModel) -> None:
+    whole = planned(model, [300]).given
+    notes = PlannedNotes(model, some_notes(GRID), GRID, PlanSettings(), 1)
+    for first in range(0, 300, 10):
+        given = notes.until_now(first * 0.02, 10, 0.02)
+        sounding = [n for n in whole if n.onset_s < (first + 10) * 0.02 and n.end_s > first * 0.02]
+        assert set(sounding) <= set(given)
+
+
+def test_the_seed_and_the_settings_decide_the_plan(model: ScoreModel) -> None:
+    first = planned(model, [300]).given
+    assert planned(model, [300], seed=2).given != first
+    high = planned(model, [300], settings=PlanSettings(register=24.0)).given
+    assert np.mean([n.pitch for n in high]) > np.mean([n.pitch for n in first])
+    kept = planned(model, [300], settings=PlanSettings(scale="c major")).given
+    assert {n.pitch % 12 for n in kept} <= {0, 2, 4, 5, 7, 9, 11}
+
+
+def test_a_plan_begins_with_the_take_wherever_that_lies_in_the_bar(model: ScoreModel) -> None:
+    assert GRID.start % 48 == 0
+    late = TakeGrid(replace(GRID.times, seconds=GRID.times.seconds - 0.3), GRID.bars)
+    assert late.start == GRID.start + 8  # 0.3 s are 7.2 steps
+    notes = PlannedNotes(model, [], late, PlanSettings(), 1)
+    assert all(note.onset_s >= 0.0 for note in notes.until_now(0.0, 200, 0.02))
+
+
+def test_nothing_need_be_heard(model: ScoreModel) -> None:
+    notes = PlannedNotes(model, [], GRID, PlanSettings(), 1)
+    notes.until_now(0.0, 400, 0.02)
+    assert len(notes.given) > 4
+
+
+def test_a_take_plays_its_plan_and_is_made_again_from_the_notes_that_were_kept(
+    instrument: Instrument, model: ScoreModel
+) -> None:
+    instrument.hear(some_sound(2.0))
+    source = PlannedNotes(model, some_notes(GRID), GRID, PlanSettings(), 1)
+    take = np.concatenate(list(instrument.continuation(TakeRequest(1.5, 7, notes=source))))
+    assert source.given
+    again = np.concatenate(list(instrument.continuation(TakeRequest(1.5, 7, notes=source.given))))
+    np.testing.assert_array_equal(take, again)
+    unplanned = np.concatenate(list(instrument.continuation(TakeRequest(1.5, 7))))
+    assert not np.array_equal(take, unplanned)
