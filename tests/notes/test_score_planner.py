@@ -15,9 +15,10 @@ from melnet_music.model.preset import list_presets
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.grid import Bars, GridNote, Meter
+from melnet_music.notes.score.kernels import draw
 from melnet_music.notes.score.live import LivePlanner
 from melnet_music.notes.score.network import ScoreModel
-from melnet_music.notes.score.planner import Plan, draw
+from melnet_music.notes.score.planner import Plan
 from melnet_music.notes.score.settings import PlanSettings, pitch_classes
 from melnet_music.notes.score.state import ScoreState
 

@@ -1,4 +1,4 @@
-"""The score model's transformer for one token, compiled: fifty small steps in numpy cost more than their arithmetic."""
+"""The score model for one token, compiled: a hundred small steps in numpy cost more than their arithmetic."""
 
 from __future__ import annotations
 
@@ -129,3 +129,74 @@ def read_token(
     result = np.empty(hidden, np.float32)
     _normed(x, norm, result)
     return result
+
+
+@_compiled
+def sum_time_parts(
+    parts: Floats,
+    edges: NDArray[np.int64],
+    back: NDArray[np.uint8],
+    ahead: NDArray[np.uint8],
+    places: NDArray[np.uint8],
+    bars_on: NDArray[np.uint8],
+) -> Floats:
+    """``[steps + 1]``: the logits of every step, of the parts of `TIME_PARTS`, which begin at the ``edges``."""
+    steps = len(back)
+    logits = parts[: steps + 1].copy()
+    for index in range(steps):
+        total = logits[index]
+        for place in range(4):
+            total += parts[edges[1 + place] + places[index, place]]
+        total += parts[edges[5] + bars_on[index]]
+        total += parts[edges[6] + back[index]]
+        total += parts[edges[7] + ahead[index]]
+        logits[index] = total
+    return logits
+
+
+@_compiled
+def sum_pitch_parts(
+    parts: Floats,
+    edges: NDArray[np.int64],
+    chroma: Floats,
+    back: NDArray[np.uint8],
+    soon: NDArray[np.uint8],
+    ahead: NDArray[np.uint8],
+    sounds: NDArray[np.uint8],
+    last_pitch: int,
+    last_bass: int,
+    intervals: int,
+) -> Floats:
+    """``[88]``: the logits of every key, of the parts of `PITCH_PARTS`, which begin at the ``edges``."""
+    logits = parts[:88].copy()
+    for key in range(88):
+        total = logits[key] + parts[edges[1]] * np.log1p(chroma[(key + 9) % 12])
+        total += parts[edges[2] + back[key]]
+        total += parts[edges[3] + soon[key]]
+        total += parts[edges[4] + ahead[key]]
+        total += parts[edges[5] + sounds[key]]
+        for part in range(2):
+            other = last_bass if part else last_pitch
+            interval = key - other
+            near = other < 88 and -intervals <= interval <= intervals
+            total += parts[edges[6 + part] + (interval + intervals if near else 2 * intervals + 1)]
+        logits[key] = total
+    return logits
+
+
+@_compiled
+def draw(logits: Floats, temperature: float, top_p: float, chance: float) -> int:
+    """One of the classes, from the likeliest that have ``top_p`` together; ``chance``: uniform, 0 to below 1."""
+    shares = np.exp((logits.astype(np.float64) - logits.max()) / temperature)
+    order = np.argsort(-shares, kind="mergesort")
+    total, whole = 0.0, shares.sum()
+    count = 0
+    while count < len(order) and (count == 0 or total < top_p * whole):
+        total += shares[order[count]]
+        count += 1
+    left = chance * total
+    for index in range(count):
+        left -= shares[order[index]]
+        if left < 0:
+            return int(order[index])
+    return int(order[count - 1])

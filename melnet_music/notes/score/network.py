@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.model.preset import Weights, bundled_presets, read_weights
-from melnet_music.notes.score.kernels import read_token
+from melnet_music.notes.score.kernels import read_token, sum_pitch_parts, sum_time_parts
 from melnet_music.notes.score.layout import (
     EMBEDDINGS,
     HEAD_SIZE,
@@ -21,18 +21,16 @@ from melnet_music.notes.score.layout import (
     WINDOW,
     rotation_rates,
 )
-from melnet_music.notes.score.tokens import HORIZON, LENGTHS, VELOCITY_CLASSES
+from melnet_music.notes.score.tokens import LENGTHS, VELOCITY_CLASSES
 
 Floats = NDArray[np.float32]
 FORBIDDEN = np.float32(-1e9)
 _PLACES = ("phase", "quarter", "compound", "left")
-_KEYS = np.arange(88)
 _LAYER_PARTS = (
     "attention_norm.weight", "into.weight", "out.weight", "inner_norm.weight", "up.weight", "up.bias", "down.weight",
     "down.bias",
 )  # fmt: skip
 """In the order of `read_token`."""
-_TO_OTHER = 2 * INTERVALS + 1
 
 
 class KeptTokens:
@@ -139,13 +137,7 @@ class ScoreModel:
     ) -> Floats:
         """``[HORIZON + 1]``: when the next note begins, see `look_at_times`; last: not within the horizon."""
         logits = self._weights["time.weight"] @ h + self._weights["time.bias"]
-        part = self._parts(logits, TIME_PARTS, self._time_edges)
-        times = part["since"].copy()
-        seen = part["bars"][bars_on] + part["back"][back] + part["ahead"][ahead]
-        for index, name in enumerate(_PLACES):
-            seen += part[name][places[:, index]]
-        times[:HORIZON] += seen
-        return times
+        return sum_time_parts(logits, self._time_edges, back, ahead, places, bars_on)
 
     def pitch_state(self, h: Floats, since: int, places: tuple[int, ...], chroma: Floats) -> Floats:
         """``[hidden]``: what follows, once it is known when the next note begins."""
@@ -166,15 +158,10 @@ class ScoreModel:
     ) -> Floats:
         """``[88]``: which key. ``seen``: back, soon, ahead and sounds of `look_at_pitches`."""
         logits = self._weights["pitch.weight"] @ state + self._weights["pitch.bias"]
-        part = self._parts(logits, PITCH_PARTS, self._pitch_edges)
-        keys: Floats = part["key"] + part["chroma"] * np.log1p(chroma)[(_KEYS + 9) % 12]
-        for name, pattern in seen.items():
-            keys += part[name][pattern]
-        for name, other in (("from_last", last_pitch), ("from_bass", last_bass)):
-            interval = _KEYS - other
-            near = (np.abs(interval) <= INTERVALS) & (other < 88)
-            keys = keys + part[name][np.where(near, interval + INTERVALS, _TO_OTHER)]
-        return keys
+        return sum_pitch_parts(
+            logits, self._pitch_edges, chroma, seen["back"], seen["soon"], seen["ahead"], seen["sounds"], last_pitch,
+            last_bass, INTERVALS,
+        )  # fmt: skip
 
     def length_state(self, state: Floats, pitch: int) -> Floats:
         """``[hidden]``: what follows, once the key is known too."""
@@ -198,10 +185,6 @@ class ScoreModel:
         """``[layers, ...]``; matrices with their inputs first."""
         parts = [self._weights[f"layers.{number}.{name}"].T for number in range(self.layers)]
         return np.ascontiguousarray(np.stack(parts))  # rows side by side, as the kernel reads them
-
-    @staticmethod
-    def _parts(logits: Floats, parts: dict[str, int], edges: NDArray[np.int64]) -> dict[str, Floats]:
-        return {name: logits[edges[index] : edges[index + 1]] for index, name in enumerate(parts)}
 
 
 def weight_shapes(hidden: int, layers: int, inner: int) -> dict[str, tuple[int, ...]]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from melnet_music.notes.score.grid import LOWEST_PITCH, PITCHES, STEPS_PER_QUARTER, GridNote
 from melnet_music.notes.score.heard import HeardTrait, trait_of
-from melnet_music.notes.score.network import FORBIDDEN, Floats
+from melnet_music.notes.score.kernels import Floats, draw
+from melnet_music.notes.score.network import FORBIDDEN
 from melnet_music.notes.score.settings import PlanSettings, pitch_classes
 from melnet_music.notes.score.state import ScoreState
 from melnet_music.notes.score.tokens import HORIZON, LENGTHS
@@ -204,15 +205,3 @@ class Plan:
         bias += _CLASS_FORCE * self.settings.hold * np.clip(missing, -2.0, 2.0)[_KEY_CLASSES]
         biases: NDArray[np.float32] = bias.astype(np.float32)
         return biases
-
-
-def draw(logits: Floats, temperature: float, top_p: float, chance: float) -> int:
-    """One of the classes, from the likeliest that have ``top_p`` together; ``chance``: uniform, 0 to below 1."""
-    scaled = (logits.astype(np.float64) - logits.max()) / temperature
-    shares = np.exp(scaled)
-    order = np.argsort(-shares, kind="stable")
-    total = np.cumsum(shares[order])
-    count = int(np.searchsorted(total, top_p * total[-1])) + 1
-    total = total[:count]
-    index = int(np.searchsorted(total, chance * total[-1], side="right"))
-    return int(order[min(index, count - 1)])
