@@ -122,6 +122,7 @@ class PresetLoader:
         state.waiting = deque(each for each in state.waiting if each.number != request.number)
         loaded = Loaded(
             instrument.preset_name,
+            request.preset,
             instrument.preset_digest,
             instrument.engine_name,
             state.pace.rate,

@@ -375,6 +375,9 @@ class Loaded:
     """Which instrument plays now."""
 
     preset: str
+    """Its name."""
+    requested: str
+    """The name or folder that it was loaded by."""
     digest: str
     engine: str
     real_time_factor: float

@@ -77,7 +77,8 @@ class PlayerEvents:
                 self._reported(event)
 
     def _loaded(self, event: Loaded) -> None:
-        self._status.loaded, self._status.preset, self._status.ever_loaded = event, event.preset, True
+        self._status.loaded, self._status.ever_loaded = event, True
+        self._status.preset, self._status.requested = event.preset, event.requested
         self._answers.tell("player", ["ready", event.preset, event.digest])
         self._use_preset_map(event)
         _LOG.info("preset %s, %s engine: %.2f times real time", event.preset, event.engine, event.real_time_factor)

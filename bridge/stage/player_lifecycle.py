@@ -30,7 +30,9 @@ class PlayerStatus:
     """What the player said of itself."""
 
     preset: str
-    """The last one that was loaded, or the first one to load."""
+    """The name of the last one that was loaded, or what the first one to load was called by."""
+    requested: str
+    """The name or folder that it was called by; a player that starts after another one died loads it by this."""
     loaded: Loaded | None = None
     """None: it has loaded no preset yet."""
     ever_loaded: bool = False
@@ -68,7 +70,7 @@ class PlayerLifecycle:
         self._player.start()
         self._status.loaded = None
         self._sound.tell_player()
-        self._player.send(Load(self._requests.next_number(), self._status.preset, self._requests.next_number()))
+        self._player.send(Load(self._requests.next_number(), self._status.requested, self._requests.next_number()))
         restoring = self._tape_index.restore_request(self._takes)
         if restoring:
             self._player.send(restoring)

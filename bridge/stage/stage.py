@@ -94,7 +94,7 @@ class Stage:
         requests = OpenRequests(player, answers)
         notes = LiveNotes(player)
         tape_index, takes = TapeIndex(), TakeList()
-        status = PlayerStatus(preset)
+        status = PlayerStatus(preset, preset)
         sound = SoundDevice(
             answers=answers,
             player=player,

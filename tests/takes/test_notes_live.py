@@ -1,4 +1,4 @@
-"""Keys over OSC, by the whole daemon with the shipped preset: takes that follow them, and phrases."""
+"""Keys over OSC, by the whole daemon with a real engine and a small preset: takes that follow them, and phrases."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from live_daemon import Player, client, live_daemon, pairs, process_id, wait_rea
 from bridge.cli.main import main
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.stage.daemon import Daemon
+from melnet_music.model.preset import load_preset
 from melnet_music.notes.midi_file import read_midi_notes
 
 
@@ -25,8 +26,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def daemon(folder: Path) -> Iterator[Daemon]:
-    with live_daemon(folder / "takes", preset="piano", factory=INSTRUMENT_FACTORY, allowed=(folder,)) as running:
+def daemon(folder: Path, narrow_piano: Path) -> Iterator[Daemon]:
+    preset = str(narrow_piano)
+    with live_daemon(folder / "takes", preset=preset, factory=INSTRUMENT_FACTORY, allowed=(folder,)) as running:
         yield running
 
 
@@ -54,10 +56,10 @@ def wait_generated(player: Player, seconds: float, *job: object) -> None:
     )
 
 
-def made_again(finished: dict[str, object], tmp_path: Path) -> dict[str, object]:
+def made_again(finished: dict[str, object], preset: Path, tmp_path: Path) -> dict[str, object]:
     """Whether ``render`` makes the same samples; returns what the take's JSON file says."""
     wav, again = Path(str(finished["file"])), tmp_path / "again.wav"
-    assert main(["render", str(wav.with_suffix(".json")), str(again)]) == 0
+    assert main(["render", str(wav.with_suffix(".json")), str(again), "--preset", str(preset)]) == 0
     first, second = (soundfile.read(path, dtype="float32")[0] for path in (wav, again))
     np.testing.assert_array_equal(first, second)
     assert np.abs(first).max() > 1e-3
@@ -65,7 +67,9 @@ def made_again(finished: dict[str, object], tmp_path: Path) -> dict[str, object]
     return how
 
 
-def test_a_take_follows_and_is_made_again_rerolled_and_exported(player: Player, folder: Path, tmp_path: Path) -> None:
+def test_a_take_follows_and_is_made_again_rerolled_and_exported(
+    player: Player, folder: Path, narrow_piano: Path, tmp_path: Path
+) -> None:
     player.send("note", 60, 90)
     player.wait_for("done", "note")
     player.send("generate", 1, "seconds", 3.0, "seed", 5, "follow", "free")
@@ -75,7 +79,7 @@ def test_a_take_follows_and_is_made_again_rerolled_and_exported(player: Player, 
     wait_generated(player, 1.5, "generate", 1)
     player.send("pedal", 0)
     finished = pairs(player.wait_for("finished", "generate", 1))
-    how = made_again(finished, tmp_path)
+    how = made_again(finished, narrow_piano, tmp_path)
     notes = how["notes"]
     assert isinstance(notes, list)
     (held, pedalled) = notes
@@ -83,14 +87,15 @@ def test_a_take_follows_and_is_made_again_rerolled_and_exported(player: Player, 
     assert pedalled[2:] == [64, 80]
     assert held[0] == 0.0 < pedalled[0] < held[1] == pedalled[1] < 3.0
     rerolled = player.run_job("take/reroll", 2, "seed", 6)
-    assert made_again(rerolled, tmp_path)["notes"] == notes
+    assert made_again(rerolled, narrow_piano, tmp_path)["notes"] == notes
     player.send("take/export", finished["take"], "mine.wav")  # type: ignore[arg-type]
     player.wait_for("done", "take/export")
     exported = [(note.onset_s, note.end_s, note.pitch, note.velocity) for note in read_midi_notes(folder / "mine.mid")]
     assert exported == [pytest.approx(note, abs=1e-4) for note in notes]
 
 
-def test_keys_that_are_held_are_held_for_a_new_player_too(player: Player, daemon: Daemon) -> None:
+def test_keys_that_are_held_are_held_for_a_new_player_too(player: Player, daemon: Daemon, narrow_piano: Path) -> None:
+    """Which loads the same preset, also one that is given by its folder."""
     player.send("subscribe")
     player.wait_for("done", "subscribe")
     player.send("note", 60, 90)
@@ -102,11 +107,12 @@ def test_keys_that_are_held_are_held_for_a_new_player_too(player: Player, daemon
     player.wait_until(lambda message: message.values[:2] == ["player", "died"], "death", 20.0)
     wait_ready(player)
     finished = player.run_job("generate", 50, "seconds", 1.0, "follow", "rest")
-    notes = json.loads(Path(str(finished["file"])).with_suffix(".json").read_text())["notes"]
-    assert [note[2] for note in notes] == [60]
+    how = json.loads(Path(str(finished["file"])).with_suffix(".json").read_text())
+    assert how["preset_digest"] == load_preset(narrow_piano).digest
+    assert [note[2] for note in how["notes"]] == [60]
 
 
-def test_a_played_phrase_is_what_is_continued(player: Player, tmp_path: Path) -> None:
+def test_a_played_phrase_is_what_is_continued(player: Player, narrow_piano: Path, tmp_path: Path) -> None:
     player.send("continue", 1, "seconds", 0.5)
     assert player.wait_for("fail", "continue", 1)[2] == "refused"  # nothing was heard
     player.send("notes/prompt/start")
@@ -118,13 +124,13 @@ def test_a_played_phrase_is_what_is_continued(player: Player, tmp_path: Path) ->
     finished = player.run_job("continue", 2, "seconds", 0.5, "seed", 3, "lead", 60.0)
     phrase_seconds = float(str(finished["seconds"])) - 0.5
     assert 0.0 < phrase_seconds == pytest.approx(float(str(player.ask("status")["heard"])), abs=1e-3)
-    how = made_again(finished, tmp_path)
+    how = made_again(finished, narrow_piano, tmp_path)
     assert how["notes"] is None
     before = player.ask("status")["heard"]
     player.send("notes/prompt/start")
     player.send("note", 62, 80)
     rerolled = player.run_job("take/reroll", 3, "take", finished["take"])  # type: ignore[arg-type]
-    made_again(rerolled, tmp_path)
+    made_again(rerolled, narrow_piano, tmp_path)
     assert (rerolled["seconds"], rerolled["seed"]) == (finished["seconds"], 4)
     wait_for_time(player)
     player.send("notes/prompt/stop", "seed", 4)

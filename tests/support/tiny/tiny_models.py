@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from melnet_music.model.config import ModelConfig, PresetConfig, SoundConfig, TierConfig
 from melnet_music.model.network import MelNet
@@ -44,6 +45,10 @@ def tiny_preset(config: ModelConfig, mel_bins: int) -> Preset:
     """A preset in memory, with random weights in float32."""
     sound = SoundConfig(mel_bins=mel_bins)
     whole = PresetConfig(title="tiny", licence="CC0-1.0", sound=sound, model=config)
+    return Preset("tiny", Path(), whole, tiny_weights(config, mel_bins), "0" * 16)
+
+
+def tiny_weights(config: ModelConfig, mel_bins: int) -> dict[str, NDArray[np.float32]]:
     generator, weights = np.random.default_rng(0), {}
     for name, shape in parameter_shapes(config, mel_bins).items():
         scale = 0.7 / np.sqrt(shape[-1]) if len(shape) == 2 and "weight" in name else 0.2
@@ -51,4 +56,4 @@ def tiny_preset(config: ModelConfig, mel_bins: int) -> Preset:
             scale *= 0.5  # nothing blows up, with sixteen layers too
         weights[name] = (scale * generator.standard_normal(shape)).astype(np.float32)
     weights |= {"mean": np.zeros(mel_bins, np.float32), "deviation": np.ones(mel_bins, np.float32)}
-    return Preset("tiny", Path(), whole, weights, "0" * 16)
+    return weights
