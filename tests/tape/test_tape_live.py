@@ -16,6 +16,7 @@ from live_daemon import Player, client, live_daemon, pairs, process_id, wait_rea
 from numpy.typing import NDArray
 from scripted_instrument import COUNT_STEP, SEED_DIES, ScriptedInstrument, counted
 
+from bridge.audio.loop_player import FADE_SAMPLES
 from bridge.stage.daemon import Daemon
 from bridge.tape.edit_history import FADE_SECONDS
 from melnet_music.notes.midi_file import read_midi_notes
@@ -157,11 +158,12 @@ def test_a_loop_outlives_the_player_and_is_changed_by_the_next_one(
     assert process_id(daemon, "player") != before
     wait_for_bar(player, bar_of(player) + 3)
     player.send("inpaint", 3, "from_bar", repainted, "to_bar", repainted, "seed", 7)
-    player.wait_for("finished", "inpaint", 3)
-    wait_for_bar(player, bar_of(player) + 4)
+    finished = pairs(player.wait_for("finished", "inpaint", 3))
+    wait_for_bar(player, int(str(finished["bar"])) + 5)
     captured = capture.stop()
     found = passes(captured, 2 * BAR_SAMPLES)
-    kinds = [next(n for n, other in enumerate(found) if np.array_equal(each, other)) for each in found]
+    faded = [each[FADE_SAMPLES:] for each in found]  # the first pass that is changed fades in
+    kinds = [next(n for n, other in enumerate(faded) if np.array_equal(each, other)) for each in faded]
     changed = kinds[-1]
     assert changed > 0
     assert kinds == [0] * changed + [changed] * (len(found) - changed)
