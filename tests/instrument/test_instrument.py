@@ -1,10 +1,11 @@
-"""The instrument, with the shipped preset: what it hears is what it goes on from, and takes are what they say."""
+"""The instrument, in the shipped preset's sound: what it hears is what it goes on from, and takes are what they say."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +36,8 @@ def phrase() -> Samples:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> Instrument:
-    return Instrument.load("piano")
+def loaded(narrow_piano: Path) -> Instrument:
+    return Instrument.load(narrow_piano)
 
 
 @pytest.fixture

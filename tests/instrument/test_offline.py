@@ -1,4 +1,4 @@
-"""Whole files through the command line, with the shipped preset."""
+"""Whole files through the command line, with the shipped preset or, where it does not matter, a narrow one."""
 
 from __future__ import annotations
 
@@ -73,12 +73,15 @@ def test_continue_keeps_the_input_and_joins_without_a_click(
     assert steps_around(after, kept, rate) <= largest
 
 
-def test_the_same_seed_writes_the_same_bytes(tmp_path: Path, phrase: npt.NDArray[np.float32]) -> None:
+def test_the_same_seed_writes_the_same_bytes(
+    tmp_path: Path, narrow_piano: Path, phrase: npt.NDArray[np.float32]
+) -> None:
     source = written(tmp_path / "in.wav", phrase, 22050, 1, "PCM_16")
     written_bytes = {}
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
         target = tmp_path / f"{name}.wav"
-        assert main(["continue", str(source), str(target), "--seconds", "0.3", "--seed", str(seed), "--json"]) == 0
+        arguments = ["--preset", str(narrow_piano), "--seconds", "0.3", "--seed", str(seed), "--json"]
+        assert main(["continue", str(source), str(target), *arguments]) == 0
         written_bytes[name] = target.read_bytes()
     assert written_bytes["a"] == written_bytes["b"]
     assert written_bytes["a"] != written_bytes["c"]
@@ -110,7 +113,7 @@ def test_generate_writes_as_much_as_was_asked_for(tmp_path: Path, capsys: pytest
     assert len(samples(target)) == round(0.3 * RATE_HZ)
 
 
-def test_names_need_not_be_utf8(tmp_path: Path, phrase: npt.NDArray[np.float32]) -> None:
+def test_names_need_not_be_utf8(tmp_path: Path, narrow_piano: Path, phrase: npt.NDArray[np.float32]) -> None:
     """Nor must what the terminal shows be: a name comes out as the bytes that it is."""
     source = written(tmp_path / "in.wav", phrase, 22050, 1, "PCM_16")
     folder = tmp_path / os.fsdecode(b"na\xefve")
@@ -122,7 +125,7 @@ def test_names_need_not_be_utf8(tmp_path: Path, phrase: npt.NDArray[np.float32])
         ("generate", target, "--seconds", "0.3"),
     ):
         result = subprocess.run(
-            [sys.executable, "-m", "bridge.cli", subcommand, *more],
+            [sys.executable, "-m", "bridge.cli", subcommand, *more, "--preset", narrow_piano],
             capture_output=True,
             env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
             check=True,
@@ -189,26 +192,30 @@ def test_a_bad_argument_is_one_clear_line(
 SONG = (Note(0.1, 0.5, 60, 90), Note(0.3, 0.7, 67, 80))
 
 
-def test_a_midi_file_is_played(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_midi_file_is_played(tmp_path: Path, narrow_piano: Path, capsys: pytest.CaptureFixture[str]) -> None:
     song, target = tmp_path / "song.mid", tmp_path / "out.wav"
     write_midi_notes(song, SONG)
     takes = []
     for more in (["--notes", str(song)], ["--seconds", "0.7"]):
-        assert main(["generate", str(target), "--seed", "3", "--json", *more]) == 0
+        assert main(["generate", str(target), "--preset", str(narrow_piano), "--seed", "3", "--json", *more]) == 0
         assert json.loads(capsys.readouterr().out)["seconds"] == pytest.approx(0.7, abs=1e-3)  # the song's length
         takes.append(target.read_bytes())
     assert takes[0] != takes[1]
-    assert main(["generate", str(target), "--seconds", "0.4", "--notes", str(song), "--json"]) == 0
+    more = ["--preset", str(narrow_piano), "--seconds", "0.4", "--notes", str(song), "--json"]
+    assert main(["generate", str(target), *more]) == 0
     assert json.loads(capsys.readouterr().out)["seconds"] == pytest.approx(0.4, abs=1e-3)
 
 
-def test_a_midi_phrase_is_voiced_and_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_midi_phrase_is_voiced_and_continued(
+    tmp_path: Path, narrow_piano: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     phrase, target = tmp_path / "phrase.mid", tmp_path / "out.wav"
     write_midi_notes(phrase, SONG)
     lengths = {"a": ["--seconds", "0.4"], "b": ["--seconds", "0.8"], "c": ["--notes", str(phrase)]}
     takes = {}
     for name, more in lengths.items():
-        assert main(["continue", str(phrase), str(target), "--seed", "3", "--json", *more]) == 0
+        preset = ["--preset", str(narrow_piano), "--seed", "3", "--json"]
+        assert main(["continue", str(phrase), str(target), *preset, *more]) == 0
         assert json.loads(capsys.readouterr().out)["joins_s"] == [pytest.approx(0.7, abs=1e-3)]
         takes[name] = samples(target)
     assert [round(len(take) / RATE_HZ, 3) for take in takes.values()] == [1.1, 1.5, 1.4]

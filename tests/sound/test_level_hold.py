@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,9 +119,9 @@ def spy(instrument: Instrument, monkeypatch: pytest.MonkeyPatch) -> tuple[list[C
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_every_chunk_of_a_take_is_led_by_those_before_it(
-    phrase: Samples, threads: int, monkeypatch: pytest.MonkeyPatch
+    phrase: Samples, narrow_piano: Path, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    instrument = Instrument.load("piano", threads=threads)
+    instrument = Instrument.load(narrow_piano, threads=threads)
     sampling = instrument.preset.config.sampling
     asked, made = spy(instrument, monkeypatch)
     instrument.hear(phrase)
@@ -137,10 +138,10 @@ def test_every_chunk_of_a_take_is_led_by_those_before_it(
 
 @pytest.mark.parametrize("knows_what_follows", [True, False])
 def test_a_part_whose_future_is_known_is_not_tilted(
-    phrase: Samples, knows_what_follows: bool, monkeypatch: pytest.MonkeyPatch
+    phrase: Samples, narrow_piano: Path, knows_what_follows: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What follows says how loud it is to be."""
-    instrument = Instrument.load("piano")
+    instrument = Instrument.load(narrow_piano)
     asked, _ = spy(instrument, monkeypatch)
     instrument.hear(phrase)
     stop = instrument.heard_seconds

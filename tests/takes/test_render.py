@@ -71,9 +71,9 @@ def same(take: Path, again: Path) -> None:
     assert np.abs(first[0]).max() > 1e-3
 
 
-def test_a_take_that_was_cut_short_is_made_again_the_same_and_goes_on(tmp_path: Path) -> None:
+def test_a_take_that_was_cut_short_is_made_again_the_same_and_goes_on(tmp_path: Path, narrow_piano: Path) -> None:
     with (
-        live_daemon(tmp_path, preset="piano", factory=INSTRUMENT_FACTORY, allowed=(find_preset("piano"),)) as daemon,
+        live_daemon(tmp_path, preset=str(narrow_piano), factory=INSTRUMENT_FACTORY, allowed=(narrow_piano,)) as daemon,
         client(daemon) as player,
     ):
         wait_ready(player)
@@ -87,7 +87,7 @@ def test_a_take_that_was_cut_short_is_made_again_the_same_and_goes_on(tmp_path: 
     assert rate_hz < len(kept) < 300 * rate_hz
     saved = read_take(file)
     assert saved.prompt is not None
-    instrument = Instrument.load("piano")
+    instrument = Instrument.load(narrow_piano)
     instrument.remember(read_prompt(file, saved.prompt))
     again: list[NDArray[np.float32]] = []
     with closing(blocks_of(instrument, request_of(saved.job, TakeRequest), saved.job)) as blocks:  # as render does
