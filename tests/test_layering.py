@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -32,14 +33,15 @@ ONLY_IMPORTER = {
 }
 
 
-def imported_modules(path: Path) -> set[str]:
+@cache
+def imported_modules(path: Path) -> frozenset[str]:
     modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return modules
+    return frozenset(modules)
 
 
 def test_sources_are_found() -> None:
@@ -148,10 +150,14 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_ours(path: Path) -> set[str]:
+@cache
+def our_modules() -> frozenset[str]:
+    return frozenset(module_name(source) for source in SOURCES)
+
+
+def imported_ours(path: Path) -> frozenset[str]:
     """The modules of ours that a file imports."""
-    ours = {module_name(source) for source in SOURCES}
-    return imported_modules(path) & ours
+    return imported_modules(path) & our_modules()
 
 
 @pytest.mark.parametrize("path", [path for path in SOURCES if len(path.relative_to(ROOT).parts) > 2], ids=module_name)

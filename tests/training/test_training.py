@@ -237,7 +237,9 @@ def test_rows_are_followed_by_one_process(data: Path, tmp_path: Path) -> None:
         )
 
 
-def test_kill_9_and_the_same_command_give_the_uninterrupted_run(data: Path, tmp_path: Path) -> None:
+def test_kill_9_and_the_same_command_give_the_uninterrupted_run(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     preset = write_preset(tmp_path / "preset")
     command = ("train", preset, "--data", data, "--device", "cpu", "--processes", "1", "--steps", "40", "--no-samples")
     out = tmp_path / "killed"
@@ -250,10 +252,8 @@ def test_kill_9_and_the_same_command_give_the_uninterrupted_run(data: Path, tmp_
     running.wait(timeout=30)
     running.stdout.close()
     for folder in (out, tmp_path / "whole"):
-        again = run_cli(*command, "--out", folder)
-        output, _ = again.communicate(timeout=120)
-        assert again.returncode == 0, output
-        assert "ready" in output
+        assert main([*map(str, command), "--out", str(folder)]) == 0
+        assert "ready" in capsys.readouterr().out
     whole, killed = (load_file(folder / "weights.safetensors") for folder in (tmp_path / "whole", out))
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
 
