@@ -23,7 +23,7 @@ from melnet_music.sound.resample import resample
 
 HZ = 22050
 MEL_BINS = 32
-TAKE_SECONDS = 10.0
+TAKE_SECONDS = 20.0
 FOLLOWING_SECONDS = 20.0
 """Longer, for a busy machine: while a take follows, the load that it waits for has little time."""
 BAR_SAMPLES = RATE_HZ
