@@ -24,8 +24,7 @@ from melnet_music.sound.resample import resample
 HZ = 22050
 MEL_BINS = 32
 TAKE_SECONDS = 20.0
-FOLLOWING_SECONDS = 20.0
-"""Longer, for a busy machine: while a take follows, the load that it waits for has little time."""
+"""So long, for a busy machine: while a take is made, the load that it waits for has little time."""
 BAR_SAMPLES = RATE_HZ
 QUIET = -5.0
 """Mean of the log-mel frames: the sound stays far from full scale, and is not bent."""
@@ -117,7 +116,7 @@ def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path)
 def test_a_take_that_follows_keys_goes_on_following_them(tmp_path: Path) -> None:
     with swappable(tmp_path) as (old_preset, new_preset, player):
         player.send("note", 60, 90)
-        player.send("generate", 1, "seconds", FOLLOWING_SECONDS, "follow", "rest", "quantise", "bar")
+        player.send("generate", 1, "seconds", TAKE_SECONDS, "follow", "rest", "quantise", "bar")
         player.wait_for("started", "generate", 1, seconds=60.0)
         player.send("load", new_preset, "quantise", "bar")
         handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
