@@ -148,7 +148,7 @@ BAD_INPUTS = {
 @pytest.mark.parametrize("name", BAD_INPUTS)
 @pytest.mark.parametrize("command", ["continue", "inpaint"])
 def test_a_bad_input_is_one_clear_line(
-    tmp_path: Path, name: str, command: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, narrow_piano: Path, name: str, command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content, message = BAD_INPUTS[name]
     path, target = tmp_path / name, tmp_path / "out.wav"
@@ -159,7 +159,7 @@ def test_a_bad_input_is_one_clear_line(
     elif content is not None:
         soundfile.write(path, content, 22050)
     more = ["--start", "0.01", "--stop", "0.02"] if command == "inpaint" else []
-    assert main([command, str(path), str(target), *more]) == 2
+    assert main([command, str(path), str(target), "--preset", str(narrow_piano), *more]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert message in said[-1]
     assert not any("Traceback" in line for line in said)
@@ -179,13 +179,15 @@ def test_a_bad_input_is_one_clear_line(
 )
 def test_a_bad_argument_is_one_clear_line(
     tmp_path: Path,
+    narrow_piano: Path,
     phrase: npt.NDArray[np.float32],
     arguments: list[str],
     message: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     source = written(tmp_path / "in.wav", phrase, 22050, 1, "PCM_16")
-    assert main(["continue", str(source), str(tmp_path / "out.wav"), *arguments]) == 2
+    preset = ["--preset", str(narrow_piano)]
+    assert main(["continue", str(source), str(tmp_path / "out.wav"), *preset, *arguments]) == 2
     assert message in capsys.readouterr().err
 
 
