@@ -91,6 +91,7 @@ class PresetLoader:
             yield from _wait(load)
         instrument, speed = load.loading.result()
         load.loading = None
+        state.planner.give_ear(instrument)
         yield from hear_again(state, instrument)
         load.swap = PresetSwap(
             load.request,

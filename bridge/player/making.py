@@ -16,15 +16,19 @@ from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
 from bridge.processes.messages import Job, Moved, RequestError, Warn
 from bridge.takes.take import Take
+from bridge.takes.take_chain import Successor
 from bridge.takes.take_files import Origin, save_take
-from bridge.takes.take_request import blocks_of, prompt_of, request_of
+from bridge.takes.take_request import blocks_of, given_notes, prompt_of, request_of
 from bridge.tape.live_input import HELD_SECONDS
 
 if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument
     from melnet_music.instrument.prompt_state import Prompt
+    from melnet_music.notes.score.planned_notes import PlannedNotes
 
 _LOG = logging.getLogger(__name__)
+
+_PREPARING_STEP_SECONDS = 0.01
 
 
 def make_take(state: PlayerState, job: Job) -> Steps:
@@ -54,15 +58,18 @@ def make_take(state: PlayerState, job: Job) -> Steps:
 def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps:
     """All of a take, block by block, and its files. `CutShortError` thrown into it ends the take there."""
     job = take.job
+    if job.is_planned:
+        yield from _wait_for_planner(state)
     began, sounded = time.monotonic(), False
-    live = state.played.follow() if job.is_live else None
-    request = request_of(job, state.request_type, live)
+    follower = state.played.follow() if job.is_live else None
+    plan = _plan(state, instrument, take) if job.is_planned else None
+    request = request_of(job, state.request_type, follower or plan)
     prompt = prompt_of(instrument, request, job)
     if job.kind == "continue":
         lead = round(job.lead_seconds * instrument.sample_rate_hz)
         take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
     # a repainted part, and one that skips or follows, has no first sound before much of it is made
-    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or live)
+    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower)
     cut_short = False
     with closing(blocks_of(instrument, request, job)) as blocks:
         for block in blocks:
@@ -81,10 +88,42 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
     if cut_short and not take.generated_seconds:
         return
     take.finish_generation()
-    if live:
-        take.job = replace(job, notes=live.given)
+    if follower or plan:
+        take.job = replace(job, notes=follower.given if follower else given_notes(plan.given if plan else ()))
     state.pace = replace(state.pace, rate=take.estimate.rate)
     _keep(state, instrument, take, prompt, cut_short=cut_short)
+
+
+def _wait_for_planner(state: PlayerState) -> Steps:
+    state.planner.prepare()
+    while state.planner.prepares:
+        time.sleep(_PREPARING_STEP_SECONDS)
+        yield
+
+
+def _plan(state: PlayerState, instrument: Instrument, take: Take) -> PlannedNotes | None:
+    """The plan of a take's notes; None: it cannot be planned, which is told once."""
+    try:
+        return state.planner.plan(instrument, take.job, _join_seconds(state, instrument, take))
+    except ValueError as error:
+        if state.planner.is_news(str(error)):
+            state.tell(Warn(take.job.number, f"its notes are not planned: {error}"))
+        return None
+
+
+def _join_seconds(state: PlayerState, instrument: Instrument, take: Take) -> float | None:
+    """Device time in seconds at which a take's new sound is to begin; None: whenever it is ready."""
+    job = take.job
+    assert job.planning is not None
+    if isinstance(take, Successor):
+        return state.output.device_time(take.origin_count) / job.planning.rate_hz + job.lead_seconds
+    if job.line:
+        return job.line.first_sample / job.planning.rate_hz + job.lead_seconds - job.skip_seconds
+    begin = state.tape.input_begin
+    if job.kind == "continue" and state.live_input.listening and begin is not None and not job.again:
+        heard_seconds = state.live_input.heard_samples / instrument.sample_rate_hz
+        return begin / job.planning.rate_hz + heard_seconds  # it is in time with what it continues
+    return None
 
 
 def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt, *, cut_short: bool) -> None:

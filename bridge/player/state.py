@@ -16,6 +16,7 @@ from bridge.player.settings import PlayerSettings
 from bridge.processes.messages import Load, PlayerEvent, QueuedRequest, RequestError, UseSound
 from bridge.takes import start_time
 from bridge.takes.job_queue import JobQueue, Pace
+from bridge.takes.planning import TakePlanner
 from bridge.takes.preset_swap import PresetSwap
 from bridge.takes.take import Take
 from bridge.takes.take_reports import started_report
@@ -84,6 +85,7 @@ class PlayerState:
     pace: Pace = field(default_factory=Pace)
     """How fast the instrument makes takes."""
     played: PlayedNotes = field(default_factory=PlayedNotes)
+    planner: TakePlanner = field(default_factory=TakePlanner)
     waiting: deque[QueuedRequest] = field(default_factory=deque)
     """Requests that are not begun yet, oldest first."""
     running: RunningRequest | None = None

@@ -8,10 +8,11 @@ and is closed by ``started``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from bridge.clock.device_clock import Line
+from bridge.clock.transport import Timeline
 from bridge.protocol.errors import FailCode
 from bridge.protocol.types import Follow, Late, Value
 
@@ -55,6 +56,20 @@ class Phrase:
 
 
 @dataclass(frozen=True)
+class Planning:
+    """How the notes of a take are planned: see `melnet_music.notes.score.settings.PlanSettings`, and when bars are."""
+
+    temperature: float
+    density: float
+    scale: str
+    register: float
+    timeline: Timeline
+    """In seconds of device time."""
+    rate_hz: int
+    """Of device time."""
+
+
+@dataclass(frozen=True)
 class Job:
     """Make one take. A temperature, bias or chunk length of None is the preset's own."""
 
@@ -90,11 +105,18 @@ class Job:
     """Whether the phrase that is being played ends here: the take goes on from it."""
     phrase: Phrase | None = None
     """That phrase, once it has ended."""
+    planning: Planning | None = None
+    """How its notes are planned while it is made, if it was given none and follows none; None: they are not."""
 
     @property
     def is_live(self) -> bool:
         """Whether it is to follow what is played while it is made."""
         return self.follow != "off" and self.notes is None
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether its notes are to be planned while it is made."""
+        return self.planning is not None and self.follow == "off" and self.notes is None
 
     @property
     def length_seconds(self) -> float:
@@ -211,6 +233,8 @@ class Retime:
 
     job_number: int
     line: Line
+    timeline: Timeline | None = field(default=None, compare=False)
+    """When bars are now, in seconds of device time."""
 
 
 @dataclass(frozen=True)

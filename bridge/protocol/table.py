@@ -18,6 +18,7 @@ from bridge.protocol.outgoing import (
     STATUS,
     TRANSPORT,
 )
+from bridge.protocol.plan_arguments import DENSITY, PLAN, PLAN_TEMPERATURE, REGISTER, SCALE
 from bridge.protocol.types import (
     CLOCKS,
     CURVES,
@@ -143,7 +144,7 @@ PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
         LEVEL, TEMPO, METER, CLOCK, CLOCK_OFFSET, CLOCK_OUT, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS,
-        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD, INPUT_OFFSET,
+        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD, PLAN, PLAN_TEMPERATURE, DENSITY, SCALE, REGISTER, INPUT_OFFSET,
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""
@@ -152,7 +153,7 @@ ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX)
 _NAME = Argument("name", "text", "name of a property", longest=64)
 _PATH = Argument("path", "text", "the WAV file to write")
 _HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
-_NOTES = (FOLLOW, AHEAD)
+_NOTES = (FOLLOW, AHEAD, PLAN, PLAN_TEMPERATURE, DENSITY, SCALE, REGISTER)
 _WHEN = (QUANTISE, AT_BAR, AT_BEAT, LATE)
 _SETTERS = tuple(
     Command(

@@ -30,6 +30,7 @@ _RIGHT_SECONDS = 0.001
 _FAR_SECONDS = 0.25
 """A timeline that is farther from the master than this is set, not steered."""
 _SAME_TEMPO_BPM = 0.05
+_RECENT_SECONDS = 70.0
 
 Followed = Literal["still", "steered", "jumped"]
 
@@ -110,6 +111,11 @@ class DeviceTransport:
     @property
     def meter(self) -> Meter:
         return self._timeline.meter_at(self.beat)
+
+    @property
+    def recent_timeline(self) -> Timeline:
+        """Beats and bars by seconds of device time, as they are now; of its past, the last minute."""
+        return self._timeline.since(self._now_seconds() - _RECENT_SECONDS)
 
     def set_tempo(self, bpm: float) -> None:
         """Change the tempo from now on. Raises ValueError: out of range."""

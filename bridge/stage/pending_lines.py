@@ -71,4 +71,4 @@ class PendingLines:
     def _tell(self, number: int, line: LineBeat) -> None:
         here = self._transport.in_device_time(line)
         self._waiting[number] = _Waiting(line, here.sample)
-        self._retime(Retime(number, here))
+        self._retime(Retime(number, here, self._transport.recent_timeline))

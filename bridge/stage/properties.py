@@ -11,6 +11,7 @@ from bridge.osc.udp_server import Address
 from bridge.protocol.errors import CommandError
 from bridge.protocol.table import METER, PROPERTIES
 from bridge.protocol.types import PRESET_OWN, Value
+from melnet_music.notes.score.settings import pitch_classes
 
 Publish: TypeAlias = Callable[[str, Value | None], None]
 """(property, value); None: the preset's own."""
@@ -61,6 +62,14 @@ def requested_meter(text: str) -> Meter:
     """The meter that a client asks for. Raises CommandError: it is none."""
     try:
         return read_meter(text)
+    except ValueError as error:
+        raise CommandError("out_of_range", str(error)) from error
+
+
+def check_scale(text: str) -> None:
+    """Raises CommandError: there is no such scale."""
+    try:
+        pitch_classes(text)
     except ValueError as error:
         raise CommandError("out_of_range", str(error)) from error
 

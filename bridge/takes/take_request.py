@@ -25,7 +25,7 @@ def request_of(job: Job, request_type: type[TakeRequest], live: LiveNotes | None
 
     Args:
         request_type: ``TakeRequest`` of the instrument's module, which only the caller imports: it imports numba.
-        live: the notes of a job that follows what is played.
+        live: the notes of a job that follows what is played, or whose notes are planned.
     """
     return request_type(
         seconds=job.skip_seconds + job.seconds,
@@ -43,6 +43,11 @@ def request_of(job: Job, request_type: type[TakeRequest], live: LiveNotes | None
 def notes_of(given: Iterable[GivenNote]) -> tuple[Note, ...]:
     """Notes as the instrument takes them."""
     return tuple(Note(onset_s, end_s, key, velocity) for onset_s, end_s, key, velocity in given)
+
+
+def given_notes(notes: Iterable[Note]) -> tuple[GivenNote, ...]:
+    """The inverse of `notes_of`."""
+    return tuple((note.onset_s, note.end_s, note.pitch, note.velocity) for note in notes)
 
 
 def notes_in_sound(job: Job) -> tuple[Note, ...]:

@@ -136,6 +136,11 @@ class Instrument:
         self._prompt.use_ear(ear)
 
     @property
+    def follows_notes(self) -> bool:
+        """Whether its takes can be given notes."""
+        return self.preset.config.model.note_conditioning
+
+    @property
     def has_ear(self) -> bool:
         """Whether the notes of what is heard are told."""
         return self._prompt.ear is not None

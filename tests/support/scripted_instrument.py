@@ -78,6 +78,10 @@ class ScriptedInstrument:
         return SoundConfig(n_fft=512, window_samples=512, hop_samples=128, mel_bins=16)
 
     @property
+    def follows_notes(self) -> bool:
+        return False
+
+    @property
     def heard_seconds(self) -> float:
         return len(self._tape) / self.sample_rate_hz
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
-from bridge.processes.messages import Again, Job, JobKind, Span
+from bridge.processes.messages import Again, Job, JobKind, Planning, Span
 from bridge.protocol.errors import CommandError
+from bridge.protocol.plan_arguments import DENSITY, PLAN, PLAN_TEMPERATURE, REGISTER, SCALE
 from bridge.protocol.table import (
     AHEAD,
     BARS,
@@ -23,7 +24,7 @@ from bridge.protocol.table import (
 )
 from bridge.protocol.types import INT32_MAX, Follow, Invocation, Late, Value
 from bridge.stage.device_transport import DeviceTransport, LineBeat
-from bridge.stage.properties import Properties
+from bridge.stage.properties import Properties, check_scale
 from bridge.stage.requested_bars import Arguments, RequestedBars
 from bridge.takes.take_list import ListedTake, TakeList
 from bridge.tape.tape_memory import TapeMemory
@@ -76,6 +77,8 @@ class JobRequests:
         def chosen(name: str) -> Value | None:
             return arguments.get(name, self._properties.values[name]) if name in keys else None
 
+        if SCALE.name in arguments:
+            check_scale(str(arguments[SCALE.name]))
         temperature, bias, chunk_frames = chosen("temperature"), chosen("bias"), chosen("chunk_frames")
         return Job(
             self._next_number(),
@@ -95,7 +98,16 @@ class JobRequests:
             follow=cast(Follow, chosen(FOLLOW.name) or "off"),
             ahead_seconds=float(chosen(AHEAD.name) or 0.0),
             ends_phrase=kind == "continue" and phrase_is_played,
+            planning=self._planning(chosen) if chosen(PLAN.name) == "on" else None,
         )
+
+    def _planning(self, chosen: Callable[[str], Value | None]) -> Planning:
+        scale = str(chosen(SCALE.name))
+        temperature, density, register = (
+            float(chosen(argument.name) or 0.0) for argument in (PLAN_TEMPERATURE, DENSITY, REGISTER)
+        )
+        timeline, rate_hz = self._transport.recent_timeline, self._transport.rate_hz
+        return Planning(temperature, density, scale, register, timeline, rate_hz)
 
     def _length_seconds(self, arguments: Arguments, seconds: Value | None, line: LineBeat | None) -> float:
         """Of new audio: as asked in seconds, or in bars from where it begins."""

@@ -10,6 +10,7 @@ from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.protocol.errors import CommandError
 from bridge.protocol.parse import check_property, find_property
+from bridge.protocol.plan_arguments import SCALE
 from bridge.protocol.table import CLOCK, CLOCK_OFFSET, CLOCK_OUT, COMMANDS, INPUT_OFFSET, LEVEL, METER, TEMPO
 from bridge.protocol.types import Clock, Value
 from bridge.stage.clock_selection import ClockSelection
@@ -17,7 +18,7 @@ from bridge.stage.commands.handlers import Handlers
 from bridge.stage.commands.loop import LoopCommands
 from bridge.stage.device_transport import DeviceTransport
 from bridge.stage.pending_lines import PendingLines
-from bridge.stage.properties import Properties, requested_meter, shown_property
+from bridge.stage.properties import Properties, check_scale, requested_meter, shown_property
 from bridge.stage.sound_device import SoundDevice
 
 _OF_BARS = (TEMPO.name, METER.name)
@@ -82,7 +83,7 @@ class PropertyCommands:
 
         Raises:
             ValueError: it cannot be.
-            CommandError: it is no meter.
+            CommandError: it is no meter, or no scale.
         """
         if value is None:
             return
@@ -90,6 +91,8 @@ class PropertyCommands:
             self._clock.set_tempo(float(value))
         elif name == METER.name:
             self._transport.set_meter(requested_meter(str(value)))
+        elif name == SCALE.name:
+            check_scale(str(value))
         elif name == CLOCK.name:
             self._clock.choose(cast(Clock, value))
         elif name == CLOCK_OFFSET.name:

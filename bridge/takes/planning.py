@@ -1,0 +1,146 @@
+"""Planning the notes of takes: the ear and the score model of the player, and the transport's bars around a take."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bridge.clock.transport import Timeline
+from bridge.processes.messages import Job
+
+if TYPE_CHECKING:
+    from melnet_music.instrument.instrument import Instrument
+    from melnet_music.notes.ear.ear import Ear
+    from melnet_music.notes.score.network import ScoreModel
+    from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
+
+_LOG = logging.getLogger(__name__)
+
+_FEWEST_NOTES = 4
+"""Fewer are nothing to go on from."""
+_BEFORE_SECONDS = 62.0
+"""Bars are known so long before a take."""
+_WARMED_UP_FRAMES, _FRAME_SECONDS = 200, 0.02
+_SAME_BEAT = 1e-6
+
+
+class TakePlanner:
+    """Belongs to the player's one thread; weights are read, and their kernels compiled, in another."""
+
+    def __init__(self, ear: Ear | None = None, model: ScoreModel | None = None) -> None:
+        """None: those that come with the program, read when they are first needed."""
+        self._ear, self._model = ear, model
+        self._problem = ""
+        self._preparing: threading.Thread | None = None
+        self._told = ""
+
+    def give_ear(self, instrument: Instrument) -> None:
+        """Have an instrument hear notes, if there is an ear for its sound."""
+        from melnet_music.notes.ear.ear import bundled_ear, load_ear
+
+        try:
+            if self._ear is None and bundled_ear() is not None:
+                self._ear = load_ear()
+        except ValueError as error:
+            _LOG.warning("notes are not heard: %s", error)
+        if self._ear is not None and self._ear.config.sound == instrument.sound:
+            instrument.use_ear(self._ear)
+
+    def prepare(self) -> None:
+        """Begin to make the score model ready, if it is not: seconds on a first start, which compiles."""
+        if self._preparing is None:
+            self._preparing = threading.Thread(target=self._prepare, name="planner", daemon=True)
+            self._preparing.start()
+
+    @property
+    def prepares(self) -> bool:
+        """Whether the score model is on its way."""
+        return self._preparing is not None and self._preparing.is_alive()
+
+    def _prepare(self) -> None:
+        from melnet_music.notes.score.grid import Meter
+        from melnet_music.notes.score.network import ScoreModel
+        from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
+        from melnet_music.notes.score.settings import PlanSettings
+
+        try:
+            model = self._model or ScoreModel.load()
+            tried = PlannedNotes(model, (), TakeGrid.steady(120.0, Meter(4, 4)), PlanSettings(), 0)
+            tried.until_now(0.0, _WARMED_UP_FRAMES, _FRAME_SECONDS)
+            self._model = model
+        except Exception as error:
+            self._problem = f"the score model cannot be used ({error})"
+
+    def plan(self, instrument: Instrument, job: Job, join_seconds: float | None) -> PlannedNotes:
+        """A plan that begins where the job's new sound does.
+
+        Args:
+            join_seconds: device time of that place; None: a bar line is there.
+
+        Raises:
+            ValueError: the preset plays no notes, none were heard, there are no weights, or no grid for the meter.
+        """
+        from melnet_music.notes.score.planned_notes import PlannedNotes
+        from melnet_music.notes.score.settings import PlanSettings
+
+        planning = job.planning
+        assert planning is not None
+        if not instrument.follows_notes:
+            raise ValueError(f"preset {instrument.preset_name!r} plays no notes that it is given")
+        if self._model is None:
+            raise ValueError(self._problem or "the score model is not ready")
+        heard = instrument.heard_notes() if job.kind == "continue" else ()
+        if job.kind == "continue" and len(heard) < _FEWEST_NOTES:
+            if not heard and not instrument.has_ear:
+                raise ValueError(f"there is no ear for the sound of preset {instrument.preset_name!r}")
+            raise ValueError(f"{len(heard)} notes were heard in the last minute: play some to go on from")
+        now_s = instrument.heard_seconds
+        before = [replace(note, onset_s=note.onset_s - now_s, end_s=note.end_s - now_s) for note in heard]
+        settings = PlanSettings(
+            temperature=planning.temperature,
+            density=planning.density,
+            scale=planning.scale,
+            register=planning.register,
+        )
+        grid = grid_of(planning.timeline, join_seconds)
+        plan = PlannedNotes(self._model, before, grid, settings, job.seed)
+        self._told = ""
+        return plan
+
+    def is_news(self, problem: str) -> bool:
+        """Whether this was not the last problem already; a plan that is made ends it."""
+        news, self._told = problem != self._told, problem
+        return news
+
+
+def grid_of(timeline: Timeline, join_seconds: float | None) -> TakeGrid:
+    """Beats and bars around a take, whose new sound begins at a time of the timeline.
+
+    Args:
+        join_seconds: None: on a bar line, in the last tempo and meter.
+
+    Raises:
+        ValueError: the grid does not hold the meter.
+    """
+    from melnet_music.notes.beat_times import BeatTimes
+    from melnet_music.notes.score.grid import Bars, Meter
+    from melnet_music.notes.score.planned_notes import TakeGrid
+
+    if join_seconds is None:
+        last = timeline.meters[-1].meter
+        return TakeGrid.steady(timeline.tempos[-1].bpm, Meter(last.count, last.unit), _BEFORE_SECONDS)
+    first_bar = timeline.place_at(timeline.beat_at(join_seconds - _BEFORE_SECONDS)).bar
+    first = timeline.beat_of(first_bar)
+    beats = [first]
+    for tempo in timeline.tempos:
+        if tempo.beat > beats[-1] + _SAME_BEAT:
+            beats.append(tempo.beat)
+    beats.append(beats[-1] + 1.0)
+    meter = timeline.meter_at(first)
+    bars = Bars.of(Meter(meter.count, meter.unit))
+    for start in timeline.meters:
+        if start.bar > first_bar:
+            bars.change(start.bar - first_bar, Meter(start.meter.count, start.meter.unit))
+    return TakeGrid(BeatTimes.of([(beat - first, timeline.seconds_at(beat) - join_seconds) for beat in beats]), bars)
