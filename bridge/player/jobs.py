@@ -129,6 +129,6 @@ def retime(state: PlayerState, request: Retime) -> None:
     for place, waiting in enumerate(state.waiting):
         if isinstance(waiting, Job | Load) and waiting.number == request.job_number and waiting.line:
             state.waiting[place] = replace(waiting, line=request.line)
-            if isinstance(waiting, Job) and waiting.planning and request.timeline:
+            if isinstance(waiting, Job) and waiting.planning and not waiting.was_planned and request.timeline:
                 planning = replace(waiting.planning, timeline=request.timeline)
                 state.waiting[place] = replace(waiting, line=request.line, planning=planning)

@@ -6,6 +6,7 @@ import logging
 import time
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ from bridge.player.listening import hear_input
 from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
 from bridge.processes.messages import Job, Moved, RequestError, Warn
+from bridge.takes.notes_file import given_in_file, read_notes_in_steps
+from bridge.takes.planning import placed
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
 from bridge.takes.take_files import Origin, save_take
@@ -43,6 +46,9 @@ def make_take(state: PlayerState, job: Job) -> Steps:
         yield from hear_phrase(state, job.phrase, request_of(job, state.request_type))
     job = fit_to_line(state, fit_to_heard(state, job), instrument.sample_rate_hz)
     instrument, job = state.tape_commands.instrument_for(instrument, job)
+    if job.again and job.again.notes_file:
+        notes = yield from read_notes_in_steps(Path(job.again.notes_file))
+        job = replace(job, notes=given_in_file(job, notes))
     take = Take(
         job,
         accepted_at=state.accepted_at.pop(job.number),
@@ -57,12 +63,12 @@ def make_take(state: PlayerState, job: Job) -> Steps:
 
 def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps:
     """All of a take, block by block, and its files. `CutShortError` thrown into it ends the take there."""
-    job = take.job
-    if job.is_planned:
+    if take.job.is_planned:
         yield from _wait_for_planner(state)
     began, sounded = time.monotonic(), False
-    follower = state.played.follow() if job.is_live else None
-    plan = _plan(state, instrument, take) if job.is_planned else None
+    follower = state.played.follow() if take.job.is_live else None
+    plan = _plan(state, instrument, take)
+    job = take.job
     request = request_of(job, state.request_type, follower or plan)
     prompt = prompt_of(instrument, request, job)
     if job.kind == "continue":
@@ -102,27 +108,40 @@ def _wait_for_planner(state: PlayerState) -> Steps:
 
 
 def _plan(state: PlayerState, instrument: Instrument, take: Take) -> PlannedNotes | None:
-    """The plan of a take's notes; None: it cannot be planned, which is told once."""
-    try:
-        return state.planner.plan(instrument, take.job, _join_seconds(state, instrument, take))
-    except ValueError as error:
-        if state.planner.is_news(str(error)):
-            state.tell(Warn(take.job.number, f"its notes are not planned: {error}"))
+    """The plan of a take's notes, whose place its job keeps; None: there is none, and why it cannot be is told once.
+
+    Raises:
+        RequestError: it was to be planned anew, and cannot be.
+    """
+    job = take.job
+    if job.planning is None or not job.is_planned:
         return None
+    if job.planning.begins_at is None:
+        join_seconds = _join_seconds(state, instrument, take, job.planning.rate_hz)
+        job = replace(job, planning=placed(job.planning, join_seconds))
+    try:
+        plan = state.planner.plan(instrument, job)
+    except ValueError as error:
+        if job.again:
+            raise RequestError("refused", f"its notes cannot be planned anew: {error}") from error
+        if state.planner.is_news(str(error)):
+            state.tell(Warn(job.number, f"its notes are not planned: {error}"))
+        return None
+    take.job = job
+    return plan
 
 
-def _join_seconds(state: PlayerState, instrument: Instrument, take: Take) -> float | None:
+def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_hz: int) -> float | None:
     """Device time in seconds at which a take's new sound is to begin; None: whenever it is ready."""
     job = take.job
-    assert job.planning is not None
     if isinstance(take, Successor):
-        return state.output.device_time(take.origin_count) / job.planning.rate_hz + job.lead_seconds
+        return state.output.device_time(take.origin_count) / rate_hz + job.lead_seconds
     if job.line:
-        return job.line.first_sample / job.planning.rate_hz + job.lead_seconds - job.skip_seconds
+        return job.line.first_sample / rate_hz + job.lead_seconds - job.skip_seconds
     begin = state.tape.input_begin
-    if job.kind == "continue" and state.live_input.listening and begin is not None and not job.again:
+    if job.kind == "continue" and state.live_input.listening and begin is not None:
         heard_seconds = state.live_input.heard_samples / instrument.sample_rate_hz
-        return begin / job.planning.rate_hz + heard_seconds  # it is in time with what it continues
+        return begin / rate_hz + heard_seconds  # it is in time with what it continues
     return None
 
 

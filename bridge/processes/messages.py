@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 from bridge.clock.device_clock import Line
 from bridge.clock.transport import Timeline
 from bridge.protocol.errors import FailCode
-from bridge.protocol.types import Follow, Late, Value
+from bridge.protocol.types import Follow, Late, Renew, Value
 
 
 class RequestError(ValueError):
@@ -41,6 +41,10 @@ class Again:
     take: int
     file: str
     """Its WAV file; empty: it could not be written."""
+    renew: Renew = "sound"
+    """What is drawn anew: the sound of the same notes; or its planned notes too."""
+    notes_file: str = ""
+    """A MIDI file of the notes that it is given in place of its own; empty: none is."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Planning:
     """In seconds of device time."""
     rate_hz: int
     """Of device time."""
+    begins_at: float | None = None
+    """Time of the timeline at which the plan begins, with the take's new sound; None: nothing is planned yet."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,8 @@ class Job:
     phrase: Phrase | None = None
     """That phrase, once it has ended."""
     planning: Planning | None = None
-    """How its notes are planned while it is made, if it was given none and follows none; None: they are not."""
+    """How its notes are planned while it is made, if it was given none and follows none; of a take that is made: how
+    they were, and can be again. None: they are not."""
 
     @property
     def is_live(self) -> bool:
@@ -117,6 +124,11 @@ class Job:
     def is_planned(self) -> bool:
         """Whether its notes are to be planned while it is made."""
         return self.planning is not None and self.follow == "off" and self.notes is None
+
+    @property
+    def was_planned(self) -> bool:
+        """Whether notes were planned after its prompt, its own or an earlier attempt's: so they can be again."""
+        return self.planning is not None and self.planning.begins_at is not None
 
     @property
     def length_seconds(self) -> float:

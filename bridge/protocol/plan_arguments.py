@@ -1,8 +1,8 @@
-"""How the notes of takes are planned: properties, and keys of the commands that make takes."""
+"""How the notes of takes are planned, and planned or given anew: properties, and keys of commands that make takes."""
 
 from __future__ import annotations
 
-from bridge.protocol.types import Argument
+from bridge.protocol.types import RENEW_CHOICES, Argument
 
 PLAN = Argument(
     "plan",
@@ -25,3 +25,9 @@ REGISTER = Argument(
     "register", "float", "how much higher planned notes are than what was heard", unit="semitones", low=-36, high=36,
     default=0.0,
 )  # fmt: skip
+PLAN_SETTINGS = (PLAN_TEMPERATURE, DENSITY, SCALE, REGISTER)
+RENEW = Argument(
+    "renew", "text", "what is drawn anew: the `sound` of the same notes; or the planned `notes`, and so their sound",
+    choices=RENEW_CHOICES, default="sound",
+)  # fmt: skip
+NOTES_FILE = Argument("notes", "text", "a MIDI file inside the allowed folders: what the take plays instead of its own")

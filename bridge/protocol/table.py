@@ -18,7 +18,7 @@ from bridge.protocol.outgoing import (
     STATUS,
     TRANSPORT,
 )
-from bridge.protocol.plan_arguments import DENSITY, PLAN, PLAN_TEMPERATURE, REGISTER, SCALE
+from bridge.protocol.plan_arguments import NOTES_FILE, PLAN, PLAN_SETTINGS, RENEW
 from bridge.protocol.types import (
     CLOCKS,
     CURVES,
@@ -53,22 +53,13 @@ LEAD = Argument(
     "lead", "float", "how much of what was heard is played before the new audio", unit="s", low=0, high=60, default=0.0
 )
 TAIL = Argument(
-    "tail",
-    "float",
-    "how much of what was heard is played after the repainted part",
-    unit="s",
-    low=0,
-    high=60,
+    "tail", "float", "how much of what was heard is played after the repainted part", unit="s", low=0, high=60,
     default=0.0,
-)
+)  # fmt: skip
 CHUNK_FRAMES = Argument(
-    "chunk_frames",
-    "int",
-    "frames generated together: fewer start sooner, more are cheaper",
-    unit="frames",
-    low=1,
-    high=1024,
-)
+    "chunk_frames", "int", "frames generated together: fewer start sooner, more are cheaper", unit="frames",
+    low=1, high=1024,
+)  # fmt: skip
 LEVEL = Argument("level", "float", "linear gain of the output", low=0, high=1, default=1.0)
 TEMPO = Argument(
     "tempo", "float", "quarter notes a minute", unit="bpm", low=SLOWEST_BPM, high=FASTEST_BPM, default=120.0
@@ -119,14 +110,9 @@ FOLLOW = Argument(
     default="off",
 )
 AHEAD = Argument(
-    "ahead",
-    "float",
-    "how far ahead of playback a take that follows notes is made; more where the engine is slow",
-    unit="s",
-    low=0,
-    high=30,
-    default=0.25,
-)
+    "ahead", "float", "how far ahead of playback a take that follows notes is made; more where the engine is slow",
+    unit="s", low=0, high=30, default=0.25,
+)  # fmt: skip
 AT_BAR = Argument("at_bar", "int", "begin on this bar; the first is 1", low=1, high=1_000_000)
 BARS = Argument("bars", "int", "length of the new audio in bars, instead of `seconds`", low=1, high=64)
 START = Argument(
@@ -144,7 +130,7 @@ PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
         LEVEL, TEMPO, METER, CLOCK, CLOCK_OFFSET, CLOCK_OUT, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS,
-        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD, PLAN, PLAN_TEMPERATURE, DENSITY, SCALE, REGISTER, INPUT_OFFSET,
+        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD, PLAN, *PLAN_SETTINGS, INPUT_OFFSET,
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""
@@ -153,8 +139,10 @@ ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX)
 _NAME = Argument("name", "text", "name of a property", longest=64)
 _PATH = Argument("path", "text", "the WAV file to write")
 _HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
-_NOTES = (FOLLOW, AHEAD, PLAN, PLAN_TEMPERATURE, DENSITY, SCALE, REGISTER)
+_NOTES = (FOLLOW, AHEAD, PLAN, *PLAN_SETTINGS)
 _WHEN = (QUANTISE, AT_BAR, AT_BEAT, LATE)
+_OF_THE_TAKE = tuple(replace(each, default=None, help=f"{each.help}; none: the take's") for each in PLAN_SETTINGS)
+_NEXT_SEED = "seed of the new take; none: the one after its own"
 _SETTERS = tuple(
     Command(
         f"set/{name}",
@@ -288,13 +276,25 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
         ),
         Command(
             "take/reroll",
-            "Make a take again, the last one if none is named: from what it was made from, with another seed.",
+            "Make a take again, the last one if none is named: from what it was made from, with another seed. With "
+            "`renew notes`, plan its notes anew, with its own settings where none are given.",
             JOB_ANSWERS,
             fixed=(ID,),
-            keys=(TAKE, SEED, *_WHEN),
+            keys=(TAKE, replace(SEED, default=None, help=_NEXT_SEED), RENEW, *_OF_THE_TAKE, *_WHEN),
             done=JOB_DONE,
             fails=("unknown_take", "bad_file", *_JOB_FAILS),
-            example="4 take 12",
+            example="4 take 12 renew notes",
+        ),
+        Command(
+            "take/render",
+            "Make a take again, the last one if none is named, with the `notes` of a MIDI file: as `take/export` wrote "
+            "them, and somebody changed them. With its own seed if none is given.",
+            JOB_ANSWERS,
+            fixed=(ID,),
+            keys=(TAKE, NOTES_FILE, replace(SEED, default=None, help="seed of the new take; none: its own"), *_WHEN),
+            done=JOB_DONE,
+            fails=("unknown_take", "forbidden_path", "bad_file", *_JOB_FAILS),
+            example="5 take 12 notes mine.mid",
         ),
         Command(
             "take/export",

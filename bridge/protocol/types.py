@@ -25,6 +25,8 @@ CURVES: tuple[CurveKind, ...] = get_args(CurveKind)
 """Of a MIDI control, from all the way down to all the way up."""
 Follow = Literal["off", "free", "rest"]
 FOLLOW_CHOICES: tuple[Follow, ...] = get_args(Follow)
+Renew = Literal["sound", "notes"]
+RENEW_CHOICES: tuple[Renew, ...] = get_args(Renew)
 Kind = Literal["float", "int", "bool", "text", "value"]
 
 

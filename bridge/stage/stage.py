@@ -134,6 +134,7 @@ class Stage:
             tape=tape,
             takes=takes,
             properties=properties,
+            folders=folders,
             next_number=requests.next_number,
         )
         held: TimedBundles[Asked] = TimedBundles(HELD_COMMANDS)

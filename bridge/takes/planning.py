@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.clock.transport import Timeline
-from bridge.processes.messages import Job
+from bridge.processes.messages import Job, Planning
 
 if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument
@@ -73,11 +73,8 @@ class TakePlanner:
         except Exception as error:
             self._problem = f"the score model cannot be used ({error})"
 
-    def plan(self, instrument: Instrument, job: Job, join_seconds: float | None) -> PlannedNotes:
-        """A plan that begins where the job's new sound does.
-
-        Args:
-            join_seconds: device time of that place; None: a bar line is there.
+    def plan(self, instrument: Instrument, job: Job) -> PlannedNotes:
+        """A plan that begins where the job's new sound does: its planning is placed, see `placed`.
 
         Raises:
             ValueError: the preset plays no notes, none were heard, there are no weights, or no grid for the meter.
@@ -87,6 +84,7 @@ class TakePlanner:
 
         planning = job.planning
         assert planning is not None
+        assert planning.begins_at is not None
         if not instrument.follows_notes:
             raise ValueError(f"preset {instrument.preset_name!r} plays no notes that it is given")
         if self._model is None:
@@ -104,7 +102,7 @@ class TakePlanner:
             scale=planning.scale,
             register=planning.register,
         )
-        grid = grid_of(planning.timeline, join_seconds)
+        grid = grid_of(planning.timeline, planning.begins_at)
         plan = PlannedNotes(self._model, before, grid, settings, job.seed)
         self._told = ""
         return plan
@@ -115,11 +113,21 @@ class TakePlanner:
         return news
 
 
-def grid_of(timeline: Timeline, join_seconds: float | None) -> TakeGrid:
-    """Beats and bars around a take, whose new sound begins at a time of the timeline.
+def placed(planning: Planning, begins_at: float | None) -> Planning:
+    """With the bars around the take's new sound, and no others.
 
     Args:
-        join_seconds: None: on a bar line, in the last tempo and meter.
+        begins_at: time of the timeline at which that begins; None: on a bar line, in the last tempo and meter.
+    """
+    timeline = planning.timeline
+    if begins_at is None:
+        steady = Timeline.steady(timeline.tempos[-1].bpm, timeline.meters[-1].meter)
+        return replace(planning, timeline=steady, begins_at=0.0)
+    return replace(planning, timeline=timeline.since(begins_at - _BEFORE_SECONDS), begins_at=begins_at)
+
+
+def grid_of(timeline: Timeline, join_seconds: float) -> TakeGrid:
+    """Beats and bars around a take, whose new sound begins at a time of the timeline.
 
     Raises:
         ValueError: the grid does not hold the meter.
@@ -128,9 +136,6 @@ def grid_of(timeline: Timeline, join_seconds: float | None) -> TakeGrid:
     from melnet_music.notes.score.grid import Bars, Meter
     from melnet_music.notes.score.planned_notes import TakeGrid
 
-    if join_seconds is None:
-        last = timeline.meters[-1].meter
-        return TakeGrid.steady(timeline.tempos[-1].bpm, Meter(last.count, last.unit), _BEFORE_SECONDS)
     first_bar = timeline.place_at(timeline.beat_at(join_seconds - _BEFORE_SECONDS)).bar
     first = timeline.beat_of(first_bar)
     beats = [first]

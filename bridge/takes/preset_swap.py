@@ -17,7 +17,17 @@ import numpy as np
 from bridge.audio.output_ring import TAKE_BACK_GUARD_SAMPLES, OutputRing
 from bridge.audio.shared_samples import Samples
 from bridge.clock.device_clock import DeviceClock, Line
-from bridge.processes.messages import AT_SAMPLE, GivenNote, Job, Load, Moved, PlayerEvent, Report, RequestError
+from bridge.processes.messages import (
+    AT_SAMPLE,
+    GivenNote,
+    Job,
+    Load,
+    Moved,
+    Planning,
+    PlayerEvent,
+    Report,
+    RequestError,
+)
 from bridge.protocol.types import INT32_MAX
 from bridge.takes import start_time
 from bridge.takes.take import Take
@@ -222,6 +232,7 @@ class PresetSwap:
             chunk_frames=None,
             line=None,
             again=None,
+            planning=_planning_after(old.job, join.line_sample / rate_hz),
         )
         assert old.output_hz is not None
         values = (("preset", beside.preset_name), ("take", job.number), (AT_SAMPLE, self.line_sample))
@@ -254,9 +265,21 @@ def _notes_after(job: Job, seconds: float) -> tuple[GivenNote, ...] | None:
     """The notes that a job was given, as its successor is given them, which begins so many seconds after the take."""
     if job.notes is None:
         return None
-    passed = seconds - job.lead_seconds + job.skip_seconds
+    passed = _new_seconds(job, seconds)
     left = ((onset_s - passed, end_s - passed, key, velocity) for onset_s, end_s, key, velocity in job.notes)
     return tuple((max(0.0, onset_s), end_s, key, velocity) for onset_s, end_s, key, velocity in left if end_s > 0.0)
+
+
+def _planning_after(job: Job, seconds: float) -> Planning | None:
+    """How the successor's notes are planned: in the bars of the take's own plan."""
+    if job.planning is None or job.planning.begins_at is None:
+        return job.planning
+    return replace(job.planning, begins_at=job.planning.begins_at + _new_seconds(job, seconds))
+
+
+def _new_seconds(job: Job, seconds: float) -> float:
+    """How long a take's new sound has gone on when so much of the take has sounded."""
+    return seconds - job.lead_seconds + job.skip_seconds
 
 
 class _Hearing:

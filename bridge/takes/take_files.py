@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from bridge.processes.messages import Job
+from bridge.clock.transport import Meter, MeterStart, Tempo, Timeline
+from bridge.processes.messages import Job, Planning
 from melnet_music.sound.audio_file import AudioClip, read_audio, write_audio
 
 if TYPE_CHECKING:
     from melnet_music.instrument.prompt_state import Prompt
 
-_NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase", "planning")
-"""Fields of a job that do not change the take: who asked, and when it sounded; a phrase is in the prompt, and what was
-planned is kept as notes."""
+_NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase")
+"""Fields of a job that do not change the take: who asked, and when it sounded; a phrase is in the prompt."""
 CUT_SHORT = "cut_short_after_seconds"
 """The key in the JSON file of a take that was ended early."""
 
@@ -126,11 +126,20 @@ def read_take(path: Path) -> SavedTake:
         missing = [f.name for f in fields(Job) if f.default is MISSING and f.name not in {*known, "number"}]
         if missing:
             raise KeyError(missing[0])
+        known["planning"] = _planning(how.get("planning"))
         return SavedTake(origin, Job(number=0, **known), how["prompt"])
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not the JSON file of a take ({error})") from None
+
+
+def _planning(how: dict[str, Any] | None) -> Planning | None:
+    if how is None:
+        return None
+    tempos = tuple(Tempo(**tempo) for tempo in how["timeline"]["tempos"])
+    meters = tuple(MeterStart(m["beat"], m["bar"], Meter(**m["meter"])) for m in how["timeline"]["meters"])
+    return Planning(**{**how, "timeline": Timeline(tempos, meters)})
 
 
 def read_prompt(take: Path, name: str) -> dict[str, NDArray[Any]]:

@@ -6,10 +6,10 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bridge.clock.transport import Timeline
 from bridge.processes.messages import Job, PlacedTake
+from bridge.takes.notes_file import write_notes, written_notes
 from bridge.takes.take_files import read_take
-from bridge.takes.take_request import notes_in_sound
-from melnet_music.notes.midi_file import write_midi_notes
 
 _REMEMBERED = 256
 
@@ -71,10 +71,13 @@ class TakeList:
         return self._takes[number]
 
 
-def export_take(take: ListedTake, target: Path) -> None:
+def export_take(take: ListedTake, target: Path, timeline: Timeline) -> None:
     """Copy a take's WAV, the JSON that makes it again and the prompt that this needs; replaces no other file.
 
     The notes that it was given, if any, are written beside it as a MIDI file.
+
+    Args:
+        timeline: of the MIDI file of a take that was not planned, see `write_notes`.
 
     Raises:
         ValueError: it was never written, the target exists or cannot be written.
@@ -88,7 +91,7 @@ def export_take(take: ListedTake, target: Path) -> None:
     saved = read_take(source.with_suffix(".json"))
     if saved.prompt:
         copies[source.parent / saved.prompt] = target.parent / saved.prompt
-    notes, midi = notes_in_sound(saved.job), target.with_suffix(".mid")
+    notes, midi = written_notes(saved.job), target.with_suffix(".mid")
     for copy in (target, target.with_suffix(".json"), *([midi] if notes else [])):
         if copy.exists():
             raise ValueError(f"{copy} exists already: give another name")
@@ -105,4 +108,4 @@ def export_take(take: ListedTake, target: Path) -> None:
     except OSError as error:
         raise ValueError(f"cannot export to {target}: {error}") from error
     if notes:
-        write_midi_notes(midi, notes)
+        write_notes(midi, saved.job, timeline)

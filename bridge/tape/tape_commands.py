@@ -163,15 +163,23 @@ class TapeCommands:
                 f"take {again.take} was made with preset {kept.origin.preset!r} (digest {kept.origin.preset_digest}), "
                 f"and {instrument.preset_name!r} plays now: load the former to make it again",
             )
+        _check_renewal(kept.job, again)
         beside = instrument.beside(np.zeros(0, np.float32))
         if kept.prompt:
             beside.remember(kept.prompt)
         return beside, _made_again(kept.job, job)
 
     def as_made(self, job: Job) -> Job:
-        """A job that makes a take again, with that take's settings; unchanged if these are only on disk."""
+        """A job that makes a take again, with that take's settings; unchanged if these are only on disk.
+
+        Raises:
+            RequestError: its notes were not planned, and are to be planned anew.
+        """
         kept = self._kept.get(job.again.take) if job.again else None
-        return _made_again(kept.job, job) if kept else job
+        if job.again is None or kept is None:
+            return job
+        _check_renewal(kept.job, job.again)
+        return _made_again(kept.job, job)
 
     def _on_the_tape(self, instrument: Instrument, job: Job, first: int, stop: int) -> tuple[Instrument, Job]:
         (oldest, newest), rate = self._tape.span, self._tape.rate_hz
@@ -212,7 +220,17 @@ def _file_of(take: int, file: str) -> Path:
     return Path(file)
 
 
+def _check_renewal(made: Job, again: Again) -> None:
+    if again.renew == "notes" and not made.was_planned:
+        raise RequestError(
+            "refused", f"the notes of take {again.take} were not planned: reroll its sound, or make a take with plan on"
+        )
+
+
 def _made_again(made: Job, job: Job) -> Job:
+    if job.again and job.again.renew == "notes" and made.planning and job.planning:
+        wanted = replace(job.planning, timeline=made.planning.timeline, rate_hz=made.planning.rate_hz)
+        made = replace(made, notes=None, planning=replace(wanted, begins_at=made.planning.begins_at))
     return replace(
         made,
         number=job.number,

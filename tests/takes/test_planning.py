@@ -18,12 +18,12 @@ from bridge.clock.transport import Meter, Timeline
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.processes.messages import Job, Planning
 from bridge.stage.daemon import Daemon
-from bridge.takes.planning import TakePlanner, grid_of
+from bridge.takes.planning import TakePlanner, grid_of, placed
 from melnet_music.notes.midi_file import read_midi_notes
 from melnet_music.notes.note_map import Note
 
 TIMELINE = Timeline.steady(120.0, Meter(4, 4), seconds=10.0)
-PLANNING = Planning(1.0, 1.0, "free", 0.0, TIMELINE, 48000)
+PLANNING = Planning(1.0, 1.0, "free", 0.0, TIMELINE, 48000, begins_at=100.0)
 
 
 class Hearing:
@@ -73,11 +73,23 @@ def test_a_grid_follows_changes_of_tempo_and_meter() -> None:
 
 
 def test_without_a_place_a_bar_line_is_where_the_take_begins() -> None:
-    grid = grid_of(Timeline.steady(90.0, Meter(7, 8), seconds=1.3), None)
+    planning = placed(replace(PLANNING, timeline=Timeline.steady(90.0, Meter(7, 8), seconds=1.3)), None)
+    assert planning.begins_at is not None
+    grid = grid_of(planning.timeline, planning.begins_at)
     assert grid.bars.start(grid.bars.bar_at(grid.start)) == grid.start
     assert np.diff(grid.times.seconds_at([0.0, 1.0])) == pytest.approx(60 / 90)
     with pytest.raises(ValueError, match="meter 4/32"):
-        grid_of(Timeline.steady(90.0, Meter(4, 32)), None)
+        grid_of(Timeline.steady(90.0, Meter(4, 32)), 0.0)
+
+
+def test_a_plan_keeps_the_bars_around_it_and_no_others() -> None:
+    changed = replace(PLANNING, timeline=TIMELINE.with_tempo(60.0, 20.0).with_tempo(90.0, 100.0))
+    kept = placed(changed, 130.0)
+    assert [tempo.bpm for tempo in kept.timeline.tempos] == [60.0, 90.0]
+    assert kept.begins_at == 130.0
+    first, second = (grid_of(each.timeline, 130.0) for each in (changed, kept))
+    assert first.start == second.start
+    np.testing.assert_allclose(*(grid.times.seconds_at([0.0, 20.0, 60.0, 100.0]) for grid in (first, second)))
 
 
 # --- plans --------------------------------------------------------------------------------------------------
@@ -88,7 +100,7 @@ def job(**changes: object) -> Job:
 
 
 def given(planner: TakePlanner, asked: Job, heard: int = 20) -> tuple[Note, ...]:
-    plan = planner.plan(Hearing(heard), asked, 100.0)  # type: ignore[arg-type]
+    plan = planner.plan(Hearing(heard), asked)  # type: ignore[arg-type]
     plan.until_now(0.0, 200, 0.02)
     return plan.given
 
@@ -115,7 +127,7 @@ def test_what_cannot_be_planned_is_told_once(planner: TakePlanner) -> None:
     mute = Hearing()
     mute.follows_notes = False
     with pytest.raises(ValueError, match="plays no notes"):
-        planner.plan(mute, job(), None)  # type: ignore[arg-type]
+        planner.plan(mute, job())  # type: ignore[arg-type]
 
 
 def test_what_is_played_or_given_goes_before_a_plan() -> None:

@@ -8,7 +8,16 @@ from typing import cast
 
 from bridge.processes.messages import Again, Job, JobKind, Planning, Span
 from bridge.protocol.errors import CommandError
-from bridge.protocol.plan_arguments import DENSITY, PLAN, PLAN_TEMPERATURE, REGISTER, SCALE
+from bridge.protocol.plan_arguments import (
+    DENSITY,
+    NOTES_FILE,
+    PLAN,
+    PLAN_SETTINGS,
+    PLAN_TEMPERATURE,
+    REGISTER,
+    RENEW,
+    SCALE,
+)
 from bridge.protocol.table import (
     AHEAD,
     BARS,
@@ -22,10 +31,12 @@ from bridge.protocol.table import (
     TAKE,
     TO_BAR,
 )
-from bridge.protocol.types import INT32_MAX, Follow, Invocation, Late, Value
+from bridge.protocol.types import INT32_MAX, Argument, Follow, Invocation, Late, Renew, Value
+from bridge.stage.allowed_folders import AllowedFolders
 from bridge.stage.device_transport import DeviceTransport, LineBeat
 from bridge.stage.properties import Properties, check_scale
 from bridge.stage.requested_bars import Arguments, RequestedBars
+from bridge.takes.notes_file import check_notes_file
 from bridge.takes.take_list import ListedTake, TakeList
 from bridge.tape.tape_memory import TapeMemory
 
@@ -41,31 +52,63 @@ class JobRequests:
         tape: TapeMemory,
         takes: TakeList,
         properties: Properties,
+        folders: AllowedFolders,
         next_number: Callable[[], int],
     ) -> None:
         """``next_number``: of a request."""
+        self._folders = folders
         self._bars, self._transport, self._tape, self._takes = bars, transport, tape, takes
         self._properties, self._next_number = properties, next_number
 
     def job(self, invocation: Invocation, *, phrase_is_played: bool) -> tuple[Job, LineBeat | None]:
         """A job, and the line that it waits for; None: it waits for none."""
         arguments = invocation.arguments
-        if invocation.command.name == "take/reroll":
+        if SCALE.name in arguments:
+            check_scale(str(arguments[SCALE.name]))
+        if TAKE in invocation.command.keys:
             take = requested_take(self._takes, arguments.get(TAKE.name))
             line = None if take.job.span else self._bars.line(arguments)
-            return self._reroll(arguments, take, line), line
+            made_again = self._rerolled if invocation.command.name == "take/reroll" else self._rendered
+            return made_again(arguments, take, line), line
         line = None if FROM_BAR.name in arguments or TO_BAR.name in arguments else self._bars.line(arguments)
         return self._new_take(invocation, line, phrase_is_played=phrase_is_played), line
 
-    def _reroll(self, arguments: Arguments, take: ListedTake, line: LineBeat | None) -> Job:
-        """The take once more, with the seed after its own if none is given."""
+    def _rerolled(self, arguments: Arguments, take: ListedTake, line: LineBeat | None) -> Job:
+        """The take once more, with the seed after its own if none is given; its notes planned anew if that is asked."""
+        renew = cast(Renew, arguments.get(RENEW.name, RENEW.default))
+        job, given = take.job, [argument.name for argument in PLAN_SETTINGS if argument.name in arguments]
+        if renew == "notes":
+            if job.planning is None:
+                raise CommandError(
+                    "refused",
+                    f"the notes of take {take.number} were not planned: reroll its sound, or make a take with plan on",
+                )
+            job = replace(job, planning=_changed(job.planning, arguments))
+        elif given:
+            raise CommandError("refused", f"{given[0]} is of planned notes, which stay: ask for renew notes")
+        seed = int(arguments.get(SEED.name, job.seed + 1 if job.seed < INT32_MAX else 0))
+        return self._again(arguments, job, line, seed, Again(take.number, take.file, renew))
+
+    def _rendered(self, arguments: Arguments, take: ListedTake, line: LineBeat | None) -> Job:
+        """The take once more, with its own seed if none is given, and with the notes of a file."""
+        if NOTES_FILE.name not in arguments:
+            raise CommandError("missing_argument", "give notes, a MIDI file such as take/export writes")
+        path = self._folders.path(str(arguments[NOTES_FILE.name]))
+        try:
+            check_notes_file(path)
+        except (OSError, ValueError) as error:
+            raise CommandError("bad_file", str(error)) from error
+        seed = int(arguments.get(SEED.name, take.job.seed))
+        return self._again(arguments, take.job, line, seed, Again(take.number, take.file, notes_file=str(path)))
+
+    def _again(self, arguments: Arguments, job: Job, line: LineBeat | None, seed: int, again: Again) -> Job:
         return replace(
-            take.job,
+            job,
             number=self._next_number(),
-            seed=int(arguments.get(SEED.name, take.job.seed + 1 if take.job.seed < INT32_MAX else 0)),
+            seed=seed,
             line=self._bars.device_line(line),
             late=cast(Late, arguments.get(LATE.name, self._properties.values[LATE.name])),
-            again=Again(take.number, take.file),
+            again=again,
             ends_phrase=False,  # it goes on from the phrase that the first one ended
         )
 
@@ -77,8 +120,6 @@ class JobRequests:
         def chosen(name: str) -> Value | None:
             return arguments.get(name, self._properties.values[name]) if name in keys else None
 
-        if SCALE.name in arguments:
-            check_scale(str(arguments[SCALE.name]))
         temperature, bias, chunk_frames = chosen("temperature"), chosen("bias"), chosen("chunk_frames")
         return Job(
             self._next_number(),
@@ -138,6 +179,21 @@ class JobRequests:
         if stop - start > SECONDS.high:
             raise CommandError("out_of_range", f"at most {SECONDS.high:g} s are repainted, got {stop - start:.4g} s")
         return span, start, stop
+
+
+def _changed(planning: Planning, arguments: Arguments) -> Planning:
+    """With the settings that are given."""
+
+    def chosen(argument: Argument, now: float) -> float:
+        return float(arguments.get(argument.name, now))
+
+    return replace(
+        planning,
+        temperature=chosen(PLAN_TEMPERATURE, planning.temperature),
+        density=chosen(DENSITY, planning.density),
+        register=chosen(REGISTER, planning.register),
+        scale=str(arguments.get(SCALE.name, planning.scale)),
+    )
 
 
 def requested_take(takes: TakeList, number: Value | None) -> ListedTake:

@@ -32,6 +32,7 @@ class JobCommands:
             "generate": self._start,
             "inpaint": self._start,
             "take/reroll": self._start,
+            "take/render": self._start,
             "cancel": self._cancel,
         }
 

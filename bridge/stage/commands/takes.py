@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.clock.transport import Timeline
 from bridge.osc.answers import Answers, Asked, flat
 from bridge.processes.messages import ExportTape, Recall, Undo
 from bridge.protocol.errors import CommandError
@@ -81,7 +82,7 @@ class TakeCommands:
         take = requested_take(self._takes, arguments[TAKE.name])
         path = self._folders.path(str(arguments["path"]))
         try:
-            export_take(take, path)
+            export_take(take, path, Timeline.steady(self._transport.tempo_bpm, self._transport.meter))
         except ValueError as error:
             raise CommandError("bad_file", str(error)) from error
         self._answers.answer(asked, "done", ["take", take.number, "file", str(path)])
