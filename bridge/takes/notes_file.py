@@ -105,9 +105,10 @@ def read_notes_in_steps(path: Path) -> Generator[None, None, tuple[Note, ...]]:
 def given_in_file(job: Job, notes: Iterable[Note]) -> tuple[GivenNote, ...]:
     """Notes of a file, as another attempt at a take is given them; the inverse of `written_notes`.
 
-    A beginning or an end that the take's own notes have is theirs to the bit: unchanged notes make the same samples,
-    and one that begins with the file may be held over from before it. Notes of before that are the take's own. What
-    lies before its new sound, or long after it, is left out.
+    A beginning or an end that the take's own notes have is theirs to the bit: unchanged notes make the same samples
+    (where a key was struck again while it sounded, its first note ends there now), and one that begins with the file
+    may be held over from before it. What ended before that is the take's own. What lies before its new sound, or long
+    after it, is left out.
 
     Args:
         job: the take's, with the notes that it was given.
