@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.audio.shared_samples import Samples
+from bridge.tape.note_tape import TapedNote
 
 FADE_SECONDS = 0.006
 """Of the crossfade at both ends of an edit: short, since the take's phase follows what comes before it."""
@@ -32,6 +33,8 @@ class Edit:
     """At the device's rate."""
     file: str = ""
     """The take's WAV file; empty: it could not be written."""
+    notes: tuple[TapedNote, ...] = ()
+    """That the take was given."""
 
     @property
     def stop(self) -> int:

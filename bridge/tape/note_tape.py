@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from melnet_music.notes.note_map import Note
+
 Track: TypeAlias = Literal["played", "made"]
 """Notes that a musician played, and notes that a take was given, where it sounded."""
 
@@ -23,6 +25,14 @@ class TapedNote:
     key: int
     """MIDI note number."""
     velocity: int
+
+
+def taped(notes: Iterable[Note], at: int, rate_hz: int) -> list[TapedNote]:
+    """Notes in seconds from a device time on."""
+    return [
+        TapedNote(at + round(note.onset_s * rate_hz), at + round(note.end_s * rate_hz), note.pitch, note.velocity)
+        for note in notes
+    ]
 
 
 class NoteTape:

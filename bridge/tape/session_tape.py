@@ -6,6 +6,7 @@ next pass on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from bridge.clock.device_clock import DeviceClock
 from bridge.processes.messages import Job
 from bridge.takes.take_request import notes_in_sound
 from bridge.tape.edit_history import FADE_SECONDS, Edit, EditHistory, edited
-from bridge.tape.note_tape import NoteTape, TapedNote
+from bridge.tape.note_tape import NoteTape, TapedNote, taped
 from bridge.tape.tape_export import TakeOnTape
 from bridge.tape.tape_memory import TapeMemory
 from melnet_music.notes.note_map import Note
@@ -156,14 +157,7 @@ class SessionTape:
 
     def record_take_notes(self, at: int, job: Job) -> None:
         """Record the notes that a take was given, which sounded from device time ``at`` on."""
-        rate = self._rate_hz
-        self.notes.add(
-            "made",
-            (
-                TapedNote(at + round(note.onset_s * rate), at + round(note.end_s * rate), note.pitch, note.velocity)
-                for note in notes_in_sound(job)
-            ),
-        )
+        self.notes.add("made", taped(notes_in_sound(job), at, self._rate_hz))
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -195,15 +189,19 @@ class SessionTape:
         return [take for take in (*self._made, *edits) if take.first < stop and take.stop > first]
 
     def notes_in(self, first: int, stop: int) -> list[Note]:
-        """The notes that were played there or that takes were given there, without the takes' in repainted parts.
+        """The notes that were played there or that takes were given there; of takes that are covered only the rest.
 
         In seconds from ``first``; cut off at both ends.
         """
         edits = self._edits.current
+        layers = [(self.notes.between("made", first, stop), edits)]
+        layers += [(list(edit.notes), edits[place:]) for place, edit in enumerate(edits, 1)]
         made = [
             note
-            for note in self.notes.between("made", first, stop)
-            if not any(edit.first <= note.start < edit.stop for edit in edits)
+            for notes, above in layers
+            for note in notes
+            if note.start < stop and note.stop > first
+            if not any(edit.first <= note.start < edit.stop for edit in above)
         ]
         return [
             Note(
@@ -283,6 +281,7 @@ def edit_of(
     span: tuple[int, int],
     rate_hz: int,
     file: str = "",
+    notes: Sequence[Note] = (),
 ) -> Edit:
     """A repainted part as an edit.
 
@@ -291,8 +290,11 @@ def edit_of(
         span: the part in device time.
         rate_hz: the device's.
         file: the take's.
+        notes: that the take was given, in seconds from where the part begins.
     """
     sound = resample(audio, sample_rate_hz, rate_hz)
     begin = round(margin_seconds * rate_hz)
     part = sound[begin : begin + span[1] - span[0]]
-    return Edit(take, span[0], np.pad(part, (0, span[1] - span[0] - len(part))).astype(np.float32), file)
+    samples = np.pad(part, (0, span[1] - span[0] - len(part))).astype(np.float32)
+    given = (TapedNote(n.start, min(n.stop, span[1]), n.key, n.velocity) for n in taped(notes, span[0], rate_hz))
+    return Edit(take, span[0], samples, file, tuple(note for note in given if note.start < span[1]))

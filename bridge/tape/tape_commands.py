@@ -26,6 +26,7 @@ from bridge.processes.messages import (
     Undo,
 )
 from bridge.takes.take_files import Origin, read_prompt, read_take
+from bridge.takes.take_request import notes_of
 from bridge.tape.edit_history import Edit
 from bridge.tape.session_tape import SessionTape, edit_of
 from bridge.tape.tape_export import export_bars
@@ -115,10 +116,9 @@ class TapeCommands:
         if kept and kept.edit:
             return kept.edit
         path = _file_of(take.take, take.file)
-        margin, clip = read_take(path.with_suffix(".json")).job.lead_seconds, read_audio(path)
-        return edit_of(
-            take.take, clip.samples[:, 0], clip.sample_rate_hz, margin, take.span, self._tape.rate_hz, take.file
-        )
+        job, clip = read_take(path.with_suffix(".json")).job, read_audio(path)
+        rate_hz, sound, notes = self._tape.rate_hz, clip.samples[:, 0], notes_of(job.notes or ())
+        return edit_of(take.take, sound, clip.sample_rate_hz, job.lead_seconds, take.span, rate_hz, take.file, notes)
 
     def export(self, request: ExportTape, instrument: Instrument) -> Iterator[None]:
         """Write bars to files as they are now, step by step.
@@ -206,8 +206,8 @@ class TapeCommands:
         """
         edit = None
         if job.span:
-            rate_hz = origin.sample_rate_hz
-            edit = edit_of(job.number, audio, rate_hz, job.lead_seconds, job.span, self._tape.rate_hz, file)
+            rate_hz, notes = origin.sample_rate_hz, notes_of(job.notes or ())
+            edit = edit_of(job.number, audio, rate_hz, job.lead_seconds, job.span, self._tape.rate_hz, file, notes)
             self._tape.add(edit, job.again.take if job.again else None)
         self._kept[job.number] = KeptTake(job, origin, prompt, edit)
         while len(self._kept) > _KEPT_TAKES:

@@ -144,6 +144,18 @@ def test_notes_of_a_part_are_those_that_sound_there(tape: SessionTape) -> None:
     assert tape.notes_in(9600, 33600) == [Note(0.0, 0.1, 60, 90), Note(0.3, 0.5, 63, 70)]
 
 
+def test_notes_of_repaintings_are_those_that_are_on_top(tape: SessionTape) -> None:
+    tape.notes.add("made", [TapedNote(20000, 30000, 62, 80)])
+    notes = [Note(0.0, 0.1, 70, 80), Note(0.2, 9.0, 71, 80), Note(0.6, 0.7, 72, 80)]
+    tape.add(edit_of(7, noise(4, 24000), RATE_HZ, 0.0, (19200, 43200), RATE_HZ, notes=notes))
+    there = [Note(0.0, 0.1, 70, 80), Note(pytest.approx(0.2), pytest.approx(0.5), 71, 80)]
+    assert tape.notes_in(19200, 48000) == there
+    tape.add(Edit(8, 28000, noise(5, 2000)))
+    assert tape.notes_in(19200, 48000) == there[:1]
+    tape.undo()
+    assert tape.notes_in(19200, 48000) == there
+
+
 def test_a_take_becomes_an_edit_without_its_margins() -> None:
     take = np.concatenate([np.zeros(1000), np.ones(2000), np.zeros(1000)]).astype(np.float32)
     edit = edit_of(3, take, RATE_HZ, 1000 / RATE_HZ, (500, 2500), RATE_HZ)
