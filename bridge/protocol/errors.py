@@ -53,7 +53,7 @@ FAIL_CODES: Mapping[FailCode, str] = {
     "unknown_take": "no take of this session has this number",
     "refused": "the instrument cannot do this, for the reason given",
     "forbidden_path": "the path is outside the allowed folders",
-    "bad_file": "the file is missing, empty, silent or no audio",
+    "bad_file": "the file is missing, empty, silent, too large, or no audio or MIDI",
     "unknown_preset": "the preset cannot be loaded",
     "no_input": "there is no audio input to listen to",
     "too_late": "it cannot be ready in time, and `late drop` was asked for",
