@@ -105,6 +105,11 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         "--midi-clock-out", action="append", default=[], metavar="NAME",
         help=f"MIDI output that a clock is sent to, by a part of its name, or `{VIRTUAL}`; may be given several times",
     )  # fmt: skip
+    parser.add_argument(
+        "--midi-notes-out", action="append", default=[], metavar="NAME",
+        help=f"MIDI output that planned notes are played on as they sound, by a part of its name, or `{VIRTUAL}`; "
+        "may be given several times",
+    )  # fmt: skip
     _add_midi_system(parser)
     parser.add_argument(
         "--midi-map", type=Path, default=user_config_path("melnet-music") / FILE_NAME, metavar="FILE",
@@ -155,6 +160,7 @@ def serve(arguments: Namespace) -> int:
                 tuple(arguments.midi_out),
                 arguments.midi_system,
                 tuple(arguments.midi_clock_out),
+                tuple(arguments.midi_notes_out),
             ),
             midi_map=arguments.midi_map if arguments.midi_in or arguments.midi_out else None,
             reply_hosts=tuple(arguments.reply_host),

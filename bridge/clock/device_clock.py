@@ -28,6 +28,19 @@ class DeviceClock:
 
 
 @dataclass(frozen=True)
+class HeardClock:
+    """When samples are heard. A value, so that another thread or process can go by it until a newer one comes."""
+
+    clock: DeviceClock
+    latency_seconds: float
+    """From when the device asks for a sample to when it is heard."""
+
+    def seconds_of(self, sample: float) -> float:
+        """Monotonic time at which a sample is heard."""
+        return self.clock.monotonic_at(sample) + self.latency_seconds
+
+
+@dataclass(frozen=True)
 class Line:
     """Where a take shall begin: a line of the music, in device time, and the lines that follow it."""
 

@@ -15,13 +15,17 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from time import monotonic, sleep
 from typing import Any, Literal, TypeAlias, get_args
 
+from bridge.clock.device_clock import HeardClock
+from bridge.clock.due_sender import DueSender
 from bridge.clock.midi_clock_sender import MidiClockSender
 from bridge.clock.midi_clock_ticks import ClockPlan
+from bridge.midi.notes_script import EndNotes, MoveNotes, NotesRequest, NotesScript, PlayNotes
 from bridge.processes.messages import STOP
 
 _LOG = logging.getLogger(__name__)
@@ -62,6 +66,8 @@ class MidiPorts:
     problem: str = ""
     clocks: tuple[str, ...] = ()
     """Outputs that a clock is sent to."""
+    notes: tuple[str, ...] = ()
+    """Outputs that planned notes are sent to."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class MidiAlive:
 
 MidiReport: TypeAlias = MidiEvent | MidiPorts | MidiLost | MidiAlive
 Direction = Literal["input", "output"]
-Use = Literal["input", "output", "clock"]
+Use = Literal["input", "output", "clock", "notes"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ class SendClock:
     plan: ClockPlan | None
 
 
-MidiRequest: TypeAlias = SendMidi | SendClock
+MidiRequest: TypeAlias = SendMidi | SendClock | NotesRequest
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,8 @@ class MidiSettings:
     system: MidiSystem = "auto"
     clocks: tuple[str, ...] = ()
     """Outputs, opened once more if need be, to send a clock to."""
+    notes: tuple[str, ...] = ()
+    """The same, to send planned notes to."""
 
 
 NO_MIDI = MidiSettings((), ())
@@ -261,16 +269,19 @@ class _Ports:
         self._port_list = _PortList(settings.system)
         self._queue = queue
         self._wanted: dict[Use, tuple[str, ...]] = {
-            "input": settings.inputs, "output": settings.outputs, "clock": settings.clocks
+            "input": settings.inputs, "output": settings.outputs, "clock": settings.clocks, "notes": settings.notes
         }  # fmt: skip
-        self._open: dict[Use, dict[str, Any]] = {"input": {}, "output": {}, "clock": {}}
-        self._clock_lock = threading.Lock()
-        """Held while the clock thread sends to its ports, or they change."""
+        self._open: dict[Use, dict[str, Any]] = {"input": {}, "output": {}, "clock": {}, "notes": {}}
+        self._sending_lock = threading.Lock()
+        """Held while a thread that sends what is due does so, or the ports change."""
         self.are_alive = True
         for use, parts in self._wanted.items():
             if VIRTUAL in parts:
                 self._open[use][CLIENT_NAME] = self._make(use, CLIENT_NAME, None)
-        self._clock = MidiClockSender(self._send_clock) if settings.clocks else None
+        self._clock = MidiClockSender(partial(self._send_due, "clock")) if settings.clocks else None
+        self._notes: DueSender[NotesRequest] | None = None
+        if settings.notes:
+            self._notes = DueSender("notes", NotesScript(), partial(self._send_due, "notes"))
 
     def scan(self) -> MidiPorts:
         """Close the ports that are gone and open those that have appeared."""
@@ -282,7 +293,7 @@ class _Ports:
             direction = _direction(use)
             there, opened = self._port_list.ports(direction), self._open[use]
             for name in [name for name in opened if name not in there and name != CLIENT_NAME]:
-                with self._clock_lock:
+                with self._sending_lock:
                     port = opened.pop(name)
                 _close(port)
             for part in parts:
@@ -298,10 +309,12 @@ class _Ports:
                     except ValueError as error:
                         problems.append(str(error))
                     else:
-                        with self._clock_lock:
+                        if use == "notes":  # a process that died may have left some sounding
+                            _send_to(port, name, _all_notes_off(0))
+                        with self._sending_lock:
                             opened[name] = port
-        inputs, outputs, clocks = (tuple(opened) for opened in self._open.values())
-        return MidiPorts(inputs, outputs, "; ".join(problems), clocks)
+        inputs, outputs, clocks, notes = (tuple(opened) for opened in self._open.values())
+        return MidiPorts(inputs, outputs, "; ".join(problems), clocks, notes)
 
     def _make(self, use: Use, name: str, number: int | None) -> Any:
         """An open port; ``number`` None: a virtual one.
@@ -317,7 +330,7 @@ class _Ports:
                 port.ignore_types(sysex=True, timing=False, active_sense=True)
                 port.set_callback(self._queue.receive, name)
             if number is None:
-                port.open_virtual_port(CLIENT_NAME if use != "clock" else use)
+                port.open_virtual_port(CLIENT_NAME if use in ("input", "output") else use)
             else:
                 port.open_port(number, use)
         except NotImplementedError:
@@ -332,24 +345,29 @@ class _Ports:
                 self.send(request)
             case SendClock() if self._clock:
                 self._clock.lead(request.plan)
+            case PlayNotes() | MoveNotes() | EndNotes() | HeardClock() if self._notes:
+                self._notes.put(request)
 
     def send(self, request: SendMidi) -> None:
         for name, port in self._open["output"].items():
             if request.port in (None, name):
                 _send_to(port, name, request.data)
 
-    def _send_clock(self, data: bytes) -> None:
-        """Called on the clock thread."""
-        with self._clock_lock:
-            for name, port in self._open["clock"].items():
+    def _send_due(self, use: Use, data: bytes) -> None:
+        """Called on the threads that send what is due."""
+        with self._sending_lock:
+            for name, port in self._open[use].items():
                 _send_to(port, name, data)
 
     def close(self) -> None:
         """Send all notes off, stop the clock and close all ports."""
         if self._clock:
             self._clock.close()
+        if self._notes:
+            self._notes.close(EndNotes())
+            self._send_due("notes", _all_notes_off(0))
         for channel in range(_CHANNELS):
-            self.send(SendMidi(bytes([_CONTROL_CHANGE | channel, _ALL_NOTES_OFF, 0])))
+            self.send(SendMidi(_all_notes_off(channel)))
         _close(*(port for opened in self._open.values() for port in opened.values()))
         self._port_list.close()
 
@@ -365,6 +383,10 @@ def _close(*ports: Any) -> None:
     sleep(_LAST_CALLBACKS_SECONDS)
     for port in ports:
         port.delete()
+
+
+def _all_notes_off(channel: int) -> bytes:
+    return bytes([_CONTROL_CHANGE | channel, _ALL_NOTES_OFF, 0])
 
 
 def _direction(use: Use) -> Direction:

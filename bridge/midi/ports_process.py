@@ -36,7 +36,7 @@ class MidiProcess:
         Raises:
             ValueError: ports are wanted, and python-rtmidi is not installed.
         """
-        is_wanted = bool(settings.inputs or settings.outputs or settings.clocks)
+        is_wanted = bool(settings.inputs or settings.outputs or settings.clocks or settings.notes)
         if is_wanted:
             check_midi_installed()
         self._child = ChildProcess("midi", serve_midi, settings)

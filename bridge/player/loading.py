@@ -28,6 +28,7 @@ from bridge.processes.messages import (
     ListPresets,
     Load,
     Loaded,
+    PlannedNotesDropped,
     Refusal,
     Report,
     Warn,
@@ -189,6 +190,8 @@ class PresetLoader:
         for take in [take for take in reversed(state.takes) if take is not old]:
             if take.file:
                 discard_take(Path(take.file))
+            if take.planned:
+                state.tell(PlannedNotesDropped(take.job.number))
             state.accepted_at[take.job.number] = take.accepted_at
             state.waiting.appendleft(take.job)
         state.takes = deque([successor])

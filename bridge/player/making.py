@@ -17,11 +17,12 @@ from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
 from bridge.processes.messages import Job, Moved, RequestError, Warn
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
+from bridge.takes.notes_in_sound import NotesInSound
 from bridge.takes.planning import placed
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
 from bridge.takes.take_files import Origin, save_take
-from bridge.takes.take_request import blocks_of, given_notes, prompt_of, request_of
+from bridge.takes.take_request import blocks_of, given_notes, notes_of, prompt_of, request_of
 from bridge.tape.live_input import HELD_SECONDS
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
     follower = state.played.follow() if take.job.is_live else None
     plan = _plan(state, instrument, take)
     job = take.job
+    if take.output_hz and (plan or job.plays_plan):
+        take.planned = NotesInSound(job, take.output_hz)
+        take.planned.know(notes_of(job.notes or ()))
     request = request_of(job, state.request_type, follower or plan)
     prompt = prompt_of(instrument, request, job)
     if job.kind == "continue":
@@ -82,6 +86,8 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
             if not np.isfinite(block).all():
                 raise RequestError("failed", "the engine made samples that are not finite")
             take.add(block, time.monotonic() - state.round_began)
+            if plan and take.planned:
+                take.planned.know(plan.given)
             if not sounded and take.generated_seconds > job.lead_seconds:
                 sounded = True
                 if tells_first_sound:

@@ -36,11 +36,19 @@ def serve_takes(state: PlayerState) -> None:
             state.tape.record_take(*sounded, take.job.number, take.file)
             state.tape.record_take_notes(sounded[0], take.job)
         state.tell(finished_report(take, state.output))
+    _tell_planned_notes(state)
     now = time.monotonic()
     for take in state.takes:
         if now - take.told_progress_at >= _PROGRESS_EVERY_SECONDS:
             take.told_progress_at = now
             state.tell(progress_report(take, state.output))
+
+
+def _tell_planned_notes(state: PlayerState) -> None:
+    for take in state.takes:
+        if take.planned and take.has_sound:
+            for event in take.planned.tell(take.origin_sample(state.output)):
+                state.tell(event)
 
 
 def _feed(state: PlayerState, take: Take, clock: DeviceClock | None) -> None:

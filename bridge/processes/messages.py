@@ -33,6 +33,9 @@ Span: TypeAlias = tuple[int, int]
 GivenNote: TypeAlias = tuple[float, float, int, int]
 """Onset and end in seconds from where a take's new sound begins, key and velocity."""
 
+SoundingNote: TypeAlias = tuple[int, int, int, int]
+"""Device times at which a note begins and ends, key and velocity."""
+
 
 @dataclass(frozen=True)
 class Again:
@@ -129,6 +132,11 @@ class Job:
     def was_planned(self) -> bool:
         """Whether notes were planned after its prompt, its own or an earlier attempt's: so they can be again."""
         return self.planning is not None and self.planning.begins_at is not None
+
+    @property
+    def plays_plan(self) -> bool:
+        """Whether the notes that it was given were planned, for an earlier attempt at it."""
+        return self.planning is not None and self.follow == "off" and self.notes is not None
 
     @property
     def length_seconds(self) -> float:
@@ -430,4 +438,42 @@ class Heard:
     missed_seconds: float
 
 
-PlayerEvent: TypeAlias = Report | Refusal | Warn | Moved | HandedOver | Loaded | Heard | Edited
+@dataclass(frozen=True)
+class PlannedNotesKnown:
+    """Planned notes of a take whose place on the sound device is known. Each is told once.
+
+    They count until the take is over: finished, refused, or handed over on a line.
+    """
+
+    number: int
+    notes: tuple[SoundingNote, ...]
+
+
+@dataclass(frozen=True)
+class PlannedNotesMoved:
+    """A take sounds so many samples later than was told, and so does what is left of its planned notes."""
+
+    number: int
+    by_samples: int
+
+
+@dataclass(frozen=True)
+class PlannedNotesDropped:
+    """A take that does not sound yet is made anew: what was told of its planned notes counts no more."""
+
+    number: int
+
+
+PlayerEvent: TypeAlias = (
+    Report
+    | Refusal
+    | Warn
+    | Moved
+    | HandedOver
+    | Loaded
+    | Heard
+    | Edited
+    | PlannedNotesKnown
+    | PlannedNotesMoved
+    | PlannedNotesDropped
+)

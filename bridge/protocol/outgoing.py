@@ -52,6 +52,7 @@ STATUS = (
     Field("midi_in", "text", "open MIDI inputs, or `none`"),
     Field("midi_out", "text", "open MIDI outputs, or `none`"),
     Field("clock_out", "text", "MIDI outputs that a clock is sent to, or `none`"),
+    Field("notes_out", "text", "MIDI outputs that planned notes are sent to, or `none`"),
     Field("listening", "bool", "whether the audio input is listened to"),
     Field("heard", "float", "how much the model has heard", "s"),
     Field("missed_input", "float", "input that was lost because the machine was busy", "s"),
@@ -210,6 +211,19 @@ EVENTS = _by_name(
             Field("in", "text", "open inputs, or `none`", when="ports have changed"),
             Field("out", "text", "open outputs, or `none`", when="ports have changed"),
             Field("problem", "text", "what is wrong with the map", when="it cannot be used"),
+        ),
+    ),
+    Outgoing(
+        "plan",
+        "A planned note is going to sound, of a take whose place in time is known; not without a sound device.",
+        (
+            Field("take", "int", "number of the take"),
+            Field("key", "int", "MIDI note number"),
+            Field("velocity", "int", "MIDI velocity"),
+            BAR,
+            BEAT,
+            Field("beats", "float", "how long it lasts, in quarter notes"),
+            Field("start_in", "float", "from now until it sounds", "s"),
         ),
     ),
     Outgoing(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.clock.clock_source import ClockSource
+from bridge.clock.device_clock import HeardClock
 from bridge.clock.link import LinkClock
 from bridge.clock.midi_clock_follower import State
 from bridge.clock.midi_clock_source import MidiClockSource
@@ -19,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 0.05
 _PLAN_SECONDS = 1.0
-"""Between two plans for the MIDI clock sender: the sound device drifts against monotonic time."""
+"""Between two plans for the MIDI clock sender, or two clocks: the sound device drifts against monotonic time."""
 _SHOWN_SECONDS = 0.25
 """Between two changes of the property ``tempo`` while a master's tempo moves."""
 _SHOWN_BPM = 0.08
@@ -39,10 +40,20 @@ class Looked:
 class ClockSelection:
     """All methods belong to the daemon's one thread; none waits."""
 
-    def __init__(self, transport: DeviceTransport, send_plan: Callable[[ClockPlan | None], None] | None) -> None:
-        """``send_plan`` passes a plan to the MIDI clock sender, None to stop it; None: there is no sender."""
+    def __init__(
+        self,
+        transport: DeviceTransport,
+        send_plan: Callable[[ClockPlan | None], None] | None,
+        send_heard_clock: Callable[[HeardClock], None] | None = None,
+    ) -> None:
+        """
+        Args:
+            send_plan: passes a plan to the MIDI clock sender, None to stop it; None: there is no sender.
+            send_heard_clock: passes the sound device's clock to what sends notes in time with the sound; None: nothing.
+        """
         self._transport = transport
-        self._send_plan = send_plan
+        self._send_plan, self._send_heard_clock = send_plan, send_heard_clock
+        self._heard_sent_at = 0.0
         self.midi = MidiClockSource()
         self.name: Clock = "internal"
         self._source: ClockSource | None = None
@@ -57,7 +68,7 @@ class ClockSelection:
     @property
     def next_due_seconds(self) -> float | None:
         """Monotonic time of the next ``look``; None: none is needed."""
-        return self._due_seconds if self._source or self._send_plan else None
+        return self._due_seconds if self._source or self._send_plan or self._send_heard_clock else None
 
     def choose(self, name: Clock) -> None:
         """Follow another clock from now on. Raises ValueError: it is not available; the old one is kept."""
@@ -89,7 +100,7 @@ class ClockSelection:
         self._sends = sends
 
     def look(self) -> Looked:
-        """Follow the master, and update the plan of the MIDI clock sender."""
+        """Follow the master, and update the plan of the MIDI clock sender and the clock of what sends notes."""
         now = time.monotonic()
         self._due_seconds = now + _LOOK_SECONDS
         followed, state, shown = self._transport.keep_up(), None, None
@@ -104,6 +115,11 @@ class ClockSelection:
                 shown = self._shown_bpm
         if self._send_plan:
             self._update_plan(self._send_plan, now)
+        if self._send_heard_clock:
+            heard_clock = self._transport.heard_clock()
+            if now - self._heard_sent_at > _PLAN_SECONDS:
+                self._heard_sent_at = now
+                self._send_heard_clock(heard_clock)
         return Looked(followed, state, shown)
 
     def _update_plan(self, send_plan: Callable[[ClockPlan | None], None], now: float) -> None:

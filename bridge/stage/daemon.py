@@ -154,6 +154,7 @@ class Daemon:
             dropped_datagrams=lambda: self._endpoint.dropped_datagrams,
             publish=(self._properties.put, controller.property_changed),
             send_clock_plan=(lambda plan: self._midi.send(SendClock(plan))) if settings.midi.clocks else None,
+            send_notes=self._midi.send if settings.midi.notes else None,
             reply_hosts=reply_hosts,
         )
         self._oscquery = _open_oscquery(settings, access, self.address, self._properties)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bridge.clock.clock_source import ClockSource
-from bridge.clock.device_clock import DeviceClock, Line, ReadClock, SmoothedDeviceClock, read_device_clock
+from bridge.clock.device_clock import DeviceClock, HeardClock, Line, ReadClock, SmoothedDeviceClock, read_device_clock
 from bridge.clock.midi_clock_ticks import ClockPlan
 from bridge.clock.transport import GRID_BARS, Grid, Meter, Place, Tempo, Timeline
 from bridge.processes.messages import BarLine
@@ -183,6 +183,10 @@ class DeviceTransport:
         now = clock.sample_at(time.monotonic()) / clock.rate_hz
         return ClockPlan(self._timeline.since(now), clock, self._latency_seconds, self.places)
 
+    def heard_clock(self) -> HeardClock:
+        """When samples are heard, by the device's clock as it is now; to be looked at several times a second."""
+        return HeardClock(self._steady_clock(), self._latency_seconds)
+
     def _steady_clock(self) -> DeviceClock:
         return (self._steady and self._steady.now()) or self._clock()
 
@@ -224,6 +228,11 @@ class DeviceTransport:
         rate_hz = self._clock().rate_hz
         seconds, after = (self._timeline.seconds_at(beat) for beat in (line.beat, line.beat + line.every_beats))
         return Line(seconds * rate_hz, (after - seconds) * rate_hz)
+
+    @property
+    def now_sample(self) -> float:
+        """What the device asks for now, in device time."""
+        return self._clock().sample_at(time.monotonic())
 
     def seconds_until(self, sample: float) -> float:
         """How long until the device asks for a sample."""

@@ -72,7 +72,7 @@ class MidiInput:
             _LOG.warning("%s", error)
             self._answers.tell("midi", ["problem", str(error)[:MESSAGE_CHARACTERS]])
 
-    def ports_text(self, direction: Literal["inputs", "outputs", "clocks"]) -> str:
+    def ports_text(self, direction: Literal["inputs", "outputs", "clocks", "notes"]) -> str:
         """The open ports as ``status`` shows them."""
         names: tuple[str, ...] = getattr(self._ports, direction)
         return ", ".join(names) or self._ports.problem or "none"

@@ -14,6 +14,9 @@ from bridge.processes.messages import (
     Heard,
     Loaded,
     Moved,
+    PlannedNotesDropped,
+    PlannedNotesKnown,
+    PlannedNotesMoved,
     PlayerEvent,
     Refusal,
     Report,
@@ -23,6 +26,7 @@ from bridge.protocol.types import Value
 from bridge.stage.device_transport import DeviceTransport
 from bridge.stage.open_requests import OpenRequests
 from bridge.stage.pending_lines import PendingLines
+from bridge.stage.planned_notes import PlannedNotesOut
 from bridge.stage.player_lifecycle import PlayerStatus
 from bridge.stage.sound_device import SoundDevice
 from bridge.takes.take_list import ListedTake, TakeList
@@ -45,12 +49,13 @@ class PlayerEvents:
         sound: SoundDevice,
         tape_index: TapeIndex,
         takes: TakeList,
+        planned_notes: PlannedNotesOut,
         use_preset_map: Callable[[Loaded], None],
     ) -> None:
         """``use_preset_map`` is called with each preset that is loaded, for its MIDI mapping."""
         self._status, self._answers, self._requests = status, answers, requests
         self._transport, self._lines, self._sound = transport, lines, sound
-        self._tape_index, self._takes = tape_index, takes
+        self._tape_index, self._takes, self._planned_notes = tape_index, takes, planned_notes
         self._use_preset_map = use_preset_map
 
     def handle(self, event: PlayerEvent) -> None:
@@ -67,6 +72,12 @@ class PlayerEvents:
                 self._moved(event)
             case HandedOver():
                 self._handed_over(event)
+            case PlannedNotesKnown():
+                self._planned_notes.known(event)
+            case PlannedNotesMoved():
+                self._planned_notes.moved(event)
+            case PlannedNotesDropped():
+                self._planned_notes.dropped(event)
             case Warn():
                 asked = self._requests.asked.get(event.number)
                 if asked:
@@ -97,11 +108,14 @@ class PlayerEvents:
         self._takes.add(ListedTake(event.number, job, float(told["seconds"]), str(told["file"])))
         asked = self._requests.asked.pop(event.number)
         self._requests.asked[event.job.number], self._requests.jobs[event.job.number] = asked, event.job
+        self._planned_notes.end(event.number, float(told[AT_SAMPLE]))
         self._answers.answer(asked, "handed", self._shown(event.values))
 
     def _refused(self, refusal: Refusal) -> None:
         asked = self._requests.asked.pop(refusal.number, None)
         self._lines.drop(refusal.number)
+        if refusal.number in self._requests.jobs:
+            self._planned_notes.end(refusal.number)
         self._requests.jobs.pop(refusal.number, None)
         self._tape_index.refused(refusal.number)
         if asked:

@@ -14,6 +14,7 @@ from bridge.processes.messages import Heard, Listen, Load, Loaded
 from bridge.stage.live_notes import LiveNotes
 from bridge.stage.open_requests import OpenRequests
 from bridge.stage.pending_lines import PendingLines
+from bridge.stage.planned_notes import PlannedNotesOut
 from bridge.stage.sound_device import SoundDevice
 from bridge.takes.take_list import TakeList
 from bridge.tape.tape_index import TapeIndex
@@ -58,10 +59,12 @@ class PlayerLifecycle:
         notes: LiveNotes,
         tape_index: TapeIndex,
         takes: TakeList,
+        planned_notes: PlannedNotesOut,
     ) -> None:
         self._status, self._player, self._output_ring = status, player, output_ring
         self._answers, self._requests, self._lines = answers, requests, lines
         self._sound, self._notes, self._tape_index, self._takes = sound, notes, tape_index, takes
+        self._planned_notes = planned_notes
         self._deaths: list[float] = []
         """Monotonic times of the last ones."""
 
@@ -91,6 +94,7 @@ class PlayerLifecycle:
             hung: it showed no sign of life any more, and was killed for that.
         """
         self._output_ring.hush()
+        self._planned_notes.end_all()
         how = "hung, and was killed" if hung else "died"
         for asked in self._requests.waiting:
             self._answers.fail(

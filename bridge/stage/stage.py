@@ -16,6 +16,7 @@ from bridge.audio.loop_player import LoopPlayer
 from bridge.audio.output_ring import OutputRing
 from bridge.clock.midi_clock_ticks import ClockPlan
 from bridge.midi.controller import MidiController
+from bridge.midi.notes_script import NotesRequest
 from bridge.midi.ports import MidiReport
 from bridge.osc.answers import Answers, Asked, Send
 from bridge.osc.datagrams import MalformedDatagram, parse_datagram
@@ -49,6 +50,7 @@ from bridge.stage.live_notes import LiveNotes
 from bridge.stage.midi_input import MidiInput
 from bridge.stage.open_requests import OpenRequests
 from bridge.stage.pending_lines import PendingLines
+from bridge.stage.planned_notes import PlannedNotesOut
 from bridge.stage.player_events import PlayerEvents
 from bridge.stage.player_lifecycle import PlayerLifecycle, PlayerStatus
 from bridge.stage.properties import Properties, Publish
@@ -78,6 +80,7 @@ class Stage:
         publish: Sequence[Publish],
         reply_hosts: Mapping[str, str],
         send_clock_plan: Callable[[ClockPlan | None], None] | None = None,
+        send_notes: Callable[[NotesRequest], None] | None = None,
     ) -> None:
         """
         Args:
@@ -85,11 +88,13 @@ class Stage:
             publish: all are told every property at once, and then whenever one changes; they must not wait.
             reply_hosts: to which clients may have their answers sent, besides their own, with their addresses.
             send_clock_plan: passes a plan to the MIDI clock sender, None to stop it; it must not wait. None: no sender.
+            send_notes: the same for what sends planned notes.
         """
         answers = Answers(send, reply_hosts)
         properties = Properties(answers, publish)
         transport = DeviceTransport(output_ring.clock, float(cast(float, TEMPO.default)), properties.meter)
-        clock = ClockSelection(transport, send_clock_plan)
+        clock = ClockSelection(transport, send_clock_plan, send_notes)
+        planned_notes = PlannedNotesOut(answers, transport, send_notes)
         lines = PendingLines(transport, player.send)
         requests = OpenRequests(player, answers)
         notes = LiveNotes(player)
@@ -118,6 +123,7 @@ class Stage:
             notes=notes,
             tape_index=tape_index,
             takes=takes,
+            planned_notes=planned_notes,
         )
         midi = MidiInput(
             controller=controller,
@@ -197,6 +203,7 @@ class Stage:
                 tape_index=tape_index,
                 output_ring=output_ring,
                 loop_player=loop,
+                planned_notes=planned_notes,
             ),
         )
         self._dispatcher = CommandDispatcher(answers, held, one_handler_each(family.handlers for family in families))
@@ -209,13 +216,14 @@ class Stage:
             sound=sound,
             tape_index=tape_index,
             takes=takes,
+            planned_notes=planned_notes,
             use_preset_map=midi.use_preset_map,
         )
         self._answers, self._requests, self._held = answers, requests, held
         self._properties, self._transport, self._clock, self._lines = properties, transport, clock, lines
         self._controller, self._midi = controller, midi
         self._sound, self._lifecycle, self._status = sound, lifecycle, status
-        self._output_ring, self._loop = output_ring, loop
+        self._output_ring, self._loop, self._planned_notes = output_ring, loop, planned_notes
 
     # --- life -------------------------------------------------------------------------------------------
 
@@ -233,6 +241,7 @@ class Stage:
         self._clock.close()
         self._output_ring.hush()
         self._loop.hush()
+        self._planned_notes.end_all()
         for asked in (*self._requests.waiting, *self._held.clear()):
             kept = "; what is made of the take by now is kept as a file" if asked.is_job else ""
             self._answers.fail(asked, "cancelled", f"the daemon is stopping{kept}")
@@ -278,6 +287,8 @@ class Stage:
 
     def sound_changed(self, opened: AudioDeviceOpened | None) -> None:
         """Use the devices that are open now; None: they are gone."""
+        if opened is None or opened.output is None:
+            self._planned_notes.stop()
         self._sound.changed(opened)
 
     # --- what is due ------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from bridge.audio.shared_samples import Samples
 from bridge.clock.device_clock import DeviceClock, Line
 from bridge.processes.messages import Job
 from bridge.takes import start_time
+from bridge.takes.notes_in_sound import NotesInSound
 from melnet_music.sound.resample import StreamResampler
 
 _CHAIN_SECONDS = 0.5
@@ -73,6 +74,10 @@ class Take:
         self._ended = False
         self._chained = False
         """Whether it is appended in the ring to another take, which sounds."""
+        self._left_out_samples = 0
+        """Of its beginning, which the end of the take before it covers."""
+        self.planned: NotesInSound | None = None
+        """The notes that were planned for it, to be told."""
         self._underruns_before = 0
         self._missing_before = 0
 
@@ -127,7 +132,17 @@ class Take:
     @property
     def origin_count(self) -> int:
         """The ring's count of its audio's first sample, at `sound_from` or before. Only of a take that sounds."""
-        return self.sound_from
+        return self.sound_from - self._left_out_samples
+
+    def origin_sample(self, ring: OutputRing) -> int | None:
+        """Device time of its audio's first sample; None: it is not known yet."""
+        if not self.opened or self._first_count is None:
+            return None
+        if ring.read > self._first_count:
+            return ring.device_time(self.origin_count)
+        if self.line and (self._chained or ring.clock()[0] < self.line.first_sample):
+            return self.line.first_sample
+        return None
 
     @property
     def sound_from(self) -> int:
@@ -226,6 +241,7 @@ class Take:
         sound = np.concatenate(self._sound)[samples:]
         self._sound, self._backlog = [sound], deque([sound])
         self._sound_samples = self._backlog_samples = len(sound)
+        self._left_out_samples += samples
 
     def rewind(self) -> None:
         """Its samples in the ring were dropped: write them there again."""

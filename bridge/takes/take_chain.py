@@ -103,6 +103,9 @@ class Successor(Take):
     def origin_count(self) -> int:
         return self._join.origin_count
 
+    def origin_sample(self, ring: OutputRing) -> int | None:
+        return ring.device_time(self.origin_count) if self.opened else None  # the old take sounds before it
+
     def _hold(self, samples: Samples) -> None:
         unsounded = min(self._unsounded, len(samples))
         self._unsounded -= unsounded

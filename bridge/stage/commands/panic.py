@@ -9,6 +9,7 @@ from bridge.protocol.timed_bundles import TimedBundles
 from bridge.stage.commands.handlers import Handlers
 from bridge.stage.live_notes import LiveNotes
 from bridge.stage.open_requests import OpenRequests
+from bridge.stage.planned_notes import PlannedNotesOut
 from bridge.tape.tape_index import TapeIndex
 
 
@@ -23,16 +24,19 @@ class PanicCommand:
         tape_index: TapeIndex,
         output_ring: OutputRing,
         loop_player: LoopPlayer,
+        planned_notes: PlannedNotesOut,
     ) -> None:
         self._answers, self._requests, self._held = answers, requests, held
         self._notes, self._tape_index = notes, tape_index
         self._output_ring, self._loop_player = output_ring, loop_player
+        self._planned_notes = planned_notes
         self.handlers: Handlers = {"panic": self._panic}
 
     def _panic(self, asked: Asked) -> None:
         # The device process fades out at once, whatever the player is busy with.
         self._output_ring.hush()
         self._loop_player.hush()
+        self._planned_notes.end_all()
         self._tape_index.loop = None
         self._notes.clear()
         told = set()  # once is enough for commands that no id tells apart: a flood of answers would be lost

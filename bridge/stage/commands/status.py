@@ -54,6 +54,7 @@ class StatusCommand:
             "midi_in": self._midi.ports_text("inputs"),
             "midi_out": self._midi.ports_text("outputs"),
             "clock_out": self._midi.ports_text("clocks"),
+            "notes_out": self._midi.ports_text("notes"),
             "listening": self._sound.listening,
             "heard": self._status.heard.seconds,
             "missed_input": self._status.heard.missed_seconds,
