@@ -65,7 +65,9 @@ def make_take(state: PlayerState, job: Job) -> Steps:
 def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps:
     """All of a take, block by block, and its files. `CutShortError` thrown into it ends the take there."""
     if take.job.is_planned:
+        take.held = True
         yield from _wait_for_planner(state)
+        take.held = False
     began, sounded = time.monotonic(), False
     follower = state.played.follow() if take.job.is_live else None
     plan = _plan(state, instrument, take)
@@ -142,8 +144,8 @@ def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_h
     job = take.job
     if isinstance(take, Successor):
         return state.output.device_time(take.origin_count) / rate_hz + job.lead_seconds
-    if job.line:
-        return job.line.first_sample / rate_hz + job.lead_seconds - job.skip_seconds
+    if take.line:
+        return take.line.first_sample / rate_hz + job.lead_seconds - job.skip_seconds
     begin = state.tape.input_begin
     if job.kind == "continue" and state.live_input.listening and begin is not None:
         heard_seconds = state.live_input.heard_samples / instrument.sample_rate_hz

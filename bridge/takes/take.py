@@ -47,6 +47,8 @@ class Take:
         """Whether all of it has been generated."""
         self.opened = False
         """Whether the device may play it, from its line on if it has one."""
+        self.held = False
+        """Whether it cannot be made yet, for a time that nobody knows: it opens on no line until then."""
         self.told_started = False
         self.prompt_audio: Samples = np.zeros(0, np.float32)
         """Of a continuation: the audio that it continues, up to its first new sample; else empty."""
@@ -213,7 +215,7 @@ class Take:
 
     def chain(self, ring: OutputRing, before: Take) -> None:
         """Append it without a pause to a take that is about to end at its line, if enough of it is made."""
-        if self.opened or self.line is None or not before.ends_soon(ring):
+        if self.opened or self.held or self.line is None or not before.ends_soon(ring):
             return
         if not self.has_sound or not self.output_hz:
             return
@@ -251,8 +253,8 @@ class Take:
         self.opened = self._ended = self._chained = False
 
     def _may_open(self, ring: OutputRing, clock: DeviceClock | None) -> bool:
-        if self.complete:
-            return True
+        if self.complete or self.held:
+            return self.complete
         return self.spare_seconds(ring) + self.line_in_seconds(clock) >= start_time.MARGIN_SECONDS
 
     def line_in_seconds(self, clock: DeviceClock | None) -> float:
@@ -263,7 +265,7 @@ class Take:
 
     def misses_its_line(self, clock: DeviceClock | None) -> bool:
         """Whether it is not open, and its line too near to be met."""
-        if self.opened or self.line is None or clock is None:
+        if self.opened or self.held or self.line is None or clock is None:
             return False
         return self.line_in_seconds(clock) < start_time.LINE_GUARD_SECONDS
 

@@ -1,7 +1,7 @@
 """A pad or a fader box on JACK, in a process of its own: ``midi_controller.py CLIENT_NAME``.
 
 Has the ports ``out`` and ``in`` while it runs, and says "ready" once it has. Sends what comes as lines of hexadecimal
-digits on its standard input, and says what it is sent in the same way.
+digits on its standard input, and says what it is sent in the same way, with the monotonic time at which it came.
 
 Not in the tests' own process: the JACK library remembers in every process the first server that it met.
 """
@@ -21,7 +21,7 @@ def say(line: str) -> None:
 
 
 def show(message: tuple[list[int], float], _: Any) -> None:
-    say(bytes(message[0]).hex())
+    say(f"{bytes(message[0]).hex()} {time.monotonic():.6f}")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bridge.midi.ports import MidiReport, MidiSettings
 from bridge.midi.ports_process import MidiProcess
@@ -19,6 +19,12 @@ DEADLINE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 
 Kind = TypeVar("Kind")
+
+
+class MidiHeard(NamedTuple):
+    at_seconds: float
+    """Monotonic."""
+    data: bytes
 
 
 class Controller:
@@ -38,11 +44,29 @@ class Controller:
 
     def next_shown(self) -> bytes:
         """Wait for what it is sent next."""
-        return bytes.fromhex(self._next_line())
+        return self.next_heard().data
+
+    def next_heard(self) -> MidiHeard:
+        """Wait for what it is sent next.
+
+        Raises:
+            EOFError: it is unplugged.
+        """
+        line = self._next_line()
+        if not line:
+            raise EOFError
+        data, at_seconds = line.split()
+        return MidiHeard(float(at_seconds), bytes.fromhex(data))
 
     def _next_line(self) -> str:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
+
+    def end(self) -> None:
+        """Have it end, while another thread waits for what it is sent."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.stdin = None
 
     def unplug(self) -> None:
         self._process.communicate(timeout=DEADLINE_SECONDS)
