@@ -2,8 +2,9 @@
 
 The clock is `jack_midi_clock`, led by JACK's transport at 120 bpm; the notes are recorded by another client of the
 server. A note is promised when the take's beginning, which the `plan` events tell, the note's onset in the take's file
-and the output's latency say that it is heard. JACK delivers MIDI in periods of 1024 samples (21.3 ms), all of a period
-at once, so that notes come up to a period late; what is constant of that, a DAW's track delay takes away.
+and the output's latency say that it is heard; between these the server's own samples are counted. JACK delivers MIDI
+in periods of 1024 samples (21.3 ms), all of a period at once, so that notes come up to a period late; what is constant
+of that, a DAW's track delay takes away. A clock that loses ticks on a busy machine leaves the bar by one 24th each.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import json
 import logging
 import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from clock_rig import CLOCK_PORT, TransportMaster, clock_master
 from jack_rig import jack_server
 from live_daemon import Player, client, pairs
@@ -28,6 +31,9 @@ BPM, BAR_BEATS = 120.0, 4
 _SETTLING_SECONDS = 4.0
 """The follower's first two bars."""
 _PORTS_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+_AFTER_SECONDS = 0.5
+"""The last notes are heard after a take's end is told."""
 
 
 def measure(folder: Path, *, takes: int, bars: int) -> dict[str, object]:
@@ -51,14 +57,13 @@ def measure(folder: Path, *, takes: int, bars: int) -> dict[str, object]:
         _begin(player, master)
         for number in range(takes):
             before = len(track.played)
-            notes = _take(player, number, bars)
-            played = _played_of(track, before, len(notes))
-            told += len(notes)
-            missed += len(notes) - len(played)
-            late += [1e3 * (note.at_seconds - promised) for note, (promised, _) in zip(played, notes, strict=False)]
-            if played:
-                from_bar.append(_from_bar_ms(master, played[0].at_seconds - notes[0][1]))
-            _LOG.info("take %d: %d notes, %d came", number, len(notes), len(played))
+            take = _take(player, master, number, bars)
+            played = _played_of(track, before, len(take.promised))
+            told += len(take.promised)
+            missed += len(take.promised) - len(played)
+            late += [1e3 * (note.at_seconds - promised) for note, promised in zip(played, take.promised, strict=False)]
+            from_bar.append(take.from_bar_ms)
+            _LOG.info("take %d: %d notes, %d came", number, len(take.promised), len(played))
     typical, about = statistics.median(late), sorted(abs(each - statistics.median(late)) for each in late)
     return {
         "notes": told,
@@ -87,30 +92,68 @@ def _begin(player: Player, master: TransportMaster) -> None:
     time.sleep(_SETTLING_SECONDS)
 
 
-def _take(player: Player, number: int, bars: int) -> list[tuple[float, float]]:
-    """Play a take; its notes that were told: the monotonic time at which each is promised, and its onset."""
+class _Transport:
+    """JACK's transport as a clock: beats are its samples, which the server may lose time over."""
+
+    def __init__(self, master: TransportMaster) -> None:
+        self._master = master
+        self._seconds: list[float] = []
+        self._beats: list[float] = []
+
+    def look(self) -> None:
+        """To be called several times a second."""
+        where = self._master.where()
+        if not self._seconds or where.seconds > self._seconds[-1]:
+            self._seconds.append(where.seconds)
+            self._beats.append(where.beat)
+
+    def beat_at(self, seconds: float) -> float:
+        return float(np.interp(seconds, self._seconds, self._beats))
+
+    def seconds_at(self, beat: float) -> float:
+        return float(np.interp(beat, self._beats, self._seconds))
+
+
+@dataclass(frozen=True)
+class _Take:
+    promised: list[float]
+    """Monotonic times."""
+    from_bar_ms: float
+    """From the master's bar to where the take is heard to begin."""
+
+
+def _take(player: Player, master: TransportMaster, number: int, bars: int) -> _Take:
+    """Play a take; when its notes are promised."""
+    transport = _Transport(master)
     player.send("subscribe")
     player.send("generate", number, "bars", bars, "seed", number, "quantise", "bar")
-    deadline, latency = time.monotonic() + PATIENCE_SECONDS, 0.0
-    begun: list[tuple[float, int]] = []
+    deadline, ended_at, latency = time.monotonic() + PATIENCE_SECONDS, 0.0, 0.0
     finished: dict[str, object] = {}
-    while not finished and time.monotonic() < deadline:
-        message = player.receive(1.0)
+    told: list[tuple[float, float]] = []
+    while time.monotonic() < deadline and not (finished and time.monotonic() > ended_at + _AFTER_SECONDS):
+        transport.look()
+        message = player.receive(_LOOK_SECONDS)
         now = time.monotonic()
         if message is None:
             continue
         if message.address == "/melnet/event" and message.values[0] == "plan":
-            said = pairs(["", *message.values])
-            begun.append((now + float(str(said["start_in"])), int(str(said["key"]))))
+            told.append((now, float(str(pairs(["", *message.values])["start_in"]))))
         elif message.address == "/melnet/started":
             latency = float(str(pairs(message.values)["latency"]))
         elif message.address == "/melnet/finished":
-            finished = pairs(message.values)
+            finished, ended_at = pairs(message.values), now
     saved = json.loads(Path(str(finished["file"])).with_suffix(".json").read_text())["notes"]
     onsets = [onset for onset, *_ in saved if onset < float(str(finished["seconds"]))]
-    begins = [at - onset for (at, _), onset in zip(begun, onsets, strict=True)]
+    begins = [
+        transport.beat_at(at) + (start_in - onset) * BPM / 60
+        for (at, start_in), onset in zip(told, onsets, strict=True)
+    ]
     begin = statistics.median(begins)
-    return [(begin + onset + latency, onset) for onset in onsets]
+    heard = begin + latency * BPM / 60
+    return _Take(
+        [transport.seconds_at(begin + onset * BPM / 60) + latency for onset in onsets],
+        1e3 * ((heard + BAR_BEATS / 2) % BAR_BEATS - BAR_BEATS / 2) * 60 / BPM,
+    )
 
 
 def _played_of(track: MidiTrack, before: int, count: int) -> list[PlayedNote]:
@@ -120,12 +163,6 @@ def _played_of(track: MidiTrack, before: int, count: int) -> list[PlayedNote]:
     except AssertionError:
         _LOG.warning("not all notes came")
     return track.played[before : before + count]
-
-
-def _from_bar_ms(master: TransportMaster, at_seconds: float) -> float:
-    where = master.where()
-    beat = where.beat + (at_seconds - where.seconds) * BPM / 60
-    return 1e3 * ((beat + BAR_BEATS / 2) % BAR_BEATS - BAR_BEATS / 2) * 60 / BPM
 
 
 if __name__ == "__main__":
