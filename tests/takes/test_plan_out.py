@@ -135,8 +135,7 @@ def test_each_note_is_told_before_it_sounds_and_played_as_it_does(
     line = transport.in_device_time(transport.line_at(Place(int(line_beat) // 4, 0.0))).first_sample
     for note, (onset, *_) in zip(played, notes, strict=True):
         heard_at = clock.monotonic_at(line + onset * RATE_HZ) + float(str(started["latency"]))
-        assert note.at_seconds - heard_at == pytest.approx(PERIOD_SECONDS, abs=0.2)  # a busy machine
-        assert note.at_seconds > heard_at - PERIOD_SECONDS
+        assert note.at_seconds == pytest.approx(heard_at + PERIOD_SECONDS, abs=0.25)  # a busy server loses time
 
 
 def test_another_attempt_at_a_take_plays_the_same_notes(player: Player) -> None:
@@ -181,26 +180,6 @@ def test_a_take_that_is_ended_releases_its_notes(
     player.send("cancel", 5)
     player.wait_for("fail", "generate", 5)
     all_released(track)
-
-
-def test_a_take_that_is_handed_over_plays_what_was_planned_up_to_the_line(
-    player: Player, track: MidiTrack, narrow_piano: Path
-) -> None:
-    before = len(track.played)
-    player.send("generate", 6, "seconds", 2 * LONG_SECONDS, "seed", 9)
-    player.wait_for("started", "generate", 6, seconds=PATIENCE_SECONDS)
-    track.wait_until(lambda: len(track.played) > before, "playing")
-    player.send("load", str(narrow_piano), "quantise", "bar")
-    handed = pairs(player.wait_for("handed", "generate", 6, seconds=PATIENCE_SECONDS))
-    line_beat = 4.0 * (int(str(handed["bar"])) - 1)
-    first = [note for note in told_by(player, int(str(handed["take"]))) if note.beat < line_beat - 0.001]
-    track.wait_until(lambda: len(track.played) > before + len(first) + 2, "gone on")
-    player.send("cancel", 6)
-    player.wait_for("fail", "generate", 6)
-    all_released(track)
-    second = told_by(player, int(str(handed["goes_on_as"])))
-    played = [(note.key, note.velocity) for note in track.played[before:]]
-    assert played == [(note.key, note.velocity) for note in (*first, *second)][: len(played)]
 
 
 def test_a_midi_process_that_stands_still_loses_notes_alone(
