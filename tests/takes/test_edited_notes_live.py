@@ -136,6 +136,8 @@ def test_notes_that_were_not_planned_are_not_planned_anew(player: Player, planne
     player.send("prime/file", str(folder / "hiss.wav"))
     player.wait_for("done", "prime/file")
     unheard = player.run_job("continue", 3, "seconds", 0.5, "plan", "on")
+    again = player.run_job("take/reroll", 4, *take(unheard), "seed", unheard["seed"])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(sound_of(again), sound_of(unheard))
     code, message = refusal(player, "take/reroll", *take(unheard), "renew", "notes")
     assert (code, "were not planned" in message) == ("refused", True)
     code, message = refusal(player, "take/reroll", *take(planned), "density", 2.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.clock.transport import Meter, Timeline
@@ -37,6 +37,7 @@ def times_apart() -> st.SearchStrategy[list[float]]:
     return steps.map(lambda each: [sum(each[:n]) for n in range(len(each))])
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.dictionaries(st.integers(21, 108), times_apart(), min_size=1, max_size=6),
     st.sampled_from([(0.0, 0.0), (1.7, 0.0), (0.0, 3.3), (0.25, 0.0)]),
@@ -57,6 +58,7 @@ def test_notes_that_nobody_changed_are_the_takes_own_to_the_bit(
     assert sorted(given_in_file(job, read_midi_notes(path))) == notes
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=1, max_size=8, unique_by=lambda n: n[0]))
 def test_a_key_that_is_struck_while_it_sounds_makes_the_same_sound(
     tmp_path_factory: pytest.TempPathFactory, times: list[tuple[int, int]]
