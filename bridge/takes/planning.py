@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.clock.transport import Timeline
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-_FEWEST_NOTES = 4
-"""Fewer are nothing to go on from."""
 _BEFORE_SECONDS = 62.0
 """Bars are known so long before a take."""
 _WARMED_UP_FRAMES, _FRAME_SECONDS = 200, 0.02
@@ -79,23 +76,15 @@ class TakePlanner:
         Raises:
             ValueError: the preset plays no notes, none were heard, there are no weights, or no grid for the meter.
         """
-        from melnet_music.notes.score.planned_notes import PlannedNotes
+        from melnet_music.instrument.planning.take_plan import check_plannable, plan_take
         from melnet_music.notes.score.settings import PlanSettings
 
-        planning = job.planning
+        planning, continues = job.planning, job.kind == "continue"
         assert planning is not None
         assert planning.begins_at is not None
-        if not instrument.follows_notes:
-            raise ValueError(f"preset {instrument.preset_name!r} plays no notes that it is given")
+        check_plannable(instrument, from_heard=continues)
         if self._model is None:
             raise ValueError(self._problem or "the score model is not ready")
-        heard = instrument.heard_notes() if job.kind == "continue" else ()
-        if job.kind == "continue" and len(heard) < _FEWEST_NOTES:
-            if not heard and not instrument.has_ear:
-                raise ValueError(f"there is no ear for the sound of preset {instrument.preset_name!r}")
-            raise ValueError(f"{len(heard)} notes were heard in the last minute: play some to go on from")
-        now_s = instrument.heard_seconds
-        before = [replace(note, onset_s=note.onset_s - now_s, end_s=note.end_s - now_s) for note in heard]
         settings = PlanSettings(
             temperature=planning.temperature,
             density=planning.density,
@@ -103,7 +92,7 @@ class TakePlanner:
             register=planning.register,
         )
         grid = grid_of(planning.timeline, planning.begins_at)
-        plan = PlannedNotes(self._model, before, grid, settings, job.seed)
+        plan = plan_take(instrument, self._model, grid, settings, job.seed, from_heard=continues)
         self._told = ""
         return plan
 
