@@ -11,6 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from bridge.cli.offline_plan import Planner, add_plan_arguments, planner_of
 from bridge.cli.subcommand import Subcommand, add_engine_arguments
 from melnet_music.notes.midi_file import read_midi_notes
 from melnet_music.notes.note_map import Note
@@ -53,6 +54,8 @@ def add_continue_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write: the input and its continuation")
     _add_length_arguments(parser, "the new part")
     _add_take_arguments(parser)
+    add_plan_arguments(parser, "that of the sound")
+    parser.add_argument("--ear", type=Path, metavar="DIR", help="an ear from train-ear (the one that comes with it)")
 
 
 def add_inpaint_arguments(parser: ArgumentParser) -> None:
@@ -67,6 +70,7 @@ def add_generate_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="audio file to write")
     _add_length_arguments(parser, "all of it")
     _add_take_arguments(parser)
+    add_plan_arguments(parser, "120")
 
 
 def run_continue(arguments: Namespace) -> int:
@@ -74,18 +78,23 @@ def run_continue(arguments: Namespace) -> int:
     from melnet_music.instrument.offline import continue_clip, render_phrase_clip
 
     phrase, clip = None, None
+    planner = planner_of(arguments)
     if arguments.input.suffix.lower() in _MIDI_SUFFIXES:
         phrase = _notes(arguments.input)
     else:
         clip = read_audio(arguments.input)
     seconds, notes = _length_and_notes(arguments)
     instrument, request = _instrument(arguments, seconds, notes)
+    if planner:
+        planner.give_ear(instrument)
     with _bar(arguments, seconds + (_end_s(phrase) if phrase else 0.0)) as bar:
         if phrase:
             clip = render_phrase_clip(instrument, replace(request, seconds=_end_s(phrase), notes=phrase), bar.update)
         assert clip is not None
-        spliced = continue_clip(instrument, clip, request, bar.update)
-    return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s)
+        spliced = continue_clip(
+            instrument, clip, request, bar.update, planner.notes_after(instrument) if planner else None
+        )
+    return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s, **_plan_written(planner))
 
 
 def run_inpaint(arguments: Namespace) -> int:
@@ -103,11 +112,19 @@ def run_generate(arguments: Namespace) -> int:
     """Write music generated without a prompt."""
     from melnet_music.instrument.offline import generate_clip
 
+    planner = planner_of(arguments)
     seconds, notes = _length_and_notes(arguments)
     instrument, request = _instrument(arguments, seconds, notes)
+    if planner:
+        request = replace(request, notes=planner.notes_from_nothing(instrument))
     with _bar(arguments, seconds) as bar:
         clip = generate_clip(instrument, request, bar.update)
-    return _written(arguments, clip, instrument)
+    return _written(arguments, clip, instrument, **_plan_written(planner))
+
+
+def _plan_written(planner: Planner | None) -> dict[str, Any]:
+    """What is told of the plan; it is written where that was asked for."""
+    return {"planned_notes": planner.written()} if planner else {}
 
 
 def _length_and_notes(arguments: Namespace) -> tuple[float, tuple[Note, ...] | None]:

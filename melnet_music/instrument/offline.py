@@ -13,7 +13,7 @@ from melnet_music.instrument.generated_sound import GeneratedSound
 from melnet_music.instrument.instrument import Instrument
 from melnet_music.instrument.joins import CROSSFADE_SECONDS, EDGE_FADE_SECONDS
 from melnet_music.instrument.phrase import rendered_phrase
-from melnet_music.instrument.take_request import TakeRequest
+from melnet_music.instrument.take_request import LiveNotes, TakeRequest
 from melnet_music.sound.audio_file import AudioClip
 from melnet_music.sound.crossfade import fade_out, splice_after, splice_between
 from melnet_music.sound.resample import resample
@@ -35,13 +35,25 @@ class Spliced:
     joins_s: tuple[float, ...]
 
 
-def continue_clip(instrument: Instrument, clip: AudioClip, request: TakeRequest, progress: Progress) -> Spliced:
+def continue_clip(
+    instrument: Instrument,
+    clip: AudioClip,
+    request: TakeRequest,
+    progress: Progress,
+    notes_after: Callable[[Samples], LiveNotes | None] | None = None,
+) -> Spliced:
     """The clip, then ``request.seconds`` more. All but the crossfade at its end stays bit for bit.
+
+    Args:
+        notes_after: called with the clip as the instrument has heard it; returns the notes that the new sound plays,
+            in place of the request's.
 
     Raises:
         ValueError: the clip is silent or too short, or the request out of range.
     """
     mono = _heard(instrument, clip)
+    if notes_after is not None:
+        request = replace(request, notes=notes_after(mono))
     generated, start = _at_rate(instrument, clip, mono, instrument.uncut_continuation(request), progress)
     length = len(clip.samples) + round(request.seconds * clip.sample_rate_hz)
     generated = fade_out(generated[: length - start], round(EDGE_FADE_SECONDS * clip.sample_rate_hz))

@@ -18,12 +18,15 @@ EAR_CONFIG = EarConfig(
 )
 
 
-def random_ear_weights(seed: int) -> Weights:
+def random_ear_weights(seed: int, config: EarConfig = EAR_CONFIG) -> Weights:
     """Large enough that notes come and go, a few in a second."""
     rng = np.random.default_rng(seed)
-    weights = {name: rng.normal(0, 0.4, shape).astype(np.float32) for name, shape in weight_shapes(EAR_CONFIG).items()}
+    weights = {name: rng.normal(0, 0.4, shape).astype(np.float32) for name, shape in weight_shapes(config).items()}
     weights["outlet.bias"][:] = -1.0, 1.0, 0.0, 0.0
-    return weights | {"mean": np.full(96, -5.0, np.float32), "deviation": np.full(1, 2.0, np.float32)}
+    return weights | {
+        "mean": np.full(config.sound.mel_bins, -5.0, np.float32),
+        "deviation": np.full(1, 2.0, np.float32),
+    }
 
 
 def random_ear_frames(frames: int, seed: int) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
