@@ -114,6 +114,12 @@ def played_velocities(work: Work) -> list[int]:
     return [note.velocity for note in _play(work)[0]]
 
 
+def played_beats(work: Work) -> NDArray[np.float64]:
+    """When `perform` plays the beats of a work: seconds ``[beats + 1]``, swing aside, from the first bar on."""
+    rng = np.random.default_rng((work.seed, work.number, 1))
+    return _tempo_map(rng, work, _MANNERS.get(work.style, _BAND))[::_GRID_PER_BEAT]
+
+
 def _play(work: Work) -> tuple[list[PerformedNote], Callable[[float], float]]:
     """The notes in the work's order, keys not yet freed for each other; and the seconds of every beat."""
     rng = np.random.default_rng((work.seed, work.number, 1))

@@ -48,8 +48,8 @@ def measure_notes(
     pulse = STEPS_PER_QUARTER * 3 // 2 if bars.meters[bar].is_compound else STEPS_PER_QUARTER
     return NoteMeasures(
         notes_per_quarter=len(chosen) * STEPS_PER_QUARTER / max(end - start, 1),
-        beat_autocorrelation=_autocorrelation(onsets, pulse),
-        bar_autocorrelation=_autocorrelation(onsets, bars.meters[bar].steps),
+        beat_autocorrelation=autocorrelation(onsets, pulse),
+        bar_autocorrelation=autocorrelation(onsets, bars.meters[bar].steps),
         pitch_class_entropy=_entropy(np.bincount(pitches, minlength=12)) if len(chosen) else float("nan"),
         in_key=float(key[pitches].mean()) if len(chosen) else float("nan"),
         rhythm_returns=_rhythm_returns([*before, *chosen], bars, start, end),
@@ -70,7 +70,8 @@ def best_key(notes: Sequence[GridNote]) -> NDArray[np.bool_]:
     return best
 
 
-def _autocorrelation(onsets: NDArray[np.float64], lag: int) -> float:
+def autocorrelation(onsets: NDArray[np.float64], lag: int) -> float:
+    """Of a strength a step, at a lag of so many steps, -1 to 1; NaN where it is even or too short."""
     around = onsets - onsets.mean()
     power = float(around @ around)
     if lag >= len(onsets) or power <= 0:
