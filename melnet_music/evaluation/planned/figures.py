@@ -76,9 +76,11 @@ def _held(
         held[f"{name}_ratio"] = _median(ratio)
         held[f"{name}_within"] = _share((np.abs(ratio - 1) <= DENSITY_WITHIN)[np.isfinite(ratio)])
     for name in ("beat", "bar", "note_beat", "note_bar"):
-        before = _column(heard, name)
+        before, values = _column(heard, name), _column(spans, name)
         told = before >= LEAST_BEAT
-        ratio = np.nan_to_num(_column(spans, name)[told], nan=0.0) / before[told]
+        ratio = np.nan_to_num(values, nan=0.0)[told] / before[told]  # of silence: none of it is kept
+        if np.isnan(values).all():  # notes alone do not sound
+            ratio = ratio[:0]
         held[f"{name}_ratio"] = _median(ratio)
         held[f"{name}_kept"] = _share(ratio >= BEAT_AT_LEAST)
         held[f"{name}_told"] = int(told.sum())

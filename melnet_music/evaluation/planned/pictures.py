@@ -44,7 +44,7 @@ def picture_take(job: tuple[WorkJob, Path]) -> str:
     for of, colour, label in ((heard, "tab:gray", "heard by the ear"), (take.plan, "tab:blue", "planned")):
         shown = [note for note in of if note.end_s > first_s and note.onset_s < last_s]
         _draw_notes(notes, shown, join.second, colour, label)
-    notes.legend(loc="upper left", fontsize="small", ncols=2)
+    figure.legend(loc="outside upper right", fontsize="small", ncols=2)
     notes.set(ylabel="MIDI pitch", title=f"{work.name}: {join.tempo_bpm:.0f} bpm, seed {work_job.maker.seed}")
     decibels = log_mel(audio, sound).T * 20 / np.log(10)
     top = decibels.max()

@@ -26,7 +26,9 @@ _ROWS = (
 )
 _BY_WINDOW = (
     ("notes a second over heard, median", "notes_per_second_ratio"),
+    ("...within 25 %", "notes_per_second_within"),
     ("beat over heard, median", "beat_ratio"),
+    ("...at least 0.75", "beat_kept"),
     ("bar over heard, median", "bar_ratio"),
     ("entropy inside the real spread", "pitch_class_entropy_within"),
     ("in key inside the real spread", "in_key_within"),
@@ -49,10 +51,11 @@ def tables(found: dict[str, Any]) -> str:
     lines = [*_table(head, rows), ""]
     made = {side: sides[side] for side in ("real", "planned", "unplanned") if side in sides}
     number = min((len(side["by_window"]) for side in made.values()), default=0)
-    head = ["by 15 s", *(f"{_NAMES[side]}, {n + 1}" for side in made for n in range(number))]
+    head = ["by windows of 15 s", "", *(str(n + 1) for n in range(number))]
     rows = [
-        [label, *(_cell(side["by_window"][n][name]) for side in made.values() for n in range(number))]
-        for label, name in _BY_WINDOW
+        [label, _NAMES[name], *(_cell(side["by_window"][n][measure]) for n in range(number))]
+        for label, measure in _BY_WINDOW
+        for name, side in made.items()
     ]
     return "\n".join([*lines, *_table(head, rows)]) + "\n"
 
