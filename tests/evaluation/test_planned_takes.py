@@ -11,7 +11,9 @@ import pytest
 import torch
 from tiny_ear import EAR_CONFIG, random_ear_weights
 
+from bridge.cli.evaluate import KINDS as CLI_KINDS
 from bridge.cli.main import main
+from melnet_music.composing.collection import KINDS
 from melnet_music.evaluation.planned.figures import figures
 from melnet_music.evaluation.planned.measures import OnsetStrength, Performed, SpanMeasures, found_notes, measure_span
 from melnet_music.evaluation.planned.table import tables
@@ -53,10 +55,12 @@ def test_a_steady_beat_is_one_in_sound_and_in_notes() -> None:
 
 
 def test_notes_alone_have_no_sound_to_measure() -> None:
-    measured = measure_span(Performed([Note(1.0, 1.5, 61, 80)], TIMES, BARS), 0.0, 10.0, ANY_KEY)
+    chord = [Note(1.0, 1.5, 61, 80), Note(1.02, 1.5, 65, 80)]
+    measured = measure_span(Performed(chord, TIMES, BARS), 0.0, 10.0, ANY_KEY)
     assert math.isnan(measured.beat)
     assert math.isnan(measured.onsets_per_second)
-    assert measured.notes_per_second == pytest.approx(0.1)
+    assert measured.notes_per_second == pytest.approx(0.2)
+    assert measured.moments_per_second == pytest.approx(0.1)
 
 
 def test_found_notes_are_paired_by_pitch_and_onset() -> None:
@@ -76,7 +80,7 @@ def test_takes_begin_with_a_bar_and_keep_its_tempo() -> None:
 
 
 def measures(notes: float, beat: float) -> SpanMeasures:
-    return SpanMeasures(notes, notes, beat, beat, beat, beat, 3.0, 0.9, 0.5)
+    return SpanMeasures(notes, notes, notes, beat, beat, beat, beat, 3.0, 0.9, 0.5)
 
 
 def test_figures_hold_takes_against_what_was_heard() -> None:
@@ -104,6 +108,7 @@ def test_works_are_held_out_and_long_enough() -> None:
     works = held_out_works("piano", 1, 2, 60.0)
     assert [work.name for work in works] == sorted(work.name for work in works)
     assert len(works) == 2
+    assert CLI_KINDS == KINDS
 
 
 def test_a_measurement_runs_and_goes_on_from_its_takes(tmp_path: Path, narrow_piano: Path) -> None:

@@ -71,7 +71,7 @@ def _held(
     """Spans against what was heard before them, and within real music."""
     heard, spans = [one.heard for one in measured], [span(one) for one in measured]
     held: dict[str, object] = {"mean": _means(spans)}
-    for name in ("notes_per_second", "onsets_per_second"):
+    for name in ("notes_per_second", "moments_per_second", "onsets_per_second"):
         ratio = _column(spans, name) / _column(heard, name)
         held[f"{name}_ratio"] = _median(ratio)
         held[f"{name}_within"] = _share((np.abs(ratio - 1) <= DENSITY_WITHIN)[np.isfinite(ratio)])

@@ -6,6 +6,7 @@ autocorrelation of librosa's onset strength, read on the beat grid.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.evaluation.measures.note_pairs import distinct_rows, note_pairs, note_rows
+from melnet_music.evaluation.measures.note_pairs import ONSET_TOLERANCE_SECONDS, distinct_rows, note_pairs, note_rows
 from melnet_music.evaluation.score.note_measures import autocorrelation, measure_notes
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.ear.layout import HIGHEST_PITCH, LOWEST_PITCH
@@ -66,6 +67,8 @@ class SpanMeasures:
     """Of a span; NaN where there is nothing to measure."""
 
     notes_per_second: float
+    moments_per_second: float
+    """At which notes begin: those of a chord begin at one."""
     onsets_per_second: float
     """As librosa's detector finds them; the ear has no part in it."""
     beat: float
@@ -98,8 +101,10 @@ def measure_span(music: Performed, start_s: float, end_s: float, key: NDArray[np
         bar = autocorrelation(strength, meter.steps)
         at_s = music.sound.onsets_s
         onsets = int(((at_s >= start_s) & (at_s < end_s)).sum()) / (end_s - start_s)
+    begun_s = sorted(note.onset_s for note in music.notes if start_s <= note.onset_s < end_s)
     return SpanMeasures(
-        notes_per_second=sum(start_s <= note.onset_s < end_s for note in music.notes) / (end_s - start_s),
+        notes_per_second=len(begun_s) / (end_s - start_s),
+        moments_per_second=_moments(begun_s) / (end_s - start_s),
         onsets_per_second=onsets,
         beat=beat,
         bar=bar,
@@ -109,6 +114,15 @@ def measure_span(music: Performed, start_s: float, end_s: float, key: NDArray[np
         in_key=measured.in_key,
         rhythm_returns=measured.rhythm_returns,
     )
+
+
+def _moments(onsets_s: Sequence[float]) -> int:
+    """How many onsets lie apart, in order."""
+    moments, last_s = 0, -math.inf
+    for onset_s in onsets_s:
+        if onset_s - last_s > ONSET_TOLERANCE_SECONDS:
+            moments, last_s = moments + 1, onset_s
+    return moments
 
 
 def found_notes(found: Sequence[Note], true: Sequence[Note], start_s: float, end_s: float) -> tuple[int, int, int]:
