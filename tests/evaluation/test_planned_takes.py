@@ -14,6 +14,8 @@ from tiny_ear import EAR_CONFIG, random_ear_weights
 from bridge.cli.evaluate import KINDS as CLI_KINDS
 from bridge.cli.main import main
 from melnet_music.composing.collection import KINDS
+from melnet_music.composing.perform import perform, played_beats
+from melnet_music.composing.score.compose import compose
 from melnet_music.evaluation.planned.figures import figures
 from melnet_music.evaluation.planned.measures import OnsetStrength, Performed, SpanMeasures, found_notes, measure_span
 from melnet_music.evaluation.planned.table import tables
@@ -109,6 +111,15 @@ def test_works_are_held_out_and_long_enough() -> None:
     assert [work.name for work in works] == sorted(work.name for work in works)
     assert len(works) == 2
     assert CLI_KINDS == KINDS
+
+
+def test_beats_of_a_work_are_where_its_notes_are_played() -> None:
+    work = next(work for number in range(20) if (work := compose(1, number)).swing == 0.5)
+    beats = played_beats(work)
+    assert len(beats) == round(work.beats) + 1
+    written = {note.onset_beat for note in work.notes if note.onset_beat % 1 == 0}
+    played = np.array([note.onset_s for note in perform(work).notes])
+    assert max(np.abs(played - beats[int(beat)]).min() for beat in written) < 0.06
 
 
 def test_a_measurement_runs_and_goes_on_from_its_takes(tmp_path: Path, narrow_piano: Path) -> None:
