@@ -118,7 +118,7 @@ class PromptState:
         )
         first = max(min(self.context_start(start), start - lead), self.audio.start_sample)
         last = min(stop + max(tail, future), self.audio.stop_sample)
-        heard = self.heard_notes() if part is None else ()
+        heard = self.heard_notes()
         return {
             **({"notes": note_rows(heard)} if heard else {}),
             "audio": self.audio.read(first, last),
