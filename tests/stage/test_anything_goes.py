@@ -139,6 +139,10 @@ class Chance:
                 return self._draw.choice(PRESETS)
             case "path":
                 return self._draw.choice(("heard.wav", f"out{self._draw.randrange(9)}.wav"))
+            case "scale":
+                return self._draw.choice(("free", "c major", "f# dorian", "h moll"))
+            case "notes":
+                return self._draw.choice(("heard.wav", "nothing.mid"))
             case "meter":
                 return self._draw.choice(("4/4", "3/4", "7/8"))
             case "from_bar" | "to_bar" | "at_bar" | "bar":
