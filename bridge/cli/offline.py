@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,10 +90,10 @@ def run_continue(arguments: Namespace) -> int:
         planner.give_ear(instrument)
     with _bar(arguments, seconds + (_end_s(phrase) if phrase else 0.0)) as bar:
         if phrase:
-            clip = render_phrase_clip(instrument, replace(request, seconds=_end_s(phrase), notes=phrase), bar.update)
+            clip = render_phrase_clip(instrument, replace(request, seconds=_end_s(phrase), notes=phrase), _moving(bar))
         assert clip is not None
         spliced = continue_clip(
-            instrument, clip, request, bar.update, planner.notes_after(instrument) if planner else None
+            instrument, clip, request, _moving(bar), planner.notes_after(instrument) if planner else None
         )
     return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s, **_plan_written(planner))
 
@@ -104,7 +105,7 @@ def run_inpaint(arguments: Namespace) -> int:
     length = max(arguments.stop - arguments.start, 1e-3)
     clip, instrument, request = read_audio(arguments.input), *_instrument(arguments, length)
     with _bar(arguments, length) as bar:
-        spliced = inpaint_clip(instrument, clip, request, arguments.start, arguments.stop, bar.update)
+        spliced = inpaint_clip(instrument, clip, request, arguments.start, arguments.stop, _moving(bar))
     return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s)
 
 
@@ -118,7 +119,7 @@ def run_generate(arguments: Namespace) -> int:
     if planner:
         request = replace(request, notes=planner.notes_from_nothing(instrument))
     with _bar(arguments, seconds) as bar:
-        clip = generate_clip(instrument, request, bar.update)
+        clip = generate_clip(instrument, request, _moving(bar))
     return _written(arguments, clip, instrument, **_plan_written(planner))
 
 
@@ -170,6 +171,11 @@ def _bar(arguments: Namespace, seconds: float) -> Any:
         delay=0.5,
         bar_format="{desc}: {percentage:3.0f}% |{bar}| {n:.1f} of {total:.1f} s of sound, {remaining} left",
     )
+
+
+def _moving(bar: Any) -> Callable[[float], None]:
+    """Moves a bar by seconds, to its end at most: the last chunk may reach beyond what was asked for."""
+    return lambda seconds: bar.update(min(seconds, bar.total - bar.n))
 
 
 def _written(arguments: Namespace, clip: AudioClip, instrument: Any, **more: Any) -> int:
