@@ -25,9 +25,8 @@ QUICK_TESTS := tests/clock tests/midi/test_controller.py tests/midi/test_mapping
 play: $(VENV)/play.stamp
 	$(VENV)/bin/melnet-music play
 
-# Three at a time on two cores: the tests of whole daemons mostly wait for their sound.
 test: check
-	$(VENV)/bin/pytest --numprocesses 3 --dist loadfile
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
 
 quick: setup
 	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile --ignore-glob '*_live.py' --ignore tests/clock/test_link.py $(QUICK_TESTS)
