@@ -1,11 +1,12 @@
 """The engine for plain processors: the reference's numbers, tens of times sooner.
 
-A chunk goes through the tiers one after the other. The first chunk of a take is in a hurry: all threads share each of
-its tiers. After it the threads work on several chunks side by side (`pipeline`).
+A chunk goes through the tiers one after the other. The first chunks of a take are in a hurry: all threads share each of
+their tiers. After them the threads work on several chunks side by side (`pipeline`).
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import weakref
 from collections import deque
@@ -29,6 +30,8 @@ from melnet_music.sampling.engine import Chunk, Generated, SamplerState
 MOST_THREADS = 4
 """There is work for hardly more: the finest tiers take most of the time, and each runs on one thread."""
 _PATIENCE_SECONDS = 0.002
+_HURRIED_CHUNKS = 2
+"""Before a take's first sound: where what was heard ends late in a chunk, the vocoder looks ahead into the next."""
 
 
 class CpuEngine:
@@ -126,8 +129,9 @@ class CpuEngine:
             workspace.load(tier)
         pipeline = Pipeline(self._crew, workspaces)
         try:
-            yield from pipeline.share(first)
-            yield first.generated()
+            for chunk in itertools.chain([first], itertools.islice(source, _HURRIED_CHUNKS - 1)):
+                yield from pipeline.share(chunk)
+                yield chunk.generated()
             # one chunk more than threads keeps all of them busy; alone, nothing is gained by looking ahead
             at_once = self.threads + 1 if self.threads > 1 else 1
             waiting: deque[ChunkInWork] = deque()

@@ -116,7 +116,7 @@ class Pipeline:
         self._stopped = False
 
     def share(self, chunk: ChunkInWork) -> Generator[None, None, None]:
-        """The first chunk, now, on all threads that are idle."""
+        """A chunk, now, on all threads that are idle; none before it is on its way."""
         while not chunk.done:
             chunk.step(self._workspace(chunk), self._crew.together)
             yield None
