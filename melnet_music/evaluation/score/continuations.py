@@ -121,10 +121,15 @@ def summarise(made: Sequence[Continuation]) -> dict[str, object]:
             [getattr(each, side)[number] for each in made if len(getattr(each, side)) > number]
             for number in range(WINDOWS)
         ]
-        density = rows[:, 0] / heard[kept, 0]
+        density, moments = (
+            rows[:, column] / heard[kept, column]
+            for column in (_MEASURES.index("notes_per_quarter"), _MEASURES.index("moments_per_quarter"))
+        )
         figures: dict[str, object] = {
             "density_within": _share(np.abs(density - 1) <= _DENSITY_WITHIN),
             "density_ratio": round(float(np.median(density)), 3),
+            "moments_within": _share(np.abs(moments - 1) <= _DENSITY_WITHIN),
+            "moments_ratio": round(float(np.median(moments)), 3),
             "rhythm_returns": _mean(rows[:, _MEASURES.index("rhythm_returns")]),
         }
         for name in ("beat_autocorrelation", "bar_autocorrelation"):

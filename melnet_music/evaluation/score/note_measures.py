@@ -21,6 +21,8 @@ class NoteMeasures:
     """Of the notes of a span; NaN where there is nothing to measure."""
 
     notes_per_quarter: float
+    moments_per_quarter: float
+    """At which notes begin; those of a chord are one."""
     beat_autocorrelation: float
     """Of the number of onsets a step, at a lag of one pulse: a quarter, or three eighths in compound meters."""
     bar_autocorrelation: float
@@ -48,6 +50,7 @@ def measure_notes(
     pulse = STEPS_PER_QUARTER * 3 // 2 if bars.meters[bar].is_compound else STEPS_PER_QUARTER
     return NoteMeasures(
         notes_per_quarter=len(chosen) * STEPS_PER_QUARTER / max(end - start, 1),
+        moments_per_quarter=np.count_nonzero(onsets) * STEPS_PER_QUARTER / max(end - start, 1),
         beat_autocorrelation=autocorrelation(onsets, pulse),
         bar_autocorrelation=autocorrelation(onsets, bars.meters[bar].steps),
         pitch_class_entropy=_entropy(np.bincount(pitches, minlength=12)) if len(chosen) else float("nan"),

@@ -11,7 +11,7 @@ from melnet_music.notes.score.grid import STEPS_PER_QUARTER, GridNote
 
 HEARD_STEPS = 64 * STEPS_PER_QUARTER
 """So much of what was heard last is taken as an example."""
-_MIDDLE_PITCH, _MIDDLE_RATE = 62.0, 4.0
+_MIDDLE_PITCH, _MIDDLE_RATE, _MIDDLE_CHORD = 62.0, 4.0, 1.6
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class HeardTrait:
     """What is typical of some notes."""
 
     notes_per_quarter: float
+    moments_per_quarter: float
+    """At which notes begin; those of a chord are one."""
     mean_pitch: float
     pitch_classes: tuple[float, ...]
     """Shares of the twelve, C first."""
@@ -29,11 +31,13 @@ def trait_of(notes: Sequence[GridNote], start: int, end: int) -> HeardTrait:
     start = max(start, end - HEARD_STEPS)
     heard = [note for note in notes if start <= note.onset < end]
     if not heard:
-        return HeardTrait(_MIDDLE_RATE, _MIDDLE_PITCH, (1 / 12,) * 12)
+        return HeardTrait(_MIDDLE_RATE, _MIDDLE_RATE / _MIDDLE_CHORD, _MIDDLE_PITCH, (1 / 12,) * 12)
     first = max(start, heard[0].onset // STEPS_PER_QUARTER * STEPS_PER_QUARTER)
     classes = np.bincount([note.pitch % 12 for note in heard], minlength=12)
+    quarters = max(end - first, STEPS_PER_QUARTER) / STEPS_PER_QUARTER
     return HeardTrait(
-        len(heard) * STEPS_PER_QUARTER / max(end - first, STEPS_PER_QUARTER),
+        len(heard) / quarters,
+        len({note.onset for note in heard}) / quarters,
         float(np.mean([note.pitch for note in heard])),
         tuple(float(share) for share in classes / classes.sum()),
     )

@@ -7,6 +7,7 @@ knows a clock: steps come in, notes go out, the same from the same seed however 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,15 +23,15 @@ from melnet_music.notes.score.tokens import HORIZON, LENGTHS
 
 _DENSITY_STEPS = 16 * STEPS_PER_QUARTER
 """Density is held over so many of the last steps."""
-_DENSITY_FORCE, _REGISTER_FORCE = 4.0, 1.5
+_DENSITY_FORCE, _CHORD_FORCE, _REGISTER_FORCE = 4.0, 8.0, 1.5
 _MOST_BIAS = 3.0
 _PITCH_STEPS = 32 * STEPS_PER_QUARTER
 """Height and pitch classes are held over so many: keys may change for a while."""
-_CLASS_FORCE, _LEAST_SHARE, _PRIOR_NOTES = 1.25, 0.01, 24
+_CLASS_FORCE, _LEAST_SHARE, _PRIOR_NOTES = 2.5, 0.01, 24
 _FEWER_LATER: Floats = np.concatenate(
-    ([1.0], np.clip(-0.5 * np.log2(np.arange(1, HORIZON) / 6), -1.0, 1.0), [-1.0])
+    ([0.0], np.clip(-0.5 * np.log2(np.arange(1, HORIZON) / 6), -1.0, 1.0), [-1.0])
 ).astype(np.float32)
-"""By how much more notes come when a note is drawn so many steps after the last one."""
+"""By how much more often notes begin when one is drawn so many steps after the last one."""
 _KEY_CLASSES = (np.arange(PITCHES) + LOWEST_PITCH) % 12
 
 
@@ -104,7 +105,7 @@ class Plan:
         planned: list[GridNote] = []
         while True:
             onset = self._next_onset()
-            if onset is None or onset >= until:
+            if onset >= until:
                 return planned
             self.state.pending = None
             note = self._draw_note(onset)
@@ -132,13 +133,13 @@ class Plan:
         rng.bit_generator.state = self.rng.bit_generator.state
         return Plan(self.state.copy(), self.trait, self.settings, rng, self.start)
 
-    def _next_onset(self) -> int | None:
-        """When the next note begins, which is drawn once; nothing when a filled part has no more."""
+    def _next_onset(self) -> int:
+        """When the next note begins, which is drawn once; the end of a filled part where it has no more."""
         state = self.state
         while state.pending is None:
             limit = HORIZON if self.end is None else min(HORIZON, self.end - state.cursor)
             logits = state.model.time_logits(state.output, *state.look_at_times())
-            logits += self._density_bias(logits)
+            logits += self._density_bias()
             logits[limit:HORIZON] = FORBIDDEN
             logits[: max(state.not_before - state.cursor, 0)] = FORBIDDEN
             if not self._allowed[state.lowest_key :].any():
@@ -147,7 +148,7 @@ class Plan:
             if drawn < HORIZON:
                 state.pending = state.cursor + drawn
             elif self.end is not None and state.cursor + HORIZON >= self.end:
-                return None
+                state.pending = self.end
             else:
                 state.rest_until(state.cursor + HORIZON)
         return state.pending
@@ -174,25 +175,34 @@ class Plan:
     def _draw(self, logits: Floats) -> int:
         return draw(logits, self.settings.temperature, self.settings.top_p, self.rng.random())
 
-    def _density_bias(self, logits: Floats) -> Floats | float:
-        """Towards the density that is asked for, by how far the last bars are from it."""
+    def _density_bias(self) -> Floats | float:
+        """Towards the density that is asked for, by how far the last bars are from it.
+
+        Two rates are held: of the moments at which notes begin, by when the next one comes; and of the notes, by how
+        many of them begin together.
+        """
         if not self.settings.hold:
             return 0.0
         cursor = max(self.state.cursor, self.start)
-        since = cursor - _DENSITY_STEPS
-        planned = int(self.state.count_since(max(since, self.start))[0].sum())
-        target = self.trait.notes_per_quarter * self.settings.density * _DENSITY_STEPS / STEPS_PER_QUARTER
-        steps = min(cursor - self.start, _DENSITY_STEPS)
-        expected = target * steps / _DENSITY_STEPS
-        wanted = np.log((expected + 0.25 * target + 1) / (planned + 0.25 * target + 1))
-        wanted += np.log(self.settings.density) * 0.5
-        bias = np.clip(_DENSITY_FORCE * self.settings.hold * wanted, -_MOST_BIAS, _MOST_BIAS)
-        biases: Floats = (bias * _FEWER_LATER).astype(np.float32)
+        counted = self.state.count_since(max(cursor - _DENSITY_STEPS, self.start))
+        quarters = min(cursor - self.start, _DENSITY_STEPS) / STEPS_PER_QUARTER
+
+        def missing(per_quarter: float, planned: int) -> float:
+            per_quarter *= self.settings.density
+            leeway = 0.25 * per_quarter * _DENSITY_STEPS / STEPS_PER_QUARTER + 1
+            return math.log((per_quarter * quarters + leeway) / (planned + leeway))
+
+        moments = missing(self.trait.moments_per_quarter, counted.moments)
+        chords = missing(self.trait.notes_per_quarter, int(counted.pitch_classes.sum())) - moments
+        hold = self.settings.hold
+        sooner = _bounded(hold * _DENSITY_FORCE * (moments + 0.5 * math.log(self.settings.density)))
+        biases: Floats = sooner * _FEWER_LATER
+        biases[0] = _bounded(hold * _CHORD_FORCE * chords)
         return biases
 
     def _pitch_bias(self) -> NDArray[np.float32]:
         """Towards the height that is asked for and the pitch classes that were heard, by how far the last notes are."""
-        classes, mean = self.state.count_since(max(self.state.cursor - _PITCH_STEPS, self.start))
+        classes, _, mean = self.state.count_since(max(self.state.cursor - _PITCH_STEPS, self.start))
         recent = int(classes.sum())
         target = self.trait.mean_pitch + self.settings.register
         share = recent / (recent + 8)
@@ -205,3 +215,7 @@ class Plan:
         bias += _CLASS_FORCE * self.settings.hold * np.clip(missing, -2.0, 2.0)[_KEY_CLASSES]
         biases: NDArray[np.float32] = bias.astype(np.float32)
         return biases
+
+
+def _bounded(bias: float) -> np.float32:
+    return np.float32(min(max(bias, -_MOST_BIAS), _MOST_BIAS))

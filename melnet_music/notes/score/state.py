@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,17 @@ class _Token:
     last_bass: int
 
 
+class Counted(NamedTuple):
+    """Of some notes."""
+
+    pitch_classes: NDArray[np.int64]
+    """``[12]``, how many notes of each, C first."""
+    moments: int
+    """At which notes begin; those of a chord are one."""
+    mean_pitch: float
+    """0 where there are no notes."""
+
+
 @dataclass(frozen=True)
 class Filling:
     """A part that is being filled, in steps."""
@@ -80,7 +92,7 @@ class ScoreState:
         self._any: NDArray[np.uint8] = np.zeros(1024, np.uint8)
         self._tokens: list[_Token] = []
         self._note_steps: list[int] = []
-        self._sums: list[NDArray[np.int64]] = [np.zeros(13, np.int64)]
+        self._sums: list[NDArray[np.int64]] = [np.zeros(14, np.int64)]
         self._kept: KeptTokens = model.start()
         self._feed(Kind.START, start, None, 0)
 
@@ -113,10 +125,10 @@ class ScoreState:
         recent = (token for token in self._recent(since) if token.kind == Kind.NOTE and token.step >= since)
         return [token.note for token in recent if token.note is not None]
 
-    def count_since(self, step: int) -> tuple[NDArray[np.int64], float]:
-        """``[12]``, how many notes of each pitch class begin at a step or later; and their mean pitch (0 for none)."""
+    def count_since(self, step: int) -> Counted:
+        """The notes that begin at a step or later."""
         sums = self._sums[-1] - self._sums[bisect_left(self._note_steps, step)]
-        return sums[:12], float(sums[12]) / max(int(sums[:12].sum()), 1)
+        return Counted(sums[:12], int(sums[13]), float(sums[12]) / max(int(sums[:12].sum()), 1))
 
     def add(self, notes: Iterable[GridNote]) -> None:
         """Tell of notes, in any order; one of the same onset and key replaces what is there.
@@ -285,6 +297,7 @@ class ScoreState:
                 sums = self._sums[-1].copy()
                 sums[note.pitch % 12] += 1
                 sums[12] += note.pitch
+                sums[13] += not same
                 self._sums.append(sums)
                 self._write(note)
         bar = self.bars.bar_at(step)
