@@ -67,6 +67,8 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
     if take.job.is_planned:
         take.held = True
         yield from _wait_for_planner(state)
+        if take.job.span and not take.job.again:
+            yield from instrument.listen_again()  # what its plan is to fit between
         take.held = False
     began, sounded = time.monotonic(), False
     follower = state.played.follow() if take.job.is_live else None
@@ -140,17 +142,20 @@ def _plan(state: PlayerState, instrument: Instrument, take: Take) -> PlannedNote
 
 
 def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_hz: int) -> float | None:
-    """Device time in seconds at which a take's new sound is to begin; None: whenever it is ready."""
+    """Device time in seconds of the beginning of a take's new sound, or of the part it repaints; None: not known."""
     job = take.job
     if isinstance(take, Successor):
         return state.output.device_time(take.origin_count) / rate_hz + job.lead_seconds
-    if take.line:
+    if job.span:
+        return job.span[0] / rate_hz
+    if take.line and job.kind != "inpaint":
         return take.line.first_sample / rate_hz + job.lead_seconds - job.skip_seconds
     begin = state.tape.input_begin
-    if job.kind == "continue" and state.live_input.listening and begin is not None:
-        heard_seconds = state.live_input.heard_samples / instrument.sample_rate_hz
-        return begin / rate_hz + heard_seconds  # it is in time with what it continues
-    return None
+    if job.kind == "generate" or not state.live_input.listening or begin is None:
+        return None
+    heard_seconds = state.live_input.heard_samples / instrument.sample_rate_hz
+    # it is in time with what it continues or repaints
+    return begin / rate_hz + (heard_seconds if job.kind == "continue" else job.start_seconds)
 
 
 def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt, *, cut_short: bool) -> None:

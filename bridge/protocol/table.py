@@ -139,7 +139,8 @@ ID = Argument("id", "int", "your own number for the job", low=0, high=INT32_MAX)
 _NAME = Argument("name", "text", "name of a property", longest=64)
 _PATH = Argument("path", "text", "the WAV file to write")
 _HOW = (SEED, TEMPERATURE, BIAS, CHUNK_FRAMES)
-_NOTES = (FOLLOW, AHEAD, PLAN, *PLAN_SETTINGS)
+_PLANNED = (PLAN, *PLAN_SETTINGS)
+_NOTES = (FOLLOW, AHEAD, *_PLANNED)
 _WHEN = (QUANTISE, AT_BAR, AT_BEAT, LATE)
 _OF_THE_TAKE = tuple(replace(each, default=None, help=f"{each.help}; none: the take's") for each in PLAN_SETTINGS)
 _NEXT_SEED = "seed of the new take; none: the one after its own"
@@ -185,7 +186,7 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
             "`stop`, repaint a part of what was heard, and play it.",
             JOB_ANSWERS,
             fixed=(ID,),
-            keys=(FROM_BAR, TO_BAR, START, STOP, *_HOW, LEAD, TAIL, *_WHEN),
+            keys=(FROM_BAR, TO_BAR, START, STOP, *_HOW, LEAD, TAIL, *_PLANNED, *_WHEN),
             done=JOB_DONE,
             fails=_JOB_FAILS,
             example="3 from_bar 3 to_bar 4",

@@ -115,7 +115,11 @@ class DeviceTransport:
     @property
     def recent_timeline(self) -> Timeline:
         """Beats and bars by seconds of device time, as they are now; of its past, the last minute."""
-        return self._timeline.since(self._now_seconds() - _RECENT_SECONDS)
+        return self.timeline_around(self._now_seconds())
+
+    def timeline_around(self, seconds: float) -> Timeline:
+        """The same from the minute before a device time on."""
+        return self._timeline.since(seconds - _RECENT_SECONDS)
 
     def set_tempo(self, bpm: float) -> None:
         """Change the tempo from now on. Raises ValueError: out of range."""

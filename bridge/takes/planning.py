@@ -75,9 +75,9 @@ class TakePlanner:
         """A plan that begins where the job's new sound does: its planning is placed, see `placed`.
 
         Raises:
-            ValueError: the preset plays no notes, none were heard, there are no weights, or no grid for the meter.
+            ValueError: the preset plays no notes, too few were heard, there are no weights, or no grid for the meter.
         """
-        from melnet_music.instrument.planning.take_plan import check_plannable, plan_take
+        from melnet_music.instrument.planning.take_plan import check_plannable, plan_part, plan_take
         from melnet_music.notes.score.settings import PlanSettings
 
         planning, continues = job.planning, job.kind == "continue"
@@ -93,7 +93,11 @@ class TakePlanner:
             register=planning.register,
         )
         grid = grid_of(planning.timeline, planning.begins_at)
-        plan = plan_take(instrument, self._model, grid, settings, job.seed, from_heard=continues)
+        if job.kind == "inpaint":
+            part = job.start_seconds, job.stop_seconds
+            plan = plan_part(instrument, self._model, grid, settings, job.seed, *part)
+        else:
+            plan = plan_take(instrument, self._model, grid, settings, job.seed, from_heard=continues)
         self._told = ""
         return plan
 

@@ -161,11 +161,21 @@ class Instrument:
         return begins
 
     def beside(self, audio: Samples) -> Instrument:
-        """The same preset and engine, having heard only ``audio``, to inpaint in: it is not primed to continue."""
+        """The same preset and engine, having heard only ``audio``, to inpaint in: it is not primed to continue.
+
+        It knows no notes of it before `listen_again`.
+        """
         other = Instrument(self.preset, self.engine)
         other._prompt.use_ear(self._prompt.ear)
         other._prompt.audio.append(audio)
         return other
+
+    def listen_again(self) -> Iterator[None]:
+        """Have the ear tell the notes of all the sound that is kept, step by step; without an ear there are none.
+
+        For an instrument that was made by `beside`: the notes of another are told as it hears.
+        """
+        return self._prompt.listen_again()
 
     def prompt(self, request: TakeRequest, part: tuple[float, float] | None = None) -> Prompt:
         """What a take depends on besides its request, the preset and the engine, as it is now: named arrays.

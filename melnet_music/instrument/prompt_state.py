@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ KEPT_SECONDS = 600.0
 """How much heard audio is kept at least."""
 FUTURE_SECONDS = 4.0
 """How much of the known future an inpainted part is shown."""
+_LISTENING_STEP_SECONDS = 1
 PAUSE_POWER = 1e-6
 """Frames so far below what is loud are a pause."""
 
@@ -79,6 +81,15 @@ class PromptState:
         known, self.ear = self.heard_notes(), ear
         next_frame = self._first_sample + self._mel.state().frames * self.sound.hop_samples
         self.notes = HeardNotes(ear, next_frame / self.sound.sample_rate_hz, known)
+
+    def listen_again(self) -> Iterator[None]:
+        """Have the ear tell the notes of all the audio that is kept, step by step."""
+        rate, first = self.sound.sample_rate_hz, self.audio.start_sample
+        mel, self.notes = LogMelStream(self.sound), HeardNotes(self.ear, first / rate)
+        for place in range(first, self.audio.stop_sample if self.ear else first, _LISTENING_STEP_SECONDS * rate):
+            stop = min(place + _LISTENING_STEP_SECONDS * rate, self.audio.stop_sample)
+            self.notes.hear(mel.push(self.audio.read(place, stop)))
+            yield
 
     def heard_notes(self) -> tuple[Note, ...]:
         """The notes of the last minute, see `HeardNotes.notes`."""

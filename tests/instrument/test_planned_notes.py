@@ -12,8 +12,10 @@ from tiny_models import tiny_config, tiny_preset
 from tiny_score import some_bars, tiny_score_model
 
 from melnet_music.instrument.instrument import Instrument
+from melnet_music.instrument.planning.take_plan import NotPlannableError, plan_part
 from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.preset import Preset
+from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.ear.ear import Ear, as_notes
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.feel import Feel, play
@@ -211,3 +213,57 @@ def test_a_take_plays_its_plan_and_is_made_again_from_the_notes_that_were_kept(
     np.testing.assert_array_equal(take, again)
     unplanned = np.concatenate(list(instrument.continuation(TakeRequest(1.5, 7))))
     assert not np.array_equal(take, unplanned)
+
+
+# --- a part between what is known ---------------------------------------------------------------------------
+
+
+def filled(model: ScoreModel, after: list[Note], seed: int = 1, part_s: float = 4.0) -> tuple[Note, ...]:
+    notes = PlannedNotes(model, some_notes(GRID), GRID, PlanSettings(), seed, part_s, after)
+    notes.until_now(0.0, 1000, 0.02)
+    return notes.given
+
+
+def test_a_part_is_planned_up_to_its_end_and_towards_what_follows(model: ScoreModel) -> None:
+    after = [replace(note, onset_s=note.onset_s + 16.0, end_s=note.end_s + 16.0) for note in some_notes(GRID)]
+    after = [note for note in after if note.onset_s >= 4.0]
+    notes = filled(model, after)
+    assert notes
+    assert all(0.0 <= note.onset_s < 4.0 for note in notes)
+    assert filled(model, after) == notes
+    assert filled(model, after, seed=2) != notes
+    higher = [replace(note, pitch=note.pitch + 12) for note in after]
+    assert filled(model, higher) != notes
+
+
+def test_a_part_of_an_instrument_is_planned_from_the_notes_around_it(instrument: Instrument, model: ScoreModel) -> None:
+    beside = instrument.beside(some_sound(8.0))
+    assert beside.heard_notes() == ()
+    steps = list(beside.listen_again())
+    assert len(steps) == 8
+    heard = beside.heard_notes()
+    assert len(heard) > 3
+    notes = plan_part(beside, model, GRID, PlanSettings(), 1, 3.0, 5.0)
+    notes.until_now(0.0, 200, 0.02)
+    assert all(0.0 <= note.onset_s < 2.0 for note in notes.given)
+    again = instrument.beside(np.zeros(0, np.float32))
+    again.remember(beside.prompt(TakeRequest(seconds=2.0, seed=1), (3.0, 5.0)))
+    assert again.heard_notes() == heard
+
+
+def test_what_cannot_be_filled_says_why(instrument: Instrument, model: ScoreModel) -> None:
+    grid = TakeGrid(BeatTimes.steady(120.0, -60.01), GRID.bars)  # it has no step in the first 10 ms
+
+    def plan(beside: Instrument, stop_seconds: float = 5.0) -> PlannedNotes:
+        return plan_part(beside, model, grid, PlanSettings(), 1, 3.0, stop_seconds)
+
+    beside = instrument.beside(some_sound(8.0))
+    with pytest.raises(NotPlannableError, match="0 notes were heard around the part"):
+        plan(beside)
+    list(beside.listen_again())
+    with pytest.raises(NotPlannableError, match="shorter than a step"):
+        plan(beside, 3.001)
+    beside.use_ear(None)
+    list(beside.listen_again())
+    with pytest.raises(NotPlannableError, match="no ear"):
+        plan(beside)

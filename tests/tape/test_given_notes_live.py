@@ -13,6 +13,7 @@ from jack_rig import jack_server
 from live_daemon import Player, client, live_daemon, pairs, wait_ready
 
 from bridge.stage.daemon import Daemon
+from melnet_music.model.preset import PHRASE_FILE
 from melnet_music.notes.midi_file import read_midi_notes, read_midi_timing, write_midi_notes
 from melnet_music.notes.note_map import Note
 
@@ -36,7 +37,7 @@ def daemon(folder: Path, narrow_piano: Path) -> Iterator[Daemon]:
             factory=HEARING,
             output=DEVICE,
             audio_input=DEVICE,
-            allowed=(folder,),
+            allowed=(narrow_piano, folder),
         ) as running,
     ):
         yield running
@@ -90,3 +91,25 @@ def test_planned_and_edited_notes_are_on_the_tape(player: Player, folder: Path) 
     player.send("take/undo")
     player.wait_for("done", "take/undo")
     assert tape_notes(player, folder, bar, "undone") == []
+
+
+def test_a_planned_repainting_fits_between_what_is_around_it(player: Player, folder: Path) -> None:
+    player.send("prime/file", PHRASE_FILE, "seconds", 8.0)
+    player.wait_for("done", "prime/file")
+    player.send("continue", 4, "seconds", 1.0, "lead", 8.0, "quantise", "bar", "late", "next")  # the phrase, on the tape
+    bar = 2 + int(str(pairs(player.wait_for("started", "continue", 4))["bar"]))
+    player.wait_for("finished", "continue", 4)
+    player.send("inpaint", 5, "from_bar", bar, "to_bar", bar, "seed", 3, "plan", "on", "scale", "c major")
+    repainted = pairs(player.wait_for("finished", "inpaint", 5))
+    assert not [message.values for message in player.heard if message.address == "/melnet/warning"]
+    notes = notes_of(repainted)
+    assert notes
+    assert all(0.0 <= onset < BAR_SECONDS for onset, *_ in notes)
+    assert {int(pitch) % 12 for _, _, pitch, _ in notes} <= {0, 2, 4, 5, 7, 9, 11}
+    on_tape = sorted((note.pitch, note.onset_s) for note in tape_notes(player, folder, bar, "planned_bar"))
+    assert on_tape == [pytest.approx(note, abs=1e-3) for note in sorted((n[2], n[0]) for n in notes)]
+
+    take = "take", int(str(repainted["take"]))
+    assert notes_of(player.run_job("take/reroll", 6, *take, "seed", 4)) == notes
+    assert notes_of(player.run_job("take/reroll", 7, *take, "seed", 3, "renew", "notes")) == notes
+    assert notes_of(player.run_job("take/reroll", 8, *take, "seed", 4, "renew", "notes")) != notes

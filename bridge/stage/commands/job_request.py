@@ -139,15 +139,16 @@ class JobRequests:
             follow=cast(Follow, chosen(FOLLOW.name) or "off"),
             ahead_seconds=float(chosen(AHEAD.name) or 0.0),
             ends_phrase=kind == "continue" and phrase_is_played,
-            planning=self._planning(chosen) if chosen(PLAN.name) == "on" else None,
+            planning=self._planning(chosen, span) if chosen(PLAN.name) == "on" else None,
         )
 
-    def _planning(self, chosen: Callable[[str], Value | None]) -> Planning:
+    def _planning(self, chosen: Callable[[str], Value | None], span: Span | None) -> Planning:
         scale = str(chosen(SCALE.name))
         temperature, density, register = (
             float(chosen(argument.name) or 0.0) for argument in (PLAN_TEMPERATURE, DENSITY, REGISTER)
         )
-        timeline, rate_hz = self._transport.recent_timeline, self._transport.rate_hz
+        transport, rate_hz = self._transport, self._transport.rate_hz
+        timeline = transport.timeline_around(span[0] / rate_hz) if span else transport.recent_timeline
         return Planning(temperature, density, scale, register, timeline, rate_hz)
 
     def _length_seconds(self, arguments: Arguments, seconds: Value | None, line: LineBeat | None) -> float:

@@ -1,4 +1,4 @@
-"""The plan of a take's notes after what an instrument has heard, or why there can be none."""
+"""The plan of a take's notes after what an instrument has heard, or within it, or why there can be none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_plannable(instrument: Instrument, *, from_heard: bool) -> None:
         return
     heard = instrument.heard_notes()
     if not heard and not instrument.has_ear:
-        raise NotPlannableError(f"there is no ear for the sound of preset {instrument.preset_name!r}")
+        raise _no_ear(instrument)
     if len(heard) < FEWEST_NOTES:
         raise NotPlannableError(f"{len(heard)} notes were heard in the last minute: play some to go on from")
 
@@ -59,3 +59,40 @@ def plan_take(
     heard = instrument.heard_notes() if from_heard else ()
     before = [replace(note, onset_s=note.onset_s - now_s, end_s=note.end_s - now_s) for note in heard]
     return PlannedNotes(model, before, grid, settings, seed)
+
+
+def plan_part(
+    instrument: Instrument,
+    model: ScoreModel,
+    grid: TakeGrid,
+    settings: PlanSettings,
+    seed: int,
+    start_seconds: float,
+    stop_seconds: float,
+) -> PlannedNotes:
+    """A plan for a part of what was heard, between the notes before it and those after it.
+
+    Args:
+        grid: beats and bars around the beginning of the part.
+
+    Raises:
+        NotPlannableError: the preset plays no notes, too few were heard around the part, or it is shorter than a step.
+    """
+    check_plannable(instrument, from_heard=False)
+    known = [
+        replace(note, onset_s=note.onset_s - start_seconds, end_s=note.end_s - start_seconds)
+        for note in instrument.heard_notes()
+    ]
+    part_s = stop_seconds - start_seconds
+    before, after = [n for n in known if n.onset_s < 0], [n for n in known if n.onset_s >= part_s]
+    if not known and not instrument.has_ear:
+        raise _no_ear(instrument)
+    if len(before) + len(after) < FEWEST_NOTES:
+        raise NotPlannableError(f"{len(before) + len(after)} notes were heard around the part: too few to plan it from")
+    if grid.step_at(part_s) <= grid.start:
+        raise NotPlannableError(f"the part of {part_s:.3g} s is shorter than a step of the grid")
+    return PlannedNotes(model, before, grid, settings, seed, part_s, after)
+
+
+def _no_ear(instrument: Instrument) -> NotPlannableError:
+    return NotPlannableError(f"there is no ear for the sound of preset {instrument.preset_name!r}")

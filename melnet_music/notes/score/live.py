@@ -59,6 +59,20 @@ class LivePlanner:
         self._plan = Plan.begin(self.heard, start, settings, np.random.default_rng((seed, 0)))
         self._rng = np.random.default_rng((seed, 1))
 
+    def fill(
+        self, start: int, end: int, after: Sequence[Note], settings: PlanSettings, seed: int, times: BeatTimes
+    ) -> None:
+        """Plan what lies from step ``start`` to ``end``, between what was heard and what comes ``after``.
+
+        Raises:
+            ValueError: the part is empty.
+        """
+        self._feel = measure_feel(self._last or list(after), times)
+        future = quantise(after, times, self._feel.swing)
+        rng = np.random.default_rng((seed, 0))
+        self._plan = Plan.fill(self.heard, start, end, settings, rng, [note for note in future if note.onset >= end])
+        self._rng = np.random.default_rng((seed, 1))
+
     def extend(self, until: int, times: BeatTimes) -> tuple[list[GridNote], list[Note]]:
         """The planned notes that begin before a step and were not given yet: on the grid, and as they are played.
 

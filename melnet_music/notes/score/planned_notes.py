@@ -42,7 +42,11 @@ class TakeGrid:
     @property
     def start(self) -> int:
         """The first step that is not before the new sound."""
-        return max(0, math.ceil(float(self.times.beats_at(0.0)) * STEPS_PER_QUARTER - _ON_THE_STEP))
+        return self.step_at(0.0)
+
+    def step_at(self, seconds: float) -> int:
+        """The first step that is not before a time."""
+        return max(0, math.ceil(float(self.times.beats_at(seconds)) * STEPS_PER_QUARTER - _ON_THE_STEP))
 
 
 class PlannedNotes:
@@ -54,11 +58,23 @@ class PlannedNotes:
     known_ahead = True
 
     def __init__(
-        self, model: ScoreModel, heard: Sequence[Note], grid: TakeGrid, settings: PlanSettings, seed: int
+        self,
+        model: ScoreModel,
+        heard: Sequence[Note],
+        grid: TakeGrid,
+        settings: PlanSettings,
+        seed: int,
+        part_s: float | None = None,
+        after: Sequence[Note] = (),
     ) -> None:
         """
         Args:
             heard: before the take, in seconds from where its new sound begins, so below 0; none: out of nothing.
+            part_s: the length of a part that is filled; None: the take goes on without an end.
+            after: what follows such a part, in the same seconds, so not below ``part_s``.
+
+        Raises:
+            ValueError: the part is shorter than a step of the grid.
         """
         first_s = float(grid.times.seconds_at(0.0))
         lately = sorted((n for n in heard if n.onset_s >= first_s), key=lambda note: note.onset_s)[-MOST_HEARD_NOTES:]
@@ -66,7 +82,10 @@ class PlannedNotes:
         first_step = int(float(grid.times.beats_at(lately[0].onset_s if lately else 0.0)) * STEPS_PER_QUARTER)
         self._planner = LivePlanner(model, bars, bars.bar_at(first_step))
         self._planner.hear(lately, grid.times)
-        self._planner.begin(grid.start, settings, seed, grid.times)
+        if part_s is None:
+            self._planner.begin(grid.start, settings, seed, grid.times)
+        else:
+            self._planner.fill(grid.start, grid.step_at(part_s), after, settings, seed, grid.times)
         self._times = grid.times
         self._planned: list[Note] = []
         self._until_s = 0.0

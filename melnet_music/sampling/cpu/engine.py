@@ -129,9 +129,9 @@ class CpuEngine:
             workspace.load(tier)
         pipeline = Pipeline(self._crew, workspaces)
         try:
-            for chunk in itertools.chain([first], itertools.islice(source, _HURRIED_CHUNKS - 1)):
-                yield from pipeline.share(chunk)
-                yield chunk.generated()
+            for hurried in itertools.chain([first], itertools.islice(source, _HURRIED_CHUNKS - 1)):
+                yield from pipeline.share(hurried)
+                yield hurried.generated()
             # one chunk more than threads keeps all of them busy; alone, nothing is gained by looking ahead
             at_once = self.threads + 1 if self.threads > 1 else 1
             waiting: deque[ChunkInWork] = deque()
