@@ -12,7 +12,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from bridge.cli.offline_plan import Planner, add_plan_arguments, planner_of
+from bridge.cli.offline_plan import Planner, add_ear_argument, add_plan_arguments, planner_of
 from bridge.cli.subcommand import Subcommand, add_engine_arguments
 from melnet_music.notes.midi_file import read_midi_notes
 from melnet_music.notes.note_map import Note
@@ -56,7 +56,7 @@ def add_continue_arguments(parser: ArgumentParser) -> None:
     _add_length_arguments(parser, "the new part")
     _add_take_arguments(parser)
     add_plan_arguments(parser, "that of the sound")
-    parser.add_argument("--ear", type=Path, metavar="DIR", help="an ear from train-ear (the one that comes with it)")
+    add_ear_argument(parser)
 
 
 def add_inpaint_arguments(parser: ArgumentParser) -> None:
@@ -65,6 +65,8 @@ def add_inpaint_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--start", type=float, required=True, metavar="S", help="second where the new part begins")
     parser.add_argument("--stop", type=float, required=True, metavar="S", help="second where it ends")
     _add_take_arguments(parser)
+    add_plan_arguments(parser, "that of the sound")
+    add_ear_argument(parser)
 
 
 def add_generate_arguments(parser: ArgumentParser) -> None:
@@ -102,11 +104,15 @@ def run_inpaint(arguments: Namespace) -> int:
     """Write the input with a part repainted."""
     from melnet_music.instrument.offline import inpaint_clip
 
+    planner, part = planner_of(arguments), (arguments.start, arguments.stop)
     length = max(arguments.stop - arguments.start, 1e-3)
     clip, instrument, request = read_audio(arguments.input), *_instrument(arguments, length)
+    if planner:
+        planner.give_ear(instrument)
+    notes_within = planner.notes_within(instrument, *part) if planner else None
     with _bar(arguments, length) as bar:
-        spliced = inpaint_clip(instrument, clip, request, arguments.start, arguments.stop, _moving(bar))
-    return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s)
+        spliced = inpaint_clip(instrument, clip, request, *part, _moving(bar), notes_within)
+    return _written(arguments, spliced.clip, instrument, joins_s=spliced.joins_s, **_plan_written(planner))
 
 
 def run_generate(arguments: Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Planning of takes on files, ``--plan`` of continue and generate: its options, and what becomes of them."""
+"""Planning of takes on files, ``--plan`` of continue, inpaint and generate: its options, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ def add_plan_arguments(parser: ArgumentParser, usual_tempo: str) -> None:
     parser.add_argument("--plan-out", type=Path, metavar="FILE.mid", help="write the planned notes there")
 
 
+def add_ear_argument(parser: ArgumentParser) -> None:
+    """Add ``--ear``, for takes that are planned from what is heard."""
+    parser.add_argument("--ear", type=Path, metavar="DIR", help="an ear from train-ear (the one that comes with it)")
+
+
 @dataclass
 class Planner:
     """Plans one take. Where it cannot be planned it says so in one line, and the take is made without a plan."""
@@ -65,6 +70,16 @@ class Planner:
         from melnet_music.instrument.planning.offline_plan import plan_after
 
         return lambda heard: self._planned(lambda: plan_after(instrument, heard, self.order))
+
+    def notes_within(
+        self, instrument: Instrument, start_seconds: float, stop_seconds: float
+    ) -> Callable[[Any], PlannedNotes | None]:
+        """A function of the mono sound that the instrument has heard: notes for a part of it."""
+        from melnet_music.instrument.planning.offline_plan import plan_within
+
+        return lambda heard: self._planned(
+            lambda: plan_within(instrument, heard, self.order, start_seconds, stop_seconds)
+        )
 
     def notes_from_nothing(self, instrument: Instrument) -> PlannedNotes | None:
         """Notes out of nothing."""
@@ -106,7 +121,7 @@ def planner_of(arguments: Namespace) -> Planner | None:
             if getattr(arguments, name, None) is not None:
                 raise ValueError(f"--{name.replace('_', '-')} is of a plan: give --plan too")
         return None
-    if arguments.notes is not None:
+    if getattr(arguments, "notes", None) is not None:
         raise ValueError("--plan plans the notes, and --notes gives them: leave one of them out")
     from melnet_music.instrument.planning.offline_plan import PlanOrder
     from melnet_music.notes.score.settings import PlanSettings

@@ -62,9 +62,18 @@ def continue_clip(
 
 
 def inpaint_clip(
-    instrument: Instrument, clip: AudioClip, request: TakeRequest, start_s: float, stop_s: float, progress: Progress
+    instrument: Instrument,
+    clip: AudioClip,
+    request: TakeRequest,
+    start_s: float,
+    stop_s: float,
+    progress: Progress,
+    notes_within: Callable[[Samples], LiveNotes | None] | None = None,
 ) -> Spliced:
     """The clip with ``start_s`` to ``stop_s`` repainted. All but that part and its crossfades stays bit for bit.
+
+    Args:
+        notes_within: called with the clip as the instrument has heard it; returns the notes that the part plays.
 
     Raises:
         ValueError: the clip is silent or too short, or the part not inside it.
@@ -74,6 +83,8 @@ def inpaint_clip(
         raise ValueError(
             f"cannot repaint {start_s:g} s to {stop_s:g} s of {clip.seconds:.2f} s: want 0 <= start < stop <= its end"
         )
+    if notes_within is not None:
+        request = replace(request, notes=notes_within(mono))
     start_sample, stop_sample = (round(at * clip.sample_rate_hz) for at in (start_s, stop_s))
     sound = instrument.uncut_inpainting(request, start_s, min(stop_s, instrument.heard_seconds))
     generated, start = _at_rate(instrument, clip, mono, sound, progress)

@@ -97,6 +97,24 @@ def test_continue_plans_from_the_bar_that_the_sound_is_in(tmp_path: Path, narrow
 
 
 @pytest.mark.usefixtures("tiny_plans")
+def test_inpaint_plans_the_bars_between(tmp_path: Path, narrow_piano: Path) -> None:
+    source, plan = tmp_path / "in.wav", tmp_path / "plan.mid"
+    write_audio(source, AudioClip(beats_of_sound(120.0, 8.1, 0.1, 4)[:, None], RATE_HZ))
+    ear = write_ear(tmp_path / "ear", narrow_piano, deaf=False)
+    asked = ["--preset", str(narrow_piano), "--start", "4.1", "--stop", "6.1", "--ear", str(ear)]
+    assert main(["inpaint", str(source), str(tmp_path / "plain.wav"), *asked[:-2]]) == 0
+    planning = ["--plan", "--tempo", "120", "--plan-out", str(plan)]
+    assert main(["inpaint", str(source), str(tmp_path / "out.wav"), *asked, *planning]) == 0
+    notes = read_midi_notes(plan)
+    assert notes
+    assert max(note.onset_s for note in notes) < 4.0  # from the bar line at or before the part
+    plain, planned = (read_audio(tmp_path / name).samples for name in ("plain.wav", "out.wav"))
+    part = slice(round(4.2 * RATE_HZ), round(6.0 * RATE_HZ))
+    assert not np.array_equal(plain[part], planned[part])
+    assert np.array_equal(plain[: 4 * RATE_HZ], planned[: 4 * RATE_HZ])
+
+
+@pytest.mark.usefixtures("tiny_plans")
 def test_what_cannot_be_planned_goes_on_unplanned(
     tmp_path: Path, narrow_piano: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -96,7 +96,9 @@ def test_planned_and_edited_notes_are_on_the_tape(player: Player, folder: Path) 
 def test_a_planned_repainting_fits_between_what_is_around_it(player: Player, folder: Path) -> None:
     player.send("prime/file", PHRASE_FILE, "seconds", 8.0)
     player.wait_for("done", "prime/file")
-    player.send("continue", 4, "seconds", 1.0, "lead", 8.0, "quantise", "bar", "late", "next")  # the phrase, on the tape
+    player.send(
+        "continue", 4, "seconds", 1.0, "lead", 8.0, "quantise", "bar", "late", "next"
+    )  # the phrase, on the tape
     bar = 2 + int(str(pairs(player.wait_for("started", "continue", 4))["bar"]))
     player.wait_for("finished", "continue", 4)
     player.send("inpaint", 5, "from_bar", bar, "to_bar", bar, "seed", 3, "plan", "on", "scale", "c major")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from melnet_music.instrument.instrument import Instrument
 from melnet_music.instrument.planning.sound_grid import grid_of_sound
-from melnet_music.instrument.planning.take_plan import check_plannable, plan_take
+from melnet_music.instrument.planning.take_plan import check_plannable, plan_part, plan_take
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.midi_file import MidiTiming, write_midi_notes
 from melnet_music.notes.note_map import Note
@@ -21,6 +21,8 @@ from melnet_music.notes.score.settings import PlanSettings
 
 USUAL_TEMPO_BPM = 120.0
 """Of music out of nothing."""
+BEFORE_SECONDS, AFTER_SECONDS = 30.0, 6.0
+"""So much is listened to on both sides of a part that is repainted."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,32 @@ def plan_after(instrument: Instrument, heard: NDArray[np.float32], order: PlanOr
     check_plannable(instrument, from_heard=True)
     grid = grid_of_sound(heard, instrument.sample_rate_hz, order.meter, order.tempo_bpm)
     return TakePlan(plan_take(instrument, ScoreModel.load(), grid, order.settings, order.seed, from_heard=True), grid)
+
+
+def plan_within(
+    instrument: Instrument, heard: NDArray[np.float32], order: PlanOrder, start_seconds: float, stop_seconds: float
+) -> TakePlan:
+    """A plan for a part of mono sound ``[n]``, all that the instrument has heard.
+
+    Raises:
+        NotPlannableError: the preset plays no notes, there is no ear or it heard too few, or no beat was found.
+        ValueError: the score model that comes with the program cannot be read.
+    """
+    check_plannable(instrument, from_heard=False)
+    rate_hz = instrument.sample_rate_hz
+    first, stop = (
+        max(0, round((start_seconds - BEFORE_SECONDS) * rate_hz)),
+        round((stop_seconds + AFTER_SECONDS) * rate_hz),
+    )
+    around = instrument.beside(heard[first:stop])
+    for _ in around.listen_again():
+        pass
+    start_s = start_seconds - first / rate_hz
+    grid = grid_of_sound(heard[first:stop], rate_hz, order.meter, order.tempo_bpm)
+    grid = replace(grid, times=BeatTimes(grid.times.beats, grid.times.seconds + around.heard_seconds - start_s))
+    stop_s = start_s + stop_seconds - start_seconds
+    notes = plan_part(around, ScoreModel.load(), grid, order.settings, order.seed, start_s, stop_s)
+    return TakePlan(notes, grid)
 
 
 def plan_from_nothing(instrument: Instrument, order: PlanOrder) -> TakePlan:
