@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _AT_ONCE_SECONDS = 1.0
 _LEAST_LEFT_SECONDS = 0.25
 """A take that ends so soon after the line is played to its end by the old preset."""
-_SEAM_SECONDS = 0.03
+_CROSSFADE_SECONDS = 0.03
 """The new sound begins about so long before its line."""
 _EASE_SECONDS = 0.1
 _FOLLOWED_AHEAD_SECONDS = 1.5
@@ -108,7 +108,7 @@ class PresetSwap:
             RequestError: it is too late for the line, and was to be dropped then.
         """
         began = self._ring.device_time(old.origin_count)
-        earliest = began + least_seconds(_SEAM_SECONDS) * clock.rate_hz
+        earliest = began + least_seconds(_CROSSFADE_SECONDS) * clock.rate_hz
         last = began + (old.expected_seconds - _LEAST_LEFT_SECONDS) * clock.rate_hz
         late = self._request.late if self._request.line else "play"
         line = self._request.line or Line(earliest, 1.0)
@@ -141,7 +141,7 @@ class PresetSwap:
             hurried = making > old.spare_seconds(self._ring) - start_time.MARGIN_SECONDS
             until = old.expected_seconds if hurried else position_seconds
             made_in = max(0.0, until - old.generated_seconds) / old_rate
-        return made_in + making + _SEAM_SECONDS + self._guard_seconds(old)
+        return made_in + making + _CROSSFADE_SECONDS + self._guard_seconds(old)
 
     def _guard_seconds(self, old: Take) -> float:
         return TAKE_BACK_GUARD_SAMPLES / (old.output_hz or 1)

@@ -42,27 +42,27 @@ class Join:
     """Length of the crossfade in the ring, from there on."""
 
 
-def least_seconds(seam_seconds: float) -> float:
+def least_seconds(crossfade_seconds: float) -> float:
     """How long a take must have sounded before it can be handed over."""
-    return 2 * (seam_seconds + _FADE_SECONDS + _SETTLING_SECONDS)
+    return 2 * (crossfade_seconds + _FADE_SECONDS + _SETTLING_SECONDS)
 
 
-def join_of(old: Take, line_count: int, new_hz: int, device_hz: int, seam_samples: int) -> Join:
+def join_of(old: Take, line_count: int, new_hz: int, device_hz: int, crossfade_samples: int) -> Join:
     """Where a take continues ``old`` on a line.
 
     Args:
         line_count: the ring's count of the line.
-        seam_samples: length of the new instrument's crossfade, at its rate.
+        crossfade_samples: length of the new instrument's crossfade, at its rate.
     """
     step = new_hz // math.gcd(new_hz, device_hz)  # whole steps lie on samples of both rates
     line = (line_count - old.origin_count) * new_hz // device_hz
-    wanted = seam_samples + math.ceil((_FADE_SECONDS + _SETTLING_SECONDS) * new_hz)
+    wanted = crossfade_samples + math.ceil((_FADE_SECONDS + _SETTLING_SECONDS) * new_hz)
     begin = (line - wanted) // step * step
     origin_count = old.origin_count + begin * device_hz // new_hz
     fade = round(_FADE_SECONDS * device_hz)
-    seam_begins = (line - begin - seam_samples) * device_hz // new_hz
+    fade_begins = (line - begin - crossfade_samples) * device_hz // new_hz
     return Join(
-        line, line - begin, line * old.sample_rate_hz // new_hz, origin_count, origin_count + seam_begins - fade, fade
+        line, line - begin, line * old.sample_rate_hz // new_hz, origin_count, origin_count + fade_begins - fade, fade
     )
 
 

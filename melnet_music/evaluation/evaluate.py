@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from melnet_music.evaluation.continuations import Continuations, compare_continuations
+from melnet_music.evaluation.gap_edges import GapEdges, measure_gap_edges
 from melnet_music.evaluation.likelihood import (
     Conditioning,
     Likelihood,
@@ -24,7 +25,6 @@ from melnet_music.evaluation.places import NotMeasurableError
 from melnet_music.evaluation.report.curves import draw_curves
 from melnet_music.evaluation.report.page import draw_page
 from melnet_music.evaluation.report.pictures import picture_continuations
-from melnet_music.evaluation.seams import Seams, measure_seams
 from melnet_music.evaluation.sounds import TakeSource
 from melnet_music.evaluation.workers import NamedProgress, Workers, naming, workers_of
 from melnet_music.model.preset import Preset
@@ -71,7 +71,7 @@ class Missing:
     """Why."""
 
 
-PartResult = Likelihood | Conditioning | Continuations | LongTakes | Seams | NoteFollowing | list[str] | Missing
+PartResult = Likelihood | Conditioning | Continuations | LongTakes | GapEdges | NoteFollowing | list[str] | Missing
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _measuring(
             source, held_out, count=sizes.long_takes, seconds=sizes.long_seconds, seed=seed, workers=workers,
             progress=progress,
         ),
-        "inpainting": lambda: measure_seams(
+        "inpainting": lambda: measure_gap_edges(
             source, held_out, count=sizes.gaps, seed=seed, workers=workers, progress=progress
         ),
         "notes": lambda: measure_note_following(

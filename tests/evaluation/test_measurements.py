@@ -12,10 +12,10 @@ from chords import chords
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from melnet_music.evaluation.gap_edges import MEASURES, edge_measures, ranks
 from melnet_music.evaluation.long_takes import drift, excursions
 from melnet_music.evaluation.places import NotMeasurableError, Place, distinct_seconds, spread_places
 from melnet_music.evaluation.report.curves import draw_curves
-from melnet_music.evaluation.seams import MEASURES, edge_measures, ranks
 from melnet_music.model.config import SoundConfig
 from melnet_music.sound.resample import resample
 from melnet_music.training.curve import TierProgress

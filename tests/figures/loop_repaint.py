@@ -1,8 +1,8 @@
 """Two of eight bars, repainted in a loop that sounds: what of the others changes, and whether the edges can be told.
 
 A piece of piano music is played to the daemon's input, eight bars of it are looped at 120 bpm, bars 3 and 4 repainted
-and made anew, all recorded from the device. Every edge is measured as in `melnet_music.evaluation.seams`, and placed
-among the same measure at random places of the recording.
+and made anew, all recorded from the device. Every edge is measured as in `melnet_music.evaluation.gap_edges`, and
+placed among the same measure at random places of the recording.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _others(each: Samples) -> Samples:
 
 
 def _edges(own: Samples, repainted: list[Samples]) -> dict[str, object]:
-    from melnet_music.evaluation.seams import MEASURES, ranks  # brings librosa along
+    from melnet_music.evaluation.gap_edges import MEASURES, ranks  # brings librosa along
 
     random = np.random.default_rng(1)
     natural = _measures(own, list(random.integers(RATE_HZ, LOOP_SAMPLES - RATE_HZ, _NATURAL_PLACES)))
@@ -117,7 +117,7 @@ def _edges(own: Samples, repainted: list[Samples]) -> dict[str, object]:
 
 def _measures(audio: Samples, places: list[int]) -> NDArray[np.float64]:
     """`edge_measures` of each place, float64[places, measures]."""
-    from melnet_music.evaluation.seams import edge_measures
+    from melnet_music.evaluation.gap_edges import edge_measures
 
     return np.array([edge_measures(audio, place, RATE_HZ) for place in places])
 

@@ -178,10 +178,10 @@ def test_a_take_may_choose_its_chunks(piano: Instrument, chunk_frames: int) -> N
 def test_repainting_leaves_everything_else_alone(piano: Instrument, phrase: Samples) -> None:
     request = TakeRequest(seconds=1, seed=7, lead_seconds=10, tail_seconds=10)
     take = collected(piano.inpainting(request, 1.0, 1.4))
-    start, stop, seam = RATE_HZ, round(1.4 * RATE_HZ), piano.crossfade_samples
+    start, stop, fade = RATE_HZ, round(1.4 * RATE_HZ), piano.crossfade_samples
     assert len(take) == len(phrase)
-    assert np.array_equal(take[: start - seam], phrase[: start - seam])
-    assert np.array_equal(take[stop + seam :], phrase[stop + seam :])
+    assert np.array_equal(take[: start - fade], phrase[: start - fade])
+    assert np.array_equal(take[stop + fade :], phrase[stop + fade :])
     assert not np.array_equal(take[start:stop], phrase[start:stop])
 
 

@@ -95,10 +95,10 @@ def test_inpaint_touches_only_the_part_and_its_crossfades(
     target = tmp_path / "out.wav"
     assert main(["inpaint", str(source), str(target), "--start", "1", "--stop", "1.5", "--seed", "7", "--json"]) == 0
     before, after = samples(source), samples(target)
-    start, stop, seam = rate, round(1.5 * rate), round(CROSSFADE_SECONDS * rate)
+    start, stop, fade = rate, round(1.5 * rate), round(CROSSFADE_SECONDS * rate)
     assert after.shape == before.shape
-    assert np.array_equal(after[: start - seam], before[: start - seam])
-    assert np.array_equal(after[stop + seam :], before[stop + seam :])
+    assert np.array_equal(after[: start - fade], before[: start - fade])
+    assert np.array_equal(after[stop + fade :], before[stop + fade :])
     assert not np.array_equal(after[start:stop], before[start:stop])
     largest = np.abs(np.diff(before, axis=0)).max()
     assert steps_around(after, start, rate) <= largest

@@ -97,15 +97,15 @@ def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path)
     heard_old, heard_new = resample(old, HZ, RATE_HZ), resample(new, HZ, RATE_HZ)
     begin = int(np.flatnonzero(captured)[0]) - int(np.flatnonzero(heard_old)[0])
     heard = captured[begin:]
-    seam = round(CROSSFADE_SECONDS * RATE_HZ)
-    np.testing.assert_array_equal(heard[: line - 2 * seam], heard_old[: line - 2 * seam])
+    fade = round(CROSSFADE_SECONDS * RATE_HZ)
+    np.testing.assert_array_equal(heard[: line - 2 * fade], heard_old[: line - 2 * fade])
     join = (len(old) - lead) * RATE_HZ // HZ
-    np.testing.assert_allclose(heard[line - seam : join + len(heard_new)], heard_new[line - seam - join :], atol=1e-6)
+    np.testing.assert_allclose(heard[line - fade : join + len(heard_new)], heard_new[line - fade - join :], atol=1e-6)
     np.testing.assert_allclose(
-        heard[: line - seam], heard_old[: line - seam], atol=1e-4
+        heard[: line - fade], heard_old[: line - fade], atol=1e-4
     )  # resampled, both ring at their ends
     steps = np.abs(np.diff(heard[: join + len(heard_new)]))
-    assert steps[line - 2 * seam : line + seam].max() <= np.delete(steps, slice(line - 2 * seam, line + seam)).max()
+    assert steps[line - 2 * fade : line + fade].max() <= np.delete(steps, slice(line - 2 * fade, line + fade)).max()
 
     assert_rendered_again(handed, old_preset)
     assert_rendered_again(finished, new_preset)

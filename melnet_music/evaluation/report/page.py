@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from melnet_music.evaluation.continuations import STEP_SEMITONES, Continuations
+from melnet_music.evaluation.gap_edges import GapEdges
 from melnet_music.evaluation.likelihood import WHOLE, Conditioning, Knowing, Likelihood
 from melnet_music.evaluation.long_takes import LongTakes
 from melnet_music.evaluation.note_following import NoteFollowing
 from melnet_music.evaluation.report.drawing import pyplot
-from melnet_music.evaluation.seams import Seams
 
 _MODEL, _REAL, _SPOILT, _OTHER = "tab:blue", "tab:green", "tab:red", "0.6"
 _KINDS = {
@@ -48,8 +48,8 @@ def _page(plots: Any, preset: str, digest: str, parts: Mapping[str, Any]) -> Any
         ("long", LongTakes, lambda axis, part: _drift(axis, part, "onset_rate")),
         ("long", LongTakes, lambda axis, part: _drift(axis, part, "brightness")),
         ("long", LongTakes, lambda axis, part: _drift(axis, part, "pitch_class_entropy")),
-        ("inpainting", Seams, _seams),
-        ("inpainting", Seams, _seam_tails),
+        ("inpainting", GapEdges, _edges),
+        ("inpainting", GapEdges, _edge_tails),
         ("notes", NoteFollowing, _followed),
         ("continuations", Continuations, _detection),
     ]
@@ -189,7 +189,7 @@ def _drift(axis: Any, part: LongTakes, name: str) -> None:
     axis.legend(fontsize=7)
 
 
-def _seams(axis: Any, part: Seams) -> None:
+def _edges(axis: Any, part: GapEdges) -> None:
     names = list(part.measures)
     for number, name in enumerate(names):
         measure = part.measures[name]
@@ -210,7 +210,7 @@ def _seams(axis: Any, part: Seams) -> None:
     axis.legend(fontsize=7)
 
 
-def _seam_tails(axis: Any, part: Seams) -> None:
+def _edge_tails(axis: Any, part: GapEdges) -> None:
     names = list(part.measures)
     _bars(
         axis,

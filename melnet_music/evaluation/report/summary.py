@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from melnet_music.evaluation.continuations import Continuations
+from melnet_music.evaluation.gap_edges import GapEdges
 from melnet_music.evaluation.likelihood import Conditioning, Likelihood
 from melnet_music.evaluation.long_takes import LongTakes
 from melnet_music.evaluation.note_following import NoteFollowing
-from melnet_music.evaluation.seams import Seams
 
 
 def summary(parts: Mapping[str, Any]) -> list[str]:
@@ -42,7 +42,7 @@ def _of_part(name: str, part: Any) -> list[str]:
                     for measure, one in part.measures.items()
                 ),
             ]
-        case Seams():
+        case GapEdges():
             return [
                 f"edges of {part.gaps} repainted gaps beyond the natural 95th percentile (natural: 5 %): "
                 "entering / leaving / hard cut",

@@ -49,7 +49,7 @@ class Ranks:
 
 
 @dataclass(frozen=True)
-class SeamMeasure:
+class EdgeMeasure:
     """One measure."""
 
     what: str
@@ -64,16 +64,16 @@ class SeamMeasure:
 
 
 @dataclass(frozen=True)
-class Seams:
+class GapEdges:
     """Edges of repainted gaps."""
 
     gaps: int
     gap_seconds: float
     natural_places: int
-    measures: dict[str, SeamMeasure]
+    measures: dict[str, EdgeMeasure]
 
 
-def measure_seams(
+def measure_gap_edges(
     source: TakeSource,
     held_out: list[Work],
     *,
@@ -81,7 +81,7 @@ def measure_seams(
     seed: int,
     workers: Workers,
     progress: NamedProgress,
-) -> Seams:
+) -> GapEdges:
     """Repaint ``count`` gaps of 1.5 s in real recordings and look at their edges."""
     sound, random = source.sound, np.random.default_rng([seed, 3])
     rate = sound.sample_rate_hz
@@ -107,12 +107,12 @@ def measure_seams(
     measures = {}
     for n, (name, what) in enumerate(MEASURES.items()):
         values = np.array(natural)[:, n]
-        measures[name] = SeamMeasure(
+        measures[name] = EdgeMeasure(
             what,
             [float(value) for value in np.percentile(values, [5, 50, 95, 99])],
             *(ranks(np.array(found)[:, n], values) for found in (entering, leaving, cuts)),
         )
-    return Seams(count, GAP_SECONDS, len(natural), measures)
+    return GapEdges(count, GAP_SECONDS, len(natural), measures)
 
 
 def edge_measures(audio: Samples, edge: int, rate_hz: int) -> list[float]:
