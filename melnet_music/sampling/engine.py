@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning
-from melnet_music.model.config import SamplingConfig
+from melnet_music.model.config import ModelConfig, SamplingConfig
 from melnet_music.model.tier_state import TierState
 
 SamplerState = tuple[TierState[NDArray[Any]], ...]
@@ -146,6 +146,16 @@ class Engine(Protocol):
             ValueError: it is not.
         """
 
+    def nats(self, state: SamplerState, frames: NDArray[Any], tiers: int) -> NDArray[np.float64]:
+        """How unlikely known frames ``[1, T, M]`` are after a state, as one chunk: the state is left alone.
+
+        Returns:
+            ``[tiers]``: of the first tiers, minus the natural log density a bin, in normalised units.
+
+        Raises:
+            ValueError: T is not a multiple of a group, or there are not so many tiers.
+        """
+
     def sampling(self, state: SamplerState, chunks: Iterable[Chunk]) -> Generator[Generated | None, None, None]:
         """Chunk after chunk, each going on from the one before.
 
@@ -164,6 +174,14 @@ def generate(engine: Engine, state: SamplerState, chunk: Chunk) -> Generated:
     """One chunk."""
     with closing(engine.sampling(state, [chunk])) as making:
         return next(made for made in making if made is not None)
+
+
+def check_judged(frames: NDArray[Any], tiers: int, config: ModelConfig) -> None:
+    """What `Engine.nats` is called with. Raises ValueError: see there."""
+    if frames.shape[1] % config.frames_per_group:
+        raise ValueError(f"judged {frames.shape[1]} frames, want a multiple of {config.frames_per_group}")
+    if not 1 <= tiers <= len(config.tiers):
+        raise ValueError(f"judged by {tiers} tiers, want 1 to {len(config.tiers)}")
 
 
 def state_arrays(state: SamplerState) -> dict[str, NDArray[Any]]:

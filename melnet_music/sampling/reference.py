@@ -15,7 +15,7 @@ from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.model.network import MelNet, TierNetwork
 from melnet_music.model.tier_state import TierState
 from melnet_music.model.tiers import assemble, decompose
-from melnet_music.sampling.engine import Chunk, Forced, Generated, SamplerState, TierSharpness
+from melnet_music.sampling.engine import Chunk, Forced, Generated, SamplerState, TierSharpness, check_judged
 
 TierStates = tuple[TierState[Tensor], ...]
 
@@ -52,6 +52,18 @@ class ReferenceEngine:
                 model.tier(g).advance(own[g], channels[g], tier, model.tier_chunk(g, chunk_frames)) for g, tier in tiers
             )
         )
+
+    @torch.inference_mode()
+    def nats(self, state: SamplerState, frames: NDArray[Any], tiers: int) -> NDArray[np.float64]:
+        model = self._model
+        check_judged(frames, tiers, model.config)
+        own = decompose(self._tensor(frames), model.config)
+        channels = model.channels(own[:-1], Conditioning[Tensor](), *frames.shape[:2])
+        judged = []
+        for g, tier in enumerate(self._to_tensors(state)[:tiers]):
+            mixture, _ = model.tier(g).forward(own[g], channels[g], tier, model.tier_chunk(g, frames.shape[1]))
+            judged.append(-float(mixture.log_prob(own[g]).mean()))
+        return np.array(judged)
 
     @torch.inference_mode()
     def sampling(self, state: SamplerState, chunks: Iterable[Chunk]) -> Generator[Generated | None, None, None]:

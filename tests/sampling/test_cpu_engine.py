@@ -121,6 +121,24 @@ def test_frames_and_states_are_the_references(cell: CellName, options: dict[str,
 
 
 @cells
+@shapes
+def test_what_it_did_not_expect_is_what_the_reference_did_not(
+    cell: CellName, options: dict[str, Any], mel_bins: int
+) -> None:
+    ours, reference = both(tiny_config(cell=cell, **options), mel_bins)
+    past, heard = random(1, 8, mel_bins), random(1, 8, mel_bins, seed=4)
+    primed, expected = ours.prime(ours.init_state(), past, 8), reference.prime(reference.init_state(), past, 8)
+    before = state_arrays(primed)
+    for tiers in range(1, len(primed) + 1):
+        np.testing.assert_allclose(
+            ours.nats(primed, heard, tiers), reference.nats(expected, heard, tiers), atol=MOST_DIFFERENCE, rtol=1e-4
+        )
+    np.testing.assert_equal(state_arrays(primed), before)
+    frames, _ = take(ours, primed, chunks_of([8], mel_bins))  # its memory is as good as before
+    assert np.abs(frames - take(reference, expected, chunks_of([8], mel_bins))[0]).max() <= MOST_DIFFERENCE
+
+
+@cells
 def test_one_frame_is_the_references(cell: CellName) -> None:
     ours, reference = both(tiny_config(cell=cell, hidden=21, layers=2, centralized_hidden=8), 11)
     frames, state = take(ours, ours.init_state(), chunks_of([1], 11))

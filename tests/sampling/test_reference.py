@@ -174,6 +174,28 @@ def test_priming_in_pieces_equals_priming_at_once(config: ModelConfig, pieces: l
     assert_same_state(state, at_once)
 
 
+# ---- what was not expected ----
+
+
+@chunked_configs
+@torch.inference_mode()
+def test_nats_are_those_of_the_density(config: ModelConfig) -> None:
+    model, heard = tiny_model(config), random(1, 16, MEL_BINS)
+    engine = ReferenceEngine(model)
+    logs = model.log_prob(torch.from_numpy(heard), chunk_frames=8)
+    state = engine.prime(engine.init_state(), heard[:, :8], 8)
+    for tiers in range(1, len(logs) + 1):
+        late = [-float(log[:, log.shape[1] // 2 :].mean()) for log in logs[:tiers]]
+        np.testing.assert_allclose(engine.nats(state, heard[:, 8:], tiers), late, **CLOSE)
+
+
+def test_what_cannot_be_judged_is_refused() -> None:
+    engine = ReferenceEngine(tiny_model(CONFIGS["frequency, time"]))
+    for frames, tiers, message in ((3, 1, "multiple of 2"), (4, 4, "by 4 tiers, want 1 to 3"), (4, 0, "by 0 tiers")):
+        with pytest.raises(ValueError, match=message):
+            engine.nats(engine.init_state(), random(1, frames, MEL_BINS), tiers)
+
+
 # ---- generation ----
 
 

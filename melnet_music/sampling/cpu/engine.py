@@ -25,7 +25,7 @@ from melnet_music.sampling.cpu.packed_tier import pack_tier
 from melnet_music.sampling.cpu.packing import Float32Array
 from melnet_music.sampling.cpu.pipeline import ChunkInWork, Pipeline, channels_of
 from melnet_music.sampling.cpu.workspace import State, Workspace
-from melnet_music.sampling.engine import Chunk, Generated, SamplerState
+from melnet_music.sampling.engine import Chunk, Generated, SamplerState, check_judged
 
 MOST_THREADS = 4
 """There is work for hardly more: the finest tiers take most of the time, and each runs on one thread."""
@@ -117,6 +117,23 @@ class CpuEngine:
         if errors:
             raise errors[0]
         return tuple(after[g] for g in range(len(state)))
+
+    def nats(self, state: SamplerState, frames: NDArray[Any], tiers: int) -> NDArray[np.float64]:
+        _check_batch(len(frames))
+        check_judged(frames, tiers, self._config)
+        own = decompose(frames, self._config)[:tiers]
+        channels = self._channels(own, NOTHING_KNOWN)
+        workspaces = self._workspaces(frames.shape[1], priming=False)
+        judged = []
+        for g in range(tiers):
+            workspace, size = workspaces[g], own[g].shape[1]
+            workspace.load(state[g])
+            workspace.give(channels[g], (own[g][0], np.True_))
+            workspace.extract(size)
+            floor, softplus = self._config.log_sigma_floor, self._config.sigma == "softplus"
+            judged.append(float(workspace.judge(size, floor, softplus).mean()))
+        self._spare[False] = frames.shape[1], workspaces
+        return np.array(judged)
 
     def sampling(self, state: SamplerState, chunks: Iterable[Chunk]) -> Generator[Generated | None, None, None]:
         _check_batch(len(state[0].previous))

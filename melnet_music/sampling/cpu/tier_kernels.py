@@ -1,4 +1,4 @@
-"""One tier of the model, compiled: what its stacks see of known cells, and the drawing of new frames bin by bin.
+"""One tier of the model, compiled: what its stacks see of known cells, and frames bin by bin, drawn or judged.
 
 Everything but the panels of weights lies in one float32 arena a tier; `Places` says where. Rows are cells, ``t * bins
 + f``. Hidden sizes are padded to whole panels. The threads that share a tier call the same kernel with their ``part``
@@ -91,6 +91,8 @@ class Places(NamedTuple):
     normal: int
     known: int
     """``[frames]``, not 0: the frame is known, and not drawn."""
+    nats: int
+    """``[frames]``, of frames that are judged: mean over their bins."""
     # --- made on the way
     base: int
     """``[frames, bins, hidden]``: the extractor's features, with the constants of the time-delayed stack's input."""
@@ -124,7 +126,7 @@ class Places(NamedTuple):
     """From one thread's scratch to the next."""
 
 
-EXTRACT, ADVANCE, DRAW = 0, 1, 2
+EXTRACT, ADVANCE, DRAW, JUDGE = 0, 1, 2, 3
 EXTRACTOR_RNNS = 4
 
 
@@ -257,20 +259,22 @@ def run_tier(
 
     `EXTRACT`: the conditioning of frames 0 to ``last`` from their channels: fills ``base``, advances the extractor's
     state. `ADVANCE`: the states after frames ``first`` to ``last``, all known. `DRAW`: those frames drawn into ``own``,
-    but for the known ones, and the states after them.
+    but for the known ones, and the states after them. `JUDGE`: `ADVANCE` frame by frame, and how unlikely each is.
     """
     if job == EXTRACT:
         _extract(p, rnns, fine, weights, arena, sync, last, part, parts)
         return
-    step = 1 if job == DRAW else last - first
+    step = last - first if job == ADVANCE else 1
     for t in range(first, last, step):
         _advance(p, rnns, fine, weights, arena, sync, t, step, job == ADVANCE, part, parts)
-        if job == ADVANCE or arena[p.known + t] != _ZERO:
+        if job == ADVANCE or (job == DRAW and arena[p.known + t] != _ZERO):
             continue
         _prepare_bins(p, fine, weights, arena, p.base + t * p.base_step, part, parts)
         meet(sync, parts)
         if part == 0:
-            _draw_bins(p, rnns, fine, weights, arena, t, temperature, bias, tilt, log_sigma_floor, softplus)
+            _draw_bins(
+                p, rnns, fine, weights, arena, t, temperature, bias, tilt, log_sigma_floor, softplus, job == JUDGE
+            )
         meet(sync, parts)
 
 
@@ -304,9 +308,9 @@ def _prepare_bins(p: Any, fine: Any, weights: Any, arena: Any, base: int, part: 
 @inner
 def _draw_bins(
     p: Any, rnns: Any, fine: Any, weights: Any, arena: Any, t: int, temperature: float, bias: float,
-    tilt: float, log_sigma_floor: float, softplus: bool,
+    tilt: float, log_sigma_floor: float, softplus: bool, judged: bool,
 ) -> None:  # fmt: skip
-    """One frame, low bin to high.
+    """One frame, low bin to high; judged: the frame is known, and its nats are what is wanted.
 
     The vector holds the value below, then what the later layers and the mixture read of the layers before: with one
     layer its state, with two both states, with more the sum of the projections, then the last layer's state.
@@ -325,7 +329,7 @@ def _draw_bins(
             arena[state + i] = arena[start + i]
             if p.cell == LSTM:
                 arena[p.upward_memory + layer * hidden + i] = arena[start + hidden + i]
-    own = p.own + (t + 1) * p.bins
+    own, nats = p.own + (t + 1) * p.bins, 0.0
     for f in range(p.bins):
         for layer in range(layers):
             rnn, state = rnns[rnn_first + layer], _upward_state(p, layer)
@@ -343,6 +347,12 @@ def _draw_bins(
         short_product(
             fine, p.head, p.theta // PANEL_COLUMNS, p.head_inputs, arena, value, p.head_rows + f * p.theta, p.theta_now
         )
+        if judged:
+            nats -= _log_density(
+                arena, p.theta_now, p.components, arena[own + f], log_sigma_floor, softplus, p.theta_now + p.theta
+            )
+            arena[value] = arena[own + f]
+            continue
         place = t * p.bins + f
         drawn = _draw_value(
             arena, p.theta_now, p.components, arena[p.uniform + place], arena[p.normal + place], temperature, bias,
@@ -350,6 +360,8 @@ def _draw_bins(
         )  # fmt: skip
         arena[own + f] = drawn
         arena[value] = drawn
+    if judged:
+        arena[p.nats + t] = nats / p.bins
 
 
 @pasted
@@ -394,10 +406,31 @@ def _draw_value(
     return min(max(value, -_LIMIT), _LIMIT)
 
 
+@inner
+def _log_density(
+    arena: Any, theta: int, components: int, value: float, log_sigma_floor: float, softplus: bool, parts: int
+) -> Any:
+    """Of a value under one bin's row of pi logits, mu and sigma: `Mixture.log_prob`. ``parts``: room for components."""
+    highest, likeliest = arena[theta], np.float32(-np.inf)
+    for k in range(components):
+        log_sigma = _log_sigma(arena[theta + 2 * components + k], log_sigma_floor, softplus)
+        standard = (value - arena[theta + components + k]) * math.exp(-log_sigma)
+        arena[parts + k] = arena[theta + k] - log_sigma - np.float32(0.5) * standard * standard
+        highest, likeliest = max(highest, arena[theta + k]), max(likeliest, arena[parts + k])
+    total, reached = 0.0, 0.0
+    for k in range(components):
+        total += math.exp(arena[theta + k] - highest)
+        reached += math.exp(arena[parts + k] - likeliest)
+    return likeliest + math.log(reached) - highest - math.log(total) - 0.5 * math.log(2.0 * math.pi)
+
+
+@pasted
+def _log_sigma(spread: Any, log_sigma_floor: float, softplus: bool) -> Any:
+    if softplus:
+        return log_sigma_floor + max(spread, _ZERO) + math.log1p(math.exp(-abs(spread)))
+    return max(spread, log_sigma_floor)
+
+
 @pasted
 def _sigma(spread: Any, temperature: float, bias: float, log_sigma_floor: float, softplus: bool) -> Any:
-    if softplus:
-        log_sigma = log_sigma_floor + max(spread, _ZERO) + math.log1p(math.exp(-abs(spread)))
-    else:
-        log_sigma = max(spread, log_sigma_floor)
-    return math.exp(log_sigma - bias) * temperature
+    return math.exp(_log_sigma(spread, log_sigma_floor, softplus) - bias) * temperature

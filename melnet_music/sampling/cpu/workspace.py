@@ -14,7 +14,7 @@ from melnet_music.sampling.cpu.packed_tier import PackedTier, aligned_zeros
 from melnet_music.sampling.cpu.packing import Float32Array
 from melnet_music.sampling.cpu.recurrence import scratch_floats
 from melnet_music.sampling.cpu.target import PANEL_COLUMNS
-from melnet_music.sampling.cpu.tier_kernels import ADVANCE, DRAW, EXTRACT, run_tier
+from melnet_music.sampling.cpu.tier_kernels import ADVANCE, DRAW, EXTRACT, JUDGE, run_tier
 from melnet_music.sampling.engine import TierSharpness
 
 State = TierState[NDArray[Any]]
@@ -124,6 +124,11 @@ class Workspace:
         """Frames ``first`` to ``last`` of the chunk; as boldly as ``sharpness`` says."""
         self._run(DRAW, first, last, sharpness, floor, softplus, part, parts)
 
+    def judge(self, frames: int, floor: float, softplus: bool, part: int = 0, parts: int = 1) -> Float32Array:
+        """The states after the chunk's frames, all known; returns ``[T]``, how unlikely each was, in nats a bin."""
+        self._run(JUDGE, 0, frames, _AS_LEARNT, floor, softplus, part, parts)
+        return self._grid(self._p.nats, frames).copy()
+
     def _run(
         self, job: int, first: int, last: int, sharpness: TierSharpness = _AS_LEARNT, floor: float = 0.0,
         softplus: bool = True, part: int = 0, parts: int = 1,
@@ -163,6 +168,7 @@ def _lay_out(packed: PackedTier, frames: int, frames_at_once: int, threads: int)
         uniform=room.take(frames * bins),
         normal=room.take(frames * bins),
         known=room.take(frames),
+        nats=room.take(frames),
         base=room.take(grid) if extracted else p.cell_constant,
         base_step=bins * hidden if extracted else 0,
         joined=room.take(max(4 * grid if extracted else 0, 3 * at_once)),
