@@ -16,6 +16,7 @@ from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.conditioning import Conditioning
 from melnet_music.model.preset import Preset
 from melnet_music.sampling.engine import Chunk, Engine, Forced, SamplerState, Sharpness, take_noise
+from melnet_music.sampling.surprise import SurpriseMeter
 from melnet_music.sound.level_hold import LevelHold
 from melnet_music.sound.limiter import limited
 
@@ -31,8 +32,13 @@ class FrameSampler:
         """Frames drawn together by default."""
         self.no_frames: Samples = np.zeros((0, self.sound.mel_bins), np.float32)
 
-    def prime(self, state: SamplerState, frames: Samples, chunk_frames: int) -> tuple[SamplerState, Samples]:
+    def prime(
+        self, state: SamplerState, frames: Samples, chunk_frames: int, meter: SurpriseMeter | None = None
+    ) -> tuple[SamplerState, Samples]:
         """Feed all whole chunks of log-mel frames ``[T, M]``.
+
+        Args:
+            meter: judges each of them first.
 
         Returns:
             the state after them, and the frames ``[t, M]`` left over, fewer than ``chunk_frames``.
@@ -40,7 +46,10 @@ class FrameSampler:
         whole = len(frames) // chunk_frames * chunk_frames
         # always one chunk a call: sums over other shapes round differently, and a take would depend on block sizes
         for first in range(0, whole, chunk_frames):
-            state = self.engine.prime(state, self._normalised(frames[first : first + chunk_frames]), chunk_frames)
+            chunk = self._normalised(frames[first : first + chunk_frames])
+            if meter:
+                meter.hear(state, chunk)
+            state = self.engine.prime(state, chunk, chunk_frames)
         return state, frames[whole:]
 
     def draw_on(

@@ -29,6 +29,7 @@ from melnet_music.notes.ear.ear import Ear
 from melnet_music.notes.note_map import Note
 from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
 from melnet_music.sampling.engine import Engine
+from melnet_music.sampling.surprise import Surprise, SurpriseMeter
 from melnet_music.sound.mel import LogMelStream
 from melnet_music.sound.vocoders.phase import PhaseVocoder
 
@@ -148,6 +149,17 @@ class Instrument:
     def heard_notes(self) -> tuple[Note, ...]:
         """The notes of the last minute, by onset, then pitch; what sounds still ends now. None without an ear."""
         return self._prompt.heard_notes()
+
+    def measure_surprise(self, on: bool) -> None:
+        """Have what is heard from now on judged, or not any more: see `surprises`."""
+        if not on:
+            self._prompt.meter = None
+        elif self._prompt.meter is None:
+            self._prompt.meter = SurpriseMeter(self.engine, len(self.preset.config.model.tiers), self.chunk_seconds)
+
+    def surprises(self) -> list[Surprise]:
+        """How surprising what was heard since this was asked last was, a chunk of frames each, oldest first."""
+        return self._prompt.meter.told() if self._prompt.meter else []
 
     def begin_at(self, first_sample: int) -> int:
         """Clear, and go on as if so much had been heard and forgotten.

@@ -16,6 +16,7 @@ from melnet_music.notes.ear.ear import Ear
 from melnet_music.notes.ear.heard_notes import HeardNotes, note_rows, notes_of_rows
 from melnet_music.notes.note_map import Note
 from melnet_music.sampling.engine import SamplerState, state_arrays, state_from_arrays
+from melnet_music.sampling.surprise import SurpriseMeter
 from melnet_music.sound.level_hold import UsualLevel
 from melnet_music.sound.limiter import frame_powers, loud_power, usual_power
 from melnet_music.sound.mel import LogMelStream
@@ -50,6 +51,8 @@ class PromptState:
     def __init__(self, sampler: FrameSampler) -> None:
         self._sampler, self.sound = sampler, sampler.sound
         self.ear: Ear | None = None
+        self.meter: SurpriseMeter | None = None
+        """Judges what is heard before the model is primed with it."""
         self.loud_power = loud_power(sampler.preset.weights)
         """Of a frame that is loud for what the preset was trained on."""
         self.clear()
@@ -74,7 +77,7 @@ class PromptState:
         self.loudest_power = max(self.loudest_power, frame_powers(frames).max(initial=0.0))
         self.usual.hear(frames)
         unprimed = np.concatenate([self.unprimed, frames])
-        self.state, self.unprimed = self._sampler.prime(self.state, unprimed, self._sampler.chunk_frames)
+        self.state, self.unprimed = self._sampler.prime(self.state, unprimed, self._sampler.chunk_frames, self.meter)
 
     def use_ear(self, ear: Ear | None) -> None:
         """Have an ear tell the notes of what is heard from now on; those that are known stay known."""
