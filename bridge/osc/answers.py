@@ -22,6 +22,9 @@ SUBSCRIBERS = 32
 MESSAGE_CHARACTERS = 400
 MIDI: Address = ("midi", 0)
 """Stands for the sender of MIDI controllers' commands: it gets no answers, and subscribers are told of its failures."""
+SURPRISE: Address = ("surprise", 0)
+"""The same for commands that a surprise in what is heard triggers."""
+_NOBODY = (MIDI, SURPRISE)
 _COMPLAIN_EVERY_SECONDS = 1.0
 
 
@@ -55,7 +58,7 @@ class Answers:
 
     def to(self, sender: Address, address: str, values: Iterable[Value]) -> None:
         """Send a message to where a client wants its answers."""
-        if sender != MIDI:
+        if sender not in _NOBODY:
             self._send(self._addresses.of(sender), address, values)
 
     def redirect(self, sender: Address, port: int, host: str | None) -> None:
@@ -76,7 +79,7 @@ class Answers:
         """Say why a command is not carried out, or a job not finished."""
         self.fail_to(asked.sender, asked.invocation.command.name, asked.invocation.job_id, code, message)
         self._tell_of_job(asked, "fail", [code, message[:MESSAGE_CHARACTERS]])
-        if asked.sender == MIDI:
+        if asked.sender in _NOBODY:
             self._tell_of_midi(asked, code, message)
 
     def fail_to(self, to: Address, command: str, job_id: int, code: FailCode, message: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bridge.audio.shared_samples import Samples
 from bridge.player.heartbeat import beat
 from bridge.player.state import PlayerState
-from bridge.processes.messages import Heard, Listen, Refusal, Report
+from bridge.processes.messages import Heard, Listen, MeasureSurprise, Refusal, Report, Surprised
 from bridge.tape.note_tape import TapedNote
 
 if TYPE_CHECKING:
@@ -27,6 +27,13 @@ def listen(state: PlayerState, request: Listen) -> None:
     take_in_input(state)  # what came before counts, however busy this process was
     state.live_input.listen(request.listening)
     state.tell(Report(request.number, "done"))
+
+
+def measure_surprise(state: PlayerState, request: MeasureSurprise) -> None:
+    """Begin or end judging what is heard."""
+    state.measures_surprise = request.on
+    if state.instrument:
+        state.instrument.measure_surprise(request.on)
 
 
 def take_in_input(state: PlayerState) -> None:
@@ -53,6 +60,9 @@ def hear(state: PlayerState, instrument: Instrument, samples: Samples) -> None:
     """Have the instrument hear samples float32[N] at its rate, and keep them for another preset or player."""
     beat(state)  # a minute may be waiting to be heard, all in one step
     instrument.hear(samples)
+    if state.measures_surprise:
+        for surprise in instrument.surprises():
+            state.tell(Surprised(surprise.nats, surprise.over_usual))
     state.prompt_memory.remember(samples)
 
 

@@ -116,6 +116,8 @@ class PresetLoader:
         """From here on what waits is made by it."""
         state = self._state
         previous, state.instrument = state.instrument, instrument
+        if state.measures_surprise:
+            instrument.measure_surprise(True)
         state.pace = Pace(speed.real_time_factor, speed.first_sound_seconds, instrument.chunk_seconds)
         if state.prompt_memory.sample_rate_hz != instrument.sample_rate_hz:
             state.prompt_memory.forget(instrument.sample_rate_hz)

@@ -14,7 +14,7 @@ from bridge.player.cancelling import cancel, panic
 from bridge.player.editing import change_tape, export_tape, restore_tape, use_sound
 from bridge.player.heartbeat import beat
 from bridge.player.jobs import accept, retime
-from bridge.player.listening import HeardReports, hear_input, listen, record_notes, take_in_input
+from bridge.player.listening import HeardReports, hear_input, listen, measure_surprise, record_notes, take_in_input
 from bridge.player.loading import PresetLoader, list_presets
 from bridge.player.making import make_take
 from bridge.player.priming import clear_prompt, prime_file, render_phrase
@@ -31,6 +31,7 @@ from bridge.processes.messages import (
     Listen,
     ListPresets,
     Load,
+    MeasureSurprise,
     Panic,
     Pedal,
     PlayerRequest,
@@ -122,6 +123,8 @@ class PlayerLoop:
                 listen(state, request)
             case UseSound():
                 use_sound(state, request)
+            case MeasureSurprise():
+                measure_surprise(state, request)
             case Key() | Pedal():
                 record_notes(state, state.played.take(request))
             case BeginPhrase():

@@ -80,6 +80,7 @@ class PlayerState:
     live_input: LiveInput
     sound: UseSound = field(default_factory=lambda: UseSound(None, None))
     """Rates and latencies of the devices that are open."""
+    measures_surprise: bool = False
     instrument: Instrument | None = None
     """None: no preset is loaded yet."""
     pace: Pace = field(default_factory=Pace)

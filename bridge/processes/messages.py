@@ -1,9 +1,9 @@
 """The pipe between stage and player: requests one way, reports the other.
 
-Every request but ``UseSound``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has a number and is closed by exactly
-one report with that number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished`` for a ``Job``, whose
-``done`` says that it was accepted). A ``Load`` that hands a take over on a line says ``done`` when the line is known,
-and is closed by ``started``.
+Every request but ``UseSound``, ``MeasureSurprise``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has a number
+and is closed by exactly one report with that number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished``
+for a ``Job``, whose ``done`` says that it was accepted). A ``Load`` that hands a take over on a line says ``done``
+when the line is known, and is closed by ``started``.
 """
 
 from __future__ import annotations
@@ -351,13 +351,20 @@ class UseSound:
     """The input is placed so much later on the tape than the latencies alone would have it."""
 
 
+@dataclass(frozen=True)
+class MeasureSurprise:
+    """Judge what is heard by how surprising it is, or do not any more."""
+
+    on: bool
+
+
 QueuedRequest: TypeAlias = Job | Load | PrimeFile | PrimeClear | RenderPhrase | ExportTape
 """Requests that are carried out one after the other."""
 NumberedRequest: TypeAlias = (
     QueuedRequest | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall | BeginPhrase
 )
 """Requests that are reported on."""
-PlayerRequest: TypeAlias = NumberedRequest | UseSound | Retime | RestoreTape | Key | Pedal
+PlayerRequest: TypeAlias = NumberedRequest | UseSound | MeasureSurprise | Retime | RestoreTape | Key | Pedal
 
 Stop = Literal["stop"]
 STOP: Stop = "stop"
@@ -464,6 +471,14 @@ class PlannedNotesDropped:
     number: int
 
 
+@dataclass(frozen=True)
+class Surprised:
+    """How surprising a chunk that was heard was, see `melnet_music.sampling.surprise.Surprise`."""
+
+    nats: float
+    over_usual: float
+
+
 PlayerEvent: TypeAlias = (
     Report
     | Refusal
@@ -472,6 +487,7 @@ PlayerEvent: TypeAlias = (
     | HandedOver
     | Loaded
     | Heard
+    | Surprised
     | Edited
     | PlannedNotesKnown
     | PlannedNotesMoved

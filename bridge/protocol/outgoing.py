@@ -227,6 +227,14 @@ EVENTS = _by_name(
         ),
     ),
     Outgoing(
+        "surprise",
+        "How surprising to the model a chunk of what it hears is; with the property `surprise` on.",
+        (
+            Field("nats", "float", "minus the log density of a bin", "nats"),
+            Field("over_usual", "float", "above the median of the last minute", "nats"),
+        ),
+    ),
+    Outgoing(
         "tape",
         "Other takes are on the tape.",
         (Field("take", "int", "number of a take that is on it", repeated=True),),

@@ -19,6 +19,7 @@ from bridge.protocol.outgoing import (
     TRANSPORT,
 )
 from bridge.protocol.plan_arguments import NOTES_FILE, PLAN, PLAN_SETTINGS, RENEW
+from bridge.protocol.surprise_arguments import SURPRISE_PROPERTIES
 from bridge.protocol.types import (
     CLOCKS,
     CURVES,
@@ -130,7 +131,7 @@ PROPERTIES: Mapping[str, Argument] = {
     argument.name: argument
     for argument in (
         LEVEL, TEMPO, METER, CLOCK, CLOCK_OFFSET, CLOCK_OUT, QUANTISE, LATE, SEED, SECONDS, TEMPERATURE, BIAS,
-        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD, PLAN, *PLAN_SETTINGS, INPUT_OFFSET,
+        CHUNK_FRAMES, LEAD, TAIL, FOLLOW, AHEAD, PLAN, *PLAN_SETTINGS, INPUT_OFFSET, *SURPRISE_PROPERTIES,
     )
 }  # fmt: skip
 """What ``get`` and ``set`` know: level and transport, and the defaults of every job."""

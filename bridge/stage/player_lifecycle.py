@@ -10,11 +10,13 @@ from bridge.audio.output_ring import OutputRing
 from bridge.osc.answers import Answers
 from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
-from bridge.processes.messages import Heard, Listen, Load, Loaded
+from bridge.processes.messages import Heard, Listen, Load, Loaded, MeasureSurprise
+from bridge.protocol.surprise_arguments import SURPRISE
 from bridge.stage.live_notes import LiveNotes
 from bridge.stage.open_requests import OpenRequests
 from bridge.stage.pending_lines import PendingLines
 from bridge.stage.planned_notes import PlannedNotesOut
+from bridge.stage.properties import Properties
 from bridge.stage.sound_device import SoundDevice
 from bridge.takes.take_list import TakeList
 from bridge.tape.tape_index import TapeIndex
@@ -60,11 +62,12 @@ class PlayerLifecycle:
         tape_index: TapeIndex,
         takes: TakeList,
         planned_notes: PlannedNotesOut,
+        properties: Properties,
     ) -> None:
         self._status, self._player, self._output_ring = status, player, output_ring
         self._answers, self._requests, self._lines = answers, requests, lines
         self._sound, self._notes, self._tape_index, self._takes = sound, notes, tape_index, takes
-        self._planned_notes = planned_notes
+        self._planned_notes, self._properties = planned_notes, properties
         self._deaths: list[float] = []
         """Monotonic times of the last ones."""
 
@@ -78,6 +81,8 @@ class PlayerLifecycle:
         if restoring:
             self._player.send(restoring)
         self._notes.restore()
+        if self._properties.values[SURPRISE.name] == "on":
+            self._player.send(MeasureSurprise(True))
         if self._sound.listening:
             self._player.send(Listen(self._requests.next_number(), True))
 

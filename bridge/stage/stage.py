@@ -18,16 +18,18 @@ from bridge.clock.midi_clock_ticks import ClockPlan
 from bridge.midi.controller import MidiController
 from bridge.midi.notes_script import NotesRequest
 from bridge.midi.ports import MidiReport
-from bridge.osc.answers import Answers, Asked, Send
+from bridge.osc.answers import SURPRISE, Answers, Asked, Send
 from bridge.osc.datagrams import MalformedDatagram, parse_datagram
 from bridge.osc.udp_server import Address
 from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
-from bridge.processes.messages import PlayerEvent
+from bridge.processes.messages import PlayerEvent, Surprised
 from bridge.protocol.errors import NO_ID, CommandError
 from bridge.protocol.parse import parse
-from bridge.protocol.table import TEMPO
+from bridge.protocol.surprise_arguments import ON_SURPRISE, SURPRISE_HOLD, SURPRISE_THRESHOLD
+from bridge.protocol.table import COMMANDS, ID, TEMPO
 from bridge.protocol.timed_bundles import TimedBundles
+from bridge.protocol.types import Invocation
 from bridge.stage.allowed_folders import AllowedFolders
 from bridge.stage.clock_selection import ClockSelection
 from bridge.stage.commands.clients import ClientCommands
@@ -56,6 +58,7 @@ from bridge.stage.player_lifecycle import PlayerLifecycle, PlayerStatus
 from bridge.stage.properties import Properties, Publish
 from bridge.stage.requested_bars import RequestedBars
 from bridge.stage.sound_device import SoundDevice
+from bridge.takes.surprise_trigger import SurpriseTrigger
 from bridge.takes.take_list import TakeList
 from bridge.tape.tape_index import TapeIndex
 from bridge.tape.tape_memory import TapeMemory
@@ -124,6 +127,7 @@ class Stage:
             tape_index=tape_index,
             takes=takes,
             planned_notes=planned_notes,
+            properties=properties,
         )
         midi = MidiInput(
             controller=controller,
@@ -219,6 +223,7 @@ class Stage:
             planned_notes=planned_notes,
             use_preset_map=midi.use_preset_map,
         )
+        self._surprise_trigger, self._surprise_takes = SurpriseTrigger(), 0
         self._answers, self._requests, self._held = answers, requests, held
         self._properties, self._transport, self._clock, self._lines = properties, transport, clock, lines
         self._controller, self._midi = controller, midi
@@ -275,7 +280,23 @@ class Stage:
 
     def player_event(self, event: PlayerEvent) -> None:
         """Pass on what the player reports."""
-        self._player_events.handle(event)
+        if isinstance(event, Surprised):
+            self._surprised(event)
+        else:
+            self._player_events.handle(event)
+
+    def _surprised(self, event: Surprised) -> None:
+        """Tell how surprising what was heard was, and continue it where that is asked for."""
+        self._answers.tell("surprise", ["nats", event.nats, "over_usual", event.over_usual])
+        on = str(self._properties.values[ON_SURPRISE.name])
+        threshold, hold = (self._properties.number(each.name) for each in (SURPRISE_THRESHOLD, SURPRISE_HOLD))
+        if self._surprise_trigger.follow(
+            event.over_usual, time.monotonic(), on=on, threshold=threshold, hold_seconds=hold
+        ):
+            self._surprise_takes += 1
+            self._dispatcher.dispatch(
+                Asked(SURPRISE, Invocation(COMMANDS["continue"], {ID.name: self._surprise_takes}))
+            )
 
     def player_died(self, *, hung: bool = False) -> None:
         """Start another player; ``hung``: see `PlayerLifecycle.died`."""

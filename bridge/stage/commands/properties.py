@@ -8,9 +8,11 @@ from bridge.audio.output_ring import OutputRing
 from bridge.osc.answers import Answers, Asked
 from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
+from bridge.processes.messages import MeasureSurprise
 from bridge.protocol.errors import CommandError
 from bridge.protocol.parse import check_property, find_property
 from bridge.protocol.plan_arguments import SCALE
+from bridge.protocol.surprise_arguments import SURPRISE
 from bridge.protocol.table import CLOCK, CLOCK_OFFSET, CLOCK_OUT, COMMANDS, INPUT_OFFSET, LEVEL, METER, TEMPO
 from bridge.protocol.types import Clock, Value
 from bridge.stage.clock_selection import ClockSelection
@@ -75,6 +77,8 @@ class PropertyCommands:
         self._properties.change(name, value)
         if name == INPUT_OFFSET.name and value != before and self._player.running:
             self._sound.tell_player()
+        if name == SURPRISE.name and value != before and self._player.running:
+            self._player.send(MeasureSurprise(value == "on"))
         if name in _OF_BARS and value != before:
             self._loop.warn_bars_changed(asked)
 
