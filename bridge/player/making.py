@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from bridge.takes.take_chain import Successor
 from bridge.takes.take_files import Origin, save_take
 from bridge.takes.take_request import blocks_of, given_notes, notes_of, prompt_of, request_of
 from bridge.tape.live_input import HELD_SECONDS
+from melnet_music.notes.note_map import Note
+from melnet_music.notes.score.settings import FEWEST_NOTES
 
 if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _PREPARING_STEP_SECONDS = 0.01
+_KNOWN_SECONDS = 60.0
+"""How far back notes that were played on keys are gone on from."""
 
 
 def make_take(state: PlayerState, job: Job) -> Steps:
@@ -72,13 +77,18 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
         take.held = False
     began, sounded = time.monotonic(), False
     follower = state.played.follow() if take.job.is_live else None
-    plan = _plan(state, instrument, take)
+    known = _known_notes(state, instrument, take.job) if take.job.is_planned else None
+    plan = _plan(state, instrument, take, known)
     job = take.job
     if take.output_hz and (plan or job.plays_plan):
         take.planned = NotesInSound(job, take.output_hz)
         take.planned.know(notes_of(job.notes or ()))
     request = request_of(job, state.request_type, follower or plan)
     prompt = prompt_of(instrument, request, job)
+    if plan and known is not None:
+        from melnet_music.notes.ear.heard_notes import note_rows
+
+        prompt["notes"] = note_rows(known)
     if job.kind == "continue":
         lead = round(job.lead_seconds * instrument.sample_rate_hz)
         take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
@@ -117,8 +127,45 @@ def _wait_for_planner(state: PlayerState) -> Steps:
         yield
 
 
-def _plan(state: PlayerState, instrument: Instrument, take: Take) -> PlannedNotes | None:
+def _known_notes(state: PlayerState, instrument: Instrument, job: Job) -> Sequence[Note] | None:
+    """What was heard, where notes are known better than by ear, in the instrument's seconds; None: they are not."""
+    if job.again or not state.tape.rate_hz:
+        return None
+    tape, rate_hz, now_s = state.tape, state.tape.rate_hz, instrument.heard_seconds
+    if job.span:
+        first = job.span[0] - round(job.start_seconds * rate_hz)
+        taped, told = tape.notes_in(first, first + round(now_s * rate_hz)), instrument.heard_notes()
+        sides = [(0.0, job.start_seconds), (job.stop_seconds, now_s)]
+        return [note for begin_s, end_s in sides for note in _believed(taped, told, begin_s, end_s)]
+    if job.kind != "continue":
+        return None
+    played: list[Note] = []
+    if job.phrase:
+        played = [_later(note, now_s - job.phrase.seconds) for note in notes_of(job.phrase.notes)]
+    elif state.live_input.listening and tape.input_begin is not None:
+        listened_s = state.live_input.heard_samples / instrument.sample_rate_hz
+        stop = tape.input_begin + round(listened_s * rate_hz)
+        length_s = min(_KNOWN_SECONDS, listened_s)
+        first = stop - round(length_s * rate_hz)
+        played = [_later(note, now_s - length_s) for note in tape.played_in(first, stop)]
+    return played if len(played) >= FEWEST_NOTES else None
+
+
+def _believed(taped: Sequence[Note], told: Sequence[Note], begin_s: float, end_s: float) -> list[Note]:
+    """The notes of the tape that begin in a stretch; where it has none to speak of, those that the ear told."""
+    known, heard = ([note for note in notes if begin_s <= note.onset_s < end_s] for notes in (taped, told))
+    return known if len(known) >= FEWEST_NOTES else heard
+
+
+def _later(note: Note, by_s: float) -> Note:
+    return replace(note, onset_s=note.onset_s + by_s, end_s=note.end_s + by_s)
+
+
+def _plan(state: PlayerState, instrument: Instrument, take: Take, known: Sequence[Note] | None) -> PlannedNotes | None:
     """The plan of a take's notes, whose place its job keeps; None: there is none, and why it cannot be is told once.
+
+    Args:
+        known: see `TakePlanner.plan`.
 
     Raises:
         RequestError: it was to be planned anew, and cannot be.
@@ -130,7 +177,7 @@ def _plan(state: PlayerState, instrument: Instrument, take: Take) -> PlannedNote
         join_seconds = _join_seconds(state, instrument, take, job.planning.rate_hz)
         job = replace(job, planning=placed(job.planning, join_seconds))
     try:
-        plan = state.planner.plan(instrument, job)
+        plan = state.planner.plan(instrument, job, known)
     except ValueError as error:
         if job.again:
             raise RequestError("refused", f"its notes cannot be planned anew: {error}") from error

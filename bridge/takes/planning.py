@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from bridge.processes.messages import Job, Planning
 if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument
     from melnet_music.notes.ear.ear import Ear
+    from melnet_music.notes.note_map import Note
     from melnet_music.notes.score.network import ScoreModel
     from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
 
@@ -71,8 +73,11 @@ class TakePlanner:
         except Exception as error:
             self._problem = f"the score model cannot be used ({error})"
 
-    def plan(self, instrument: Instrument, job: Job) -> PlannedNotes:
+    def plan(self, instrument: Instrument, job: Job, known: Sequence[Note] | None = None) -> PlannedNotes:
         """A plan that begins where the job's new sound does: its planning is placed, see `placed`.
+
+        Args:
+            known: the notes that were heard, in the instrument's seconds; None: those that its ear told.
 
         Raises:
             ValueError: the preset plays no notes, too few were heard, there are no weights, or no grid for the meter.
@@ -83,7 +88,7 @@ class TakePlanner:
         planning, continues = job.planning, job.kind == "continue"
         assert planning is not None
         assert planning.begins_at is not None
-        check_plannable(instrument, from_heard=continues)
+        check_plannable(instrument, from_heard=continues, known=known)
         if self._model is None:
             raise ValueError(self._problem or "the score model is not ready")
         settings = PlanSettings(
@@ -95,9 +100,9 @@ class TakePlanner:
         grid = grid_of(planning.timeline, planning.begins_at)
         if job.kind == "inpaint":
             part = job.start_seconds, job.stop_seconds
-            plan = plan_part(instrument, self._model, grid, settings, job.seed, *part)
+            plan = plan_part(instrument, self._model, grid, settings, job.seed, *part, known)
         else:
-            plan = plan_take(instrument, self._model, grid, settings, job.seed, from_heard=continues)
+            plan = plan_take(instrument, self._model, grid, settings, job.seed, from_heard=continues, known=known)
         self._told = ""
         return plan
 

@@ -213,6 +213,14 @@ class SessionTape:
             for n in sorted([*self.notes.between("played", first, stop), *made])
         ]
 
+    def played_in(self, first: int, stop: int) -> list[Note]:
+        """The notes that were played there on keys, in seconds from ``first``, and cut off at its end."""
+        return [
+            Note((n.start - first) / self._rate_hz, (min(stop, n.stop) - first) / self._rate_hz, n.key, n.velocity)
+            for n in self.notes.between("played", first, stop)
+            if n.start >= first
+        ]
+
     @property
     def history(self) -> EditHistory:
         """The edits in force, and what can be undone and redone."""

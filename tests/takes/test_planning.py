@@ -122,6 +122,8 @@ def test_what_cannot_be_planned_is_told_once(planner: TakePlanner) -> None:
     given(planner, job())
     assert planner.is_news(str(caught.value))
     assert given(planner, job(kind="generate"), heard=0)
+    played = Hearing().heard_notes()
+    assert planner.plan(Hearing(0), job(), played)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="not ready"):
         given(TakePlanner(), job())
     mute = Hearing()

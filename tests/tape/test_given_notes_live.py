@@ -115,3 +115,21 @@ def test_a_planned_repainting_fits_between_what_is_around_it(player: Player, fol
     assert notes_of(player.run_job("take/reroll", 6, *take, "seed", 4)) == notes
     assert notes_of(player.run_job("take/reroll", 7, *take, "seed", 3, "renew", "notes")) == notes
     assert notes_of(player.run_job("take/reroll", 8, *take, "seed", 4, "renew", "notes")) != notes
+
+
+def test_notes_that_are_known_are_believed_more_than_the_ear(player: Player, folder: Path) -> None:
+    """The model is random and makes noise, in which no ear finds notes."""
+    player.send("generate", 9, "bars", 3, "seed", 5, "plan", "on", "quantise", "bar", "late", "next")
+    bar = 1 + int(str(pairs(player.wait_for("started", "generate", 9, seconds=60.0))["bar"]))
+    player.wait_for("finished", "generate", 9)
+    assert notes_of(player.run_job("inpaint", 10, "from_bar", bar, "to_bar", bar, "plan", "on"))
+
+    player.send("notes/prompt/start")
+    player.wait_for("done", "notes/prompt/start")
+    for key in (60, 64, 67, 72, 76):
+        player.send("note", key, 90)
+        player.send("note", key, 0)
+    planned = player.run_job("continue", 11, "seconds", 2.0, "seed", 5, "plan", "on", "density", 4.0)
+    assert notes_of(planned)
+    again = player.run_job("take/reroll", 12, "take", int(str(planned["take"])), "seed", 5, "renew", "notes")
+    assert notes_of(again) == notes_of(planned)

@@ -18,6 +18,8 @@ _MODES = {
     "blues": (0, 3, 5, 6, 7, 10),
 }
 FREE = "free"
+FEWEST_NOTES = 4
+"""Fewer are nothing to go on from."""
 
 
 @dataclass(frozen=True)
