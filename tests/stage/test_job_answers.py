@@ -35,7 +35,7 @@ def test_a_job_is_answered_step_by_step(player: Player, folders: tuple[Path, Pat
     assert answers[0] == "/melnet/done"
     assert answers[-1] == "/melnet/finished"
     assert set(answers) <= {"/melnet/done", "/melnet/progress", "/melnet/finished"}
-    assert finished["sounded"] is False
+    assert finished["sounded"] == 0
     assert (finished["seconds"], finished["seed"], finished["gaps"]) == (2.0, 77, 0)
     take = Path(str(finished["file"]))
     assert take.parent == folders[0]
