@@ -11,7 +11,8 @@ VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 
 PLAY_PACKAGES := python3-venv libportaudio2
-TEST_PACKAGES := libfluidsynth3 musescore-general-soundfont-small fluidr3mono-gm-soundfont jackd2 liblo-tools jack-midi-clock
+TEST_PACKAGES := libfluidsynth3 musescore-general-soundfont-small fluidr3mono-gm-soundfont jackd2 liblo-tools jack-midi-clock \
+	puredata-core supercollider-language lua5.4
 
 PIP_INSTALL = $(VENV)/bin/python -m pip --disable-pip-version-check install -c constraints.txt
 
@@ -50,9 +51,9 @@ $(VENV)/play.stamp: pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e .
 	@touch $@
 
-$(VENV)/test.stamp: $(VENV)/play.stamp
+$(VENV)/test.stamp: $(VENV)/play.stamp faces/python/pyproject.toml
 	$(call install_missing,$(TEST_PACKAGES))
-	$(PIP_INSTALL) -e '.[midi,data,train,test]'
+	$(PIP_INSTALL) -e '.[midi,data,train,test]' -e faces/python
 	@touch $@
 
 # Without apt-get it says so and goes on: sounddevice brings PortAudio along for macOS and Windows. jackd2 would

@@ -17,6 +17,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "faces").rglob("*.md")),
     *sorted((ROOT / "presets").glob("*/card.md")),
 ]
 FIGURES = sorted((ROOT / "tests" / "figures").rglob("*.py"))
@@ -86,7 +87,9 @@ def test_anchors_are_headings(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*DOCUMENTS, *FIGURES], ids=name_of)
 def test_files_named_exist(path: Path) -> None:
-    named = re.findall(r"(?<![\w/.-])(?:bridge|melnet_music|tests|docs|presets|\.ci)/[\w/*-]+(?:\.\w+)*", text_of(path))
+    named = re.findall(
+        r"(?<![\w/.-])(?:bridge|melnet_music|tests|docs|presets|faces|\.ci)/[\w/*-]+(?:\.\w+)*", text_of(path)
+    )
     missing = [name for name in named if not list(ROOT.glob(name.rstrip("/")))]
     assert not missing
 

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 LONGEST_FILE_LINES, MOST_FILES_OF_A_PACKAGE = 500, 15
 SOURCES = sorted([*(ROOT / "bridge").rglob("*.py"), *(ROOT / "melnet_music").rglob("*.py")])
+FACES = sorted((ROOT / "faces").rglob("*.py"))
 
 ONLY_IMPORTER = {
     "sounddevice": {"bridge/audio/device_process.py"},
@@ -53,6 +54,13 @@ def test_sources_are_found() -> None:
 def test_the_instrument_knows_no_stage(path: Path) -> None:
     tops = {module.split(".")[0] for module in imported_modules(path)}
     assert not tops & {"bridge", "socket", "sounddevice", "pythonosc"}
+
+
+@pytest.mark.parametrize("path", FACES, ids=lambda path: path.name)
+def test_a_face_stands_alone(path: Path) -> None:
+    """It is copied beside a DAW, without the rest of the repository."""
+    tops = {module.split(".")[0] for module in imported_modules(path)}
+    assert tops - set(sys.stdlib_module_names) <= {"pythonosc", "melnet_music_client"}
 
 
 @pytest.mark.parametrize("module", ONLY_IMPORTER)
@@ -184,7 +192,7 @@ def test_a_package_says_what_it_is_for(package: Path) -> None:
 
 def test_files_and_packages_stay_small() -> None:
     """So that each is about one thing; what tests share and what is measured beside them included."""
-    everything = [*SOURCES, *(ROOT / "tests").rglob("*.py")]
+    everything = [*SOURCES, *FACES, *(ROOT / "tests").rglob("*.py")]
     too_long = [path for path in everything if len(path.read_text(encoding="utf-8").splitlines()) > LONGEST_FILE_LINES]
     assert not too_long
     files = Counter(path.parent for path in everything if path.name != "__init__.py")

@@ -18,8 +18,9 @@ from bridge.protocol.table import COMMANDS
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "osc-reference.md"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+FACES = sorted((ROOT / "faces").rglob("*.md"))
 CARDS = sorted((ROOT / "presets").glob("*/card.md"))
-TEXTS = {path: path.read_text(encoding="utf-8") for path in [*DOCUMENTS, *CARDS]}
+TEXTS = {path: path.read_text(encoding="utf-8") for path in [*DOCUMENTS, *CARDS, *FACES]}
 READ_BY_TAG: dict[str, Callable[[str], object]] = {"i": int, "f": float, "s": str}
 ANSWERS = {"done", "started", "progress", "handed", "finished", "warning", "fail", "pong", "event", "synced"}
 

@@ -51,6 +51,12 @@ def _add_daemon_arguments(parser: ArgumentParser) -> None:
 
 
 def add_serve_arguments(parser: ArgumentParser) -> None:
+    add_serve_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the ports it listens on as one line of JSON")
+
+
+def add_serve_options(parser: ArgumentParser) -> None:
+    """What `serve` is started with; `doctor` checks the same."""
     _add_daemon_arguments(parser)
     parser.add_argument(
         "--osc-host", default="127.0.0.1", help="address to listen on, for OSC and OSCQuery (%(default)s)"
@@ -127,7 +133,6 @@ def add_serve_arguments(parser: ArgumentParser) -> None:
         "--tape-minutes", type=float, default=5.0, metavar="N",
         help="length of the tape: how far back bars can be looped and repainted (%(default)g)",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print the ports it listens on as one line of JSON")
 
 
 def _add_midi_system(parser: ArgumentParser) -> None:

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from bridge.cli import bench, ear, evaluate, live, make_data, make_sounds, midi, offline, render, score, train
+from bridge.cli.doctor import command as doctor
 from bridge.cli.subcommand import Subcommand
 from bridge.processes.child_process import configure_logging
 
 SUBCOMMANDS: tuple[Subcommand, ...] = (
     *live.SUBCOMMANDS,
+    *doctor.SUBCOMMANDS,
     *midi.SUBCOMMANDS,
     *offline.SUBCOMMANDS,
     *render.SUBCOMMANDS,
@@ -29,7 +31,8 @@ SUBCOMMANDS: tuple[Subcommand, ...] = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; returns the exit code: 0 done, 2 it cannot be done, and standard error says why."""
+    """Run one subcommand; returns the exit code: 0 done, 1 done and not well, 2 it cannot be
+    done, and standard error says why."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names come out as the bytes that they are
     chosen = build_parser().parse_args(arguments)

@@ -160,9 +160,13 @@ class OscEndpoint:
         return datagram
 
     def send(self, to: Address, address: str, values: Iterable[Value]) -> None:
-        """Send one message; that a client cannot be reached is logged, never raised."""
+        """Send one message; that a client cannot be reached is logged, never raised.
+
+        Booleans travel as 0 and 1: Pure Data drops what is typed T or F, and would take the next key for the value.
+        """
+        plain = [int(value) if isinstance(value, bool) else value for value in values]
         try:
-            self.socket.sendto(encode_message(address, values), to)
+            self.socket.sendto(encode_message(address, plain), to)
         except OSError as error:
             _LOG.info("cannot answer %s:%d: %s", *to, error)
 

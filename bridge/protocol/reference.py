@@ -36,11 +36,11 @@ Here `1` is the argument `id`, and `seconds`, `seed` and `quantise` are keys. Wh
 a key has the name of a property, that is the property's value at that moment.
 
 - **Numbers.** Integers and floats stand for each other: Pure Data, which sends floats only, sends `7.0` for 7. For
-  *0 or 1* send 0 or 1 as integer or float, or OSC's true and false.
+  *0 or 1* send 0 or 1 as integer or float, or OSC's true and false; answers say it as integer.
 - **Jobs.** `continue`, `generate`, `inpaint`, `take/reroll` and `take/render` make a take. Their `id` is a number of
   your choice; it belongs to your port, so two programs may use the same.
 - **Answers** go to the port that you send from, or to the one that [`{NAMESPACE}/reply`](#melnetreply) names.
-- **Bundles** with a timetag wait until that time, up to an hour.
+- **Bundles** with a timetag wait until that time, up to an hour; where it has passed, they are carried out at once.
 - **Lines** are the places of the grid `quantise`: beats, bars, every second or fourth bar.
 
 """

@@ -101,8 +101,8 @@ class Daemon:
             ValueError: it is in use, there is no room for the tape, a host is not known, MIDI is wanted and not
                 installed, or something in the mapping file is wrong.
         """
-        tape_samples = 2 * round(60 * settings.tape_minutes * _TAPE_HZ)
-        _check_room(4 * tape_samples, settings.tape_minutes)
+        tape_samples = _tape_samples(settings.tape_minutes)
+        check_room(settings.tape_minutes)
         self._midi = MidiProcess(settings.midi)
         controller: MidiController[Asked] = MidiController(
             self._midi.send, MidiMapFile(settings.midi_map) if settings.midi_map else None
@@ -318,8 +318,13 @@ def _open_oscquery(
         return None
 
 
-def _check_room(tape_bytes: int, minutes: float) -> None:
-    """What does not fit into shared memory would end a process on its first touch.
+def _tape_samples(minutes: float) -> int:
+    return 2 * round(60 * minutes * _TAPE_HZ)
+
+
+def check_room(minutes: float) -> None:
+    """A tape of that length and all else that is shared fit into memory: what does not would end a process on its
+    first touch.
 
     Raises:
         ValueError: it does not fit.
@@ -328,7 +333,7 @@ def _check_room(tape_bytes: int, minutes: float) -> None:
         raise ValueError(f"--tape-minutes is {minutes:g}, want 0.5 to 60")
     if not _SHARED_MEMORY.is_dir():
         return
-    free = shutil.disk_usage(_SHARED_MEMORY).free
+    free, tape_bytes = shutil.disk_usage(_SHARED_MEMORY).free, 4 * _tape_samples(minutes)
     if free < tape_bytes + _OTHER_BYTES:
         raise ValueError(
             f"a tape of {minutes:g} minutes and all else need {(tape_bytes + _OTHER_BYTES) >> 20} MiB of shared "

@@ -92,7 +92,7 @@ def test_tempo_place_stop_and_locate_are_the_masters(master: TransportMaster, pl
     stopped = beat_of(player.ask("transport"))
     wait_until(player, "transport", lambda each: beat_of(each) > stopped + 0.5)  # the grid goes on
     player.send("generate", 1, "seconds", 0.25, "quantise", "bar")
-    assert pairs(player.wait_for("finished", "generate", 1))["sounded"] is True
+    assert pairs(player.wait_for("finished", "generate", 1))["sounded"] == 1
     master.order("locate 128")
     master.order("roll")
     player.wait_for("event", "clock", "midi", "running")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import struct
 import time
 
@@ -113,6 +114,20 @@ def test_largest_datagram_arrives_whole() -> None:
         assert drain_until(endpoint, 1) == [data]
     finally:
         client.close()
+        endpoint.close()
+
+
+def test_truth_is_sent_as_numbers() -> None:
+    """Pure Data drops what is typed T or F, and what comes after it moves up."""
+    endpoint = OscEndpoint("127.0.0.1", 0)
+    listener = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(5.0)
+        endpoint.send(listener.getsockname(), "/a", [True, False, 1.5])
+        assert listener.recv(100) == b"/a\0\0,iif\0\0\0\0" + struct.pack(">iif", 1, 0, 1.5)
+    finally:
+        listener.close()
         endpoint.close()
 
 

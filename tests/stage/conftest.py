@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from bad_input import make_prime_files
 from live_daemon import OTHER_HOST, Player, client, live_daemon, wait_ready
+from melnet_music_client import MelNet
 
 from bridge.stage.daemon import Daemon
 
@@ -36,3 +37,10 @@ def player(daemon: Daemon) -> Iterator[Player]:
         one.wait_for("done", "panic")
         one.send("prime/clear")
         one.wait_for("done", "prime/clear")
+
+
+@pytest.fixture
+def net(daemon: Daemon, player: Player) -> Iterator[MelNet]:
+    """The same daemon, ready, through the client that musicians use."""
+    with MelNet(*daemon.address) as one:
+        yield one

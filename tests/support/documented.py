@@ -13,7 +13,7 @@ from bridge.protocol.types import NAMESPACE, Field, Kind
 TYPES: dict[Kind, tuple[type, ...]] = {
     "float": (float, int),
     "int": (int,),
-    "bool": (bool,),
+    "bool": (int,),  # Pure Data has no other
     "text": (str,),
     "value": (str, int, float, bool),
 }
