@@ -19,7 +19,8 @@ from melnet_music.notes.note_map import Note, note_map
 from melnet_music.training.curve import read_curves
 from melnet_music.training.material import composed_works
 from melnet_music.training.material.clips import ClipDrawer
-from melnet_music.training.material.composed_works import ComposedWorks, Composition, render_works
+from melnet_music.training.material.composed_works import ComposedWorks, render_works
+from melnet_music.training.material.composition import Composition
 from melnet_music.training.material.note_rolls import NoteMaps
 from melnet_music.training.tier_run import RunPlan
 from melnet_music.training.train import Material, load_material, train, train_tier
