@@ -26,6 +26,9 @@ QUICK_TESTS := tests/clock tests/midi/test_controller.py tests/midi/test_mapping
 play: $(VENV)/play.stamp
 	$(VENV)/bin/melnet-music play
 
+# Else every process that a test starts would compile all Python code anew.
+test quick: export PYTHONDONTWRITEBYTECODE =
+
 test: check
 	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from melnet_music.model.config import PresetConfig
     from melnet_music.training.curve import TierProgress
-    from melnet_music.training.material.composed_works import Composition
+    from melnet_music.training.material.composition import Composition
     from melnet_music.training.tier_run import RunPlan
 
 
@@ -127,7 +127,7 @@ def _train(arguments: Namespace) -> int:
 
 
 def _composition(arguments: Namespace) -> Composition:
-    from melnet_music.training.material.composed_works import Composition
+    from melnet_music.training.material.composition import Composition
 
     if arguments.sounds is None:
         raise ValueError("--compose needs --sounds, a folder of one-shots: melnet-music make-sounds DIR makes one")

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]  # comes with librosa
 from torch import Tensor
 
 from melnet_music.model.network import MelNet
@@ -61,6 +60,9 @@ def baseline_nats(
         fitted_frames: ``[1, T, M]`` log-mel that the baselines are fitted to.
         clips: ``[1, T, M]`` log-mel each, held out.
     """
+    # comes with librosa; takes seconds
+    from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]
+
     random = np.random.default_rng(seed)
     fitted, around_fitted = _bins(model, tier, fitted_frames)
     held, around_held = (

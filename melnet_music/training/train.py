@@ -23,7 +23,7 @@ from melnet_music.training.curve import Curve, TierProgress
 from melnet_music.training.data.features import load_works
 from melnet_music.training.device_errors import device_errors_told
 from melnet_music.training.held_out import excerpt_frames
-from melnet_music.training.material.composed_works import Composition, render_works
+from melnet_music.training.material.composition import Composition
 from melnet_music.training.material.device_works import AnyWorks, bytes_on_device, put_on_device
 from melnet_music.training.memory import check_memory, free_bytes
 from melnet_music.training.samples import draw_sample
@@ -141,6 +141,8 @@ def load_material(
         ValueError: there are too few recordings, or too short ones; no one-shots, or a device that fails.
     """
     if isinstance(data, Composition):
+        from melnet_music.training.material.composed_works import render_works  # takes seconds
+
         with device_errors_told("rendering the works", "fewer works to --compose", device):
             works = render_works(data, config.sound, device, rendered)
             if device.type == "cuda":

@@ -10,6 +10,8 @@ from tiny_bench import COMMON, COMPILED_ONLY
 
 from bridge.cli.main import main
 from bridge.cli.subcommand import DEFAULT_ENGINE as ENGINE_OF_THE_COMMAND_LINE
+from melnet_music.model.config import read_preset_config
+from melnet_music.model.preset import CONFIG_FILE
 from melnet_music.sampling import DEFAULT_ENGINE
 
 
@@ -20,6 +22,10 @@ def test_bench_prints_one_object(folder: Path, capsys: pytest.CaptureFixture[str
     assert speed.keys() - {"load_average"} == COMMON | COMPILED_ONLY
     assert speed["engine"] == DEFAULT_ENGINE == ENGINE_OF_THE_COMMAND_LINE
     assert list(speed["real_time_factor"]) == ["1"]
+    assert list(speed["microseconds_per_bin"]) == ["112", "2000"]  # whole chunks of 16 frames
+    sound = read_preset_config(folder / CONFIG_FILE).sound
+    bins = sum(tier["bins_per_second_of_sound"] for tier in speed["tiers"])
+    assert bins == pytest.approx(sound.mel_bins * sound.frames_per_second)
     assert printed.err == ""
 
 

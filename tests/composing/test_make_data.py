@@ -23,14 +23,16 @@ from melnet_music.composing.rendering.one_shots import read_sounds
 from melnet_music.composing.rendering.render import DEFAULT_SOUNDFONTS, SAMPLE_RATE_HZ, TAIL_SECONDS, find_soundfonts
 from melnet_music.composing.score.compose import compose
 
-TWO_WORKS_HOURS = 0.04
+SEED = 26
+"""Its first two works are short: 48 and 70 s."""
+TWO_WORKS_HOURS = 0.02
 COLUMNS = ["onset_s", "release_s", "sounding_end_s", "pitch", "velocity", "channel", "program"]
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     folder = tmp_path_factory.mktemp("made")
-    return folder, make_data(folder, hours=TWO_WORKS_HOURS, seed=3, processes=2)
+    return folder, make_data(folder, hours=TWO_WORKS_HOURS, seed=SEED, processes=2)
 
 
 def test_the_manifest_describes_the_files(made: tuple[Path, Manifest]) -> None:
@@ -52,7 +54,7 @@ def test_the_manifest_describes_the_files(made: tuple[Path, Manifest]) -> None:
         assert work.split == split_of(work.name)
         assert work.soundfont in DEFAULT_SOUNDFONTS
         assert {int(row["program"]) for row in rows} <= set(work.programs)
-        assert read_notes(notes) == list(perform(compose(3, int(work.name[-6:]))).notes)
+        assert read_notes(notes) == list(perform(compose(SEED, int(work.name[-6:]))).notes)
     assert {path for path in folder.rglob("*") if path.is_file()} == expected
 
 
@@ -64,7 +66,7 @@ def test_one_process_interrupted_and_resumed_makes_what_two_processes_make(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        make_data(tmp_path, hours=TWO_WORKS_HOURS, seed=3, processes=1, progress=interrupt)
+        make_data(tmp_path, hours=TWO_WORKS_HOURS, seed=SEED, processes=1, progress=interrupt)
     assert not (tmp_path / "manifest.json").exists()
     (journal,) = tmp_path.glob("*.jsonl")
     with journal.open("a") as file:
@@ -76,7 +78,7 @@ def test_one_process_interrupted_and_resumed_makes_what_two_processes_make(
     resumed = make_data(
         tmp_path,
         hours=TWO_WORKS_HOURS,
-        seed=3,
+        seed=SEED,
         processes=1,
         progress=lambda done, works: reports.append((done, works)),
     )
@@ -91,17 +93,17 @@ def test_one_process_interrupted_and_resumed_makes_what_two_processes_make(
 
 def test_a_damaged_file_is_made_again(made: tuple[Path, Manifest], tmp_path: Path) -> None:
     shutil.copytree(made[0], tmp_path, dirs_exist_ok=True)
-    lost = made[1].works[1]
+    lost = made[1].works[0]
     damaged = tmp_path / lost.split / f"{lost.name}.flac"
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[: len(whole) // 2])
-    assert make_data(tmp_path, hours=TWO_WORKS_HOURS, seed=3, processes=1) == made[1]
+    assert make_data(tmp_path, hours=TWO_WORKS_HOURS, seed=SEED, processes=1) == made[1]
     assert damaged.read_bytes() == whole
 
 
 def test_a_folder_of_another_set_is_left_alone(made: tuple[Path, Manifest]) -> None:
     with pytest.raises(ValueError, match="holds another set: its seed differ"):
-        make_data(made[0], hours=TWO_WORKS_HOURS, seed=4, processes=1)
+        make_data(made[0], hours=TWO_WORKS_HOURS, seed=SEED + 1, processes=1)
 
 
 def test_a_set_rendered_at_another_rate_is_left_alone(made: tuple[Path, Manifest], tmp_path: Path) -> None:
@@ -110,7 +112,7 @@ def test_a_set_rendered_at_another_rate_is_left_alone(made: tuple[Path, Manifest
     del before["recipe"]["sample_rate_hz"]
     (tmp_path / "manifest.json").write_text(json.dumps(before))
     with pytest.raises(ValueError, match="holds another set: its sample_rate_hz differ"):
-        make_data(tmp_path, hours=TWO_WORKS_HOURS, seed=3, processes=1)
+        make_data(tmp_path, hours=TWO_WORKS_HOURS, seed=SEED, processes=1)
 
 
 def test_works_are_split_once_and_about_nine_to_one() -> None:
@@ -163,16 +165,16 @@ def test_a_set_of_ensembles_is_made_from_the_soundfont_that_is_given(tmp_path: P
 
 def test_a_set_is_rendered_from_one_shots_as_training_renders_it(tmp_path: Path) -> None:
     sounds, out = write_sounds(tmp_path / "sounds"), tmp_path / "set"
-    made = make_data(out, hours=0.001, seed=3, processes=1, sounds=sounds)
+    made = make_data(out, hours=0.001, seed=SEED, processes=1, sounds=sounds)
     (work,) = made.works
     assert work.soundfont in {"bright", "dark"}
     samples, _ = soundfile.read(out / work.split / f"{work.name}.flac", dtype="int16")
-    played = play_work("piano", 3, 0, ("bright", "dark"))
+    played = play_work("piano", SEED, 0, ("bright", "dark"))
     renderer = DeviceRenderer(read_sounds(sounds, "piano"), torch.device("cpu"))
     rendered = renderer.render(played.performance.notes, played.sound).numpy()
     assert np.array_equal(samples, np.round(rendered * 32767).astype(np.int16))
     assert made.onsets.percentile_95_ms < 10
     with pytest.raises(ValueError, match="holds another set: its soundfonts, versions differ"):
-        make_data(out, hours=0.001, seed=3, processes=1)
+        make_data(out, hours=0.001, seed=SEED, processes=1)
     with pytest.raises(ValueError, match="both soundfonts and a folder of sounds are given: leave one of them out"):
-        make_data(out, hours=1, seed=3, processes=1, sounds=sounds, soundfonts=find_soundfonts())
+        make_data(out, hours=1, seed=SEED, processes=1, sounds=sounds, soundfonts=find_soundfonts())

@@ -16,6 +16,7 @@ from melnet_music.instrument.take_request import TakeRequest
 from melnet_music.model.config import read_preset_config
 from melnet_music.model.preset import CONFIG_FILE, PHRASE_FILE, Preset, find_preset
 from melnet_music.notes.note_map import Note, note_map
+from melnet_music.sampling.cpu.engine import CpuEngine
 from melnet_music.sampling.engine import Chunk, Generated, SamplerState
 from melnet_music.sampling.reference import ReferenceEngine
 from melnet_music.sound.audio_file import read_audio
@@ -108,7 +109,7 @@ def test_a_closed_take_leaves_the_instrument_as_it_was(piano: Instrument) -> Non
     assert np.array_equal(collected(piano.continuation(SHORT)), before)
 
 
-class WatchedEngine(ReferenceEngine):
+class WatchedEngine(CpuEngine):
     """Counts the samplings that are under way, and the steps they made."""
 
     under_way = steps = 0
@@ -137,7 +138,7 @@ class WatchedEngine(ReferenceEngine):
 def test_to_close_a_take_stops_the_engine(
     loaded: Instrument, phrase: Samples, take: Callable[[Instrument], Generator[Samples, None, None]]
 ) -> None:
-    engine = WatchedEngine(loaded.preset.model())
+    engine = WatchedEngine(loaded.preset, 1)
     piano = Instrument(loaded.preset, engine)
     piano.hear(phrase)
     running = take(piano)

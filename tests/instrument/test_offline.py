@@ -118,21 +118,28 @@ def test_names_need_not_be_utf8(tmp_path: Path, narrow_piano: Path, phrase: npt.
     source = written(tmp_path / "in.wav", phrase, 22050, 1, "PCM_16")
     folder = tmp_path / os.fsdecode(b"na\xefve")
     folder.mkdir()
-    source, target = source.rename(folder / os.fsdecode(b"caf\xe9.wav")), folder / os.fsdecode(b"\xff.flac")
-    for subcommand, *more in (
-        ("continue", source, target, "--seconds", "0.3"),
-        ("inpaint", source, target, "--start", "1", "--stop", "1.2"),
-        ("generate", target, "--seconds", "0.3"),
-    ):
-        result = subprocess.run(
-            [sys.executable, "-m", "bridge.cli", subcommand, *more, "--preset", narrow_piano],
-            capture_output=True,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
-            check=True,
-        )
-        assert result.stdout.startswith(os.fsencode(target) + b": ")
+    source = source.rename(folder / os.fsdecode(b"caf\xe9.wav"))
+    targets = [folder / os.fsdecode(b"\xff%d.flac" % number) for number in range(3)]
+    commands = (
+        ("continue", source, targets[0], "--seconds", "0.3"),
+        ("inpaint", source, targets[1], "--start", "1", "--stop", "1.2"),
+        ("generate", targets[2], "--seconds", "0.3"),
+    )
+    one_by_one = "import json, sys; from bridge.cli.main import main; sys.exit(any(map(main, json.loads(sys.argv[1]))))"
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            one_by_one,
+            json.dumps([[*map(str, c), "--preset", str(narrow_piano)] for c in commands]),
+        ],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        check=True,
+    )
+    for target, told in zip(targets, result.stdout.splitlines(), strict=True):
+        assert told.startswith(os.fsencode(target) + b": ")
         assert len(read_audio(target).samples) > 0
-        target.unlink()
 
 
 BAD_INPUTS = {

@@ -208,7 +208,7 @@ def test_a_take_is_its_seed_whatever_the_number_of_threads(name: str) -> None:
     for threads in (1, 2, 3, 4):
         engine = ENGINES[name](piano(), threads)
         state = engine.prime(engine.init_state(), random(1, 16, piano().mel_bins), 8)
-        results.append(take(engine, state, chunks_of([8] * 6, piano().mel_bins)))
+        results.append(take(engine, state, chunks_of([8] * 3, piano().mel_bins)))
         engine.close()
     for frames, state in results[1:]:
         np.testing.assert_array_equal(frames, results[0][0])

@@ -3,9 +3,9 @@ from __future__ import annotations
 import copy
 import math
 
-import librosa
 import numpy as np
 import pytest
+import torch
 from chords import chords
 from numpy.typing import NDArray
 from streaming_contract import (
@@ -106,6 +106,24 @@ def test_mel_inversion_fits_the_mel(sound: SoundConfig) -> None:
     assert np.abs(fitted - frames).mean() * DECIBELS_PER_NEPER < 0.4
 
 
+def griffin_lim(magnitudes: Float32Array, sound: SoundConfig) -> Float32Array:
+    """Of magnitudes [F, T] the whole sound at once, in 40 rounds (Griffin and Lim 1984; Perraudin et al. 2013)."""
+    wanted = torch.from_numpy(magnitudes)
+    cut = {
+        "n_fft": sound.n_fft,
+        "hop_length": sound.hop_samples,
+        "win_length": sound.window_samples,
+        "window": torch.hann_window(sound.window_samples),
+    }
+    turns = 2 * math.pi * torch.rand(wanted.shape, generator=torch.Generator().manual_seed(0))
+    phases, before = torch.polar(torch.ones_like(wanted), turns), torch.zeros(())
+    for _ in range(40):
+        rebuilt = torch.stft(torch.istft(wanted * phases, **cut), **cut, return_complex=True)
+        faster = rebuilt + 0.99 * (rebuilt - before)
+        phases, before = faster / faster.abs().clamp(min=1e-16), rebuilt
+    return torch.istft(wanted * phases, **cut).numpy()
+
+
 @SOUNDS
 def test_resynthesis_is_near_offline_griffin_lim(sound: SoundConfig) -> None:
     audio = chords(1.5)
@@ -118,14 +136,7 @@ def test_resynthesis_is_near_offline_griffin_lim(sound: SoundConfig) -> None:
     ours = run(PhaseVocoder(sound), [frames])
     assert len(ours) == len(frames) * sound.hop_samples
     inversion = MelInversion(sound)
-    offline = librosa.griffinlim(
-        np.stack([inversion(frame) for frame in frames], axis=1),
-        n_iter=30,
-        hop_length=sound.hop_samples,
-        win_length=sound.window_samples,
-        n_fft=sound.n_fft,
-        random_state=0,
-    )
+    offline = griffin_lim(np.stack([inversion(frame) for frame in frames], axis=1), sound)
     # Measured, ours and offline, of three seconds in 60 rounds: live 1.21 and 1.20 dB, fine 0.82 and 0.81, padded
     # 0.95 and 0.97.
     assert error_db(ours) < 1.4

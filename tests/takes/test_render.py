@@ -20,17 +20,16 @@ from bridge.takes.take_files import read_prompt, read_take
 from bridge.takes.take_request import blocks_of, request_of
 from melnet_music.instrument.instrument import Instrument
 from melnet_music.instrument.take_request import TakeRequest
-from melnet_music.model.preset import PHRASE_FILE, find_preset
+from melnet_music.model.preset import PHRASE_FILE
 
 
 @pytest.fixture(scope="module")
-def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The JSON files of a continuation, its reroll, a repainting and a generation, by a daemon with the real preset."""
+def takes(tmp_path_factory: pytest.TempPathFactory, narrow_piano: Path) -> list[Path]:
+    """The JSON files of a continuation, its reroll, a repainting and a generation by a daemon."""
     folder = tmp_path_factory.mktemp("takes")
-    phrase = find_preset("piano")
     files = []
     with (
-        live_daemon(folder, preset="piano", factory=INSTRUMENT_FACTORY, allowed=(phrase,)) as daemon,
+        live_daemon(folder, preset=str(narrow_piano), factory=INSTRUMENT_FACTORY, allowed=(narrow_piano,)) as daemon,
         client(daemon) as player,
     ):
         wait_ready(player)
@@ -49,9 +48,10 @@ def takes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return files
 
 
-def test_in_a_fresh_process_the_samples_are_the_same(takes: list[Path], tmp_path: Path) -> None:
+def test_in_a_fresh_process_the_samples_are_the_same(takes: list[Path], tmp_path: Path, narrow_piano: Path) -> None:
+    again = ["render", str(takes[0]), str(tmp_path / "again.wav"), "--preset", str(narrow_piano)]
     result = subprocess.run(
-        [sys.executable, "-m", "bridge.cli", "render", str(takes[0]), str(tmp_path / "again.wav")],
+        [sys.executable, "-m", "bridge.cli", *again],
         cwd=Path(__file__).parent.parent.parent, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -59,8 +59,9 @@ def test_in_a_fresh_process_the_samples_are_the_same(takes: list[Path], tmp_path
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_every_kind_of_take_is_made_again(takes: list[Path], tmp_path: Path, number: int) -> None:
-    assert main(["render", str(takes[number]), str(tmp_path / "again.wav"), "--threads", "1"]) == 0
+def test_every_kind_of_take_is_made_again(takes: list[Path], tmp_path: Path, narrow_piano: Path, number: int) -> None:
+    again = ["render", str(takes[number]), str(tmp_path / "again.wav"), "--preset", str(narrow_piano)]
+    assert main([*again, "--threads", "1"]) == 0
     same(takes[number], tmp_path / "again.wav")
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -31,6 +32,9 @@ from melnet_music.training.tier_run import RunPlan, TierRun
 from melnet_music.training.tier_weights import collect_weights
 from melnet_music.training.train import train, train_tier
 from melnet_music.training.world import World, choose_device
+
+if TYPE_CHECKING:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 CONFIG = tiny_config(optimizer="muon")
 ROOT = Path(__file__).parent.parent.parent
@@ -63,10 +67,10 @@ def curve(out: Path, tier: int) -> list[TierProgress]:
 def test_the_loss_falls(data: Path, tmp_path: Path, tier: int, optimizer: str) -> None:
     lines: list[TierProgress] = []
     config = tiny_config(optimizer=optimizer)
-    path = train_tier(config, data, tmp_path, tier, RunPlan(seed=0, steps=100), report=lines.append)
+    path = train_tier(config, data, tmp_path, tier, RunPlan(seed=0, steps=60), report=lines.append)
     assert path == tmp_path / f"tier-{tier + 1}.safetensors"
     assert {line.tier for line in lines} == {tier + 1}
-    assert lines[-1].step == 100
+    assert lines[-1].step == 60
     assert lines[-1].fraction == 1.0
     assert lines == curve(tmp_path, tier)
     # from the wide start to 0.5 nats a bin better and more
@@ -91,7 +95,7 @@ def test_rmsprop_trains_the_papers_configuration_made_small(data: Path, tmp_path
 
 def test_the_same_seed_and_steps_train_the_same_weights(data: Path, tmp_path: Path) -> None:
     trained = [
-        load_file(train_tier(CONFIG, data, tmp_path / str(run), 1, RunPlan(seed=seed, steps=8, loaders=loaders)))
+        load_file(train_tier(CONFIG, data, tmp_path / str(run), 1, RunPlan(seed=seed, steps=5, loaders=loaders)))
         for run, (seed, loaders) in enumerate(((3, 0), (3, 2), (4, 0)))
     ]
     assert all(torch.equal(trained[0][name], trained[1][name]) for name in trained[0])
@@ -121,7 +125,7 @@ def test_a_step_without_a_finite_gradient_is_left_out(
 
 def test_products_in_bfloat16_learn_as_well(data: Path, tmp_path: Path) -> None:
     exact, mixed = (
-        train_tier(CONFIG, data, tmp_path / str(mixed), 0, RunPlan(0, steps=40, mixed_precision=mixed))
+        train_tier(CONFIG, data, tmp_path / str(mixed), 0, RunPlan(0, steps=20, mixed_precision=mixed))
         for mixed in (False, True)
     )
     assert not torch.equal(load_file(exact)["tiers.0.outlet.weight"], load_file(mixed)["tiers.0.outlet.weight"])
@@ -137,13 +141,13 @@ def test_products_in_bfloat16_learn_as_well(data: Path, tmp_path: Path) -> None:
 def test_tiers_trained_in_processes_of_their_own_make_a_whole_model(data: Path, tmp_path: Path) -> None:
     lines: list[TierProgress] = []
     train(
-        CONFIG, data, tmp_path, tiers=[0, 1], plan=RunPlan(0, steps=10), processes=2, devices=["cpu"],
+        CONFIG, data, tmp_path, tiers=[0, 1], plan=RunPlan(0, steps=3), processes=2, devices=["cpu"],
         report=lines.append,
     )  # fmt: skip
     assert {line.tier for line in lines} == {1, 2}
     weights = collect_weights(tmp_path, CONFIG)
     MelNet(CONFIG.model, CONFIG.sound.mel_bins).load_state_dict(weights)
-    alone = load_file(train_tier(CONFIG, data, tmp_path / "alone", 0, RunPlan(0, steps=10)))
+    alone = load_file(train_tier(CONFIG, data, tmp_path / "alone", 0, RunPlan(0, steps=3)))
     assert all(torch.equal(weights[name], alone[name]) for name in alone)  # processes change nothing
 
 
@@ -163,6 +167,15 @@ def test_a_tier_that_is_not_trained_yet_is_named(data: Path, tmp_path: Path) -> 
     assert collect_weights(tmp_path, CONFIG, known).keys() == known.keys()
 
 
+def told_to_tensorboard(out: Path, tier: int) -> EventAccumulator:
+    """What a tier, counted from 1, has on its curve."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    told = EventAccumulator(str(out / "tensorboard" / f"tier-{tier}"))
+    told.Reload()
+    return told
+
+
 def run_cli(*arguments: object, launcher: tuple[str, ...] = (), **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *launcher, "-m", "bridge.cli", *map(str, arguments)],
@@ -172,17 +185,17 @@ def run_cli(*arguments: object, launcher: tuple[str, ...] = (), **environment: s
 
 def test_two_processes_under_torchrun_train_as_one_does(data: Path, tmp_path: Path) -> None:
     preset = write_preset(tmp_path / "preset", batch=4)
-    train_tier(read_preset_config(preset / CONFIG_FILE), data, tmp_path / "one", 1, RunPlan(seed=1, steps=30))
+    train_tier(read_preset_config(preset / CONFIG_FILE), data, tmp_path / "one", 1, RunPlan(seed=1, steps=10))
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--no-python", sys.executable)
     running = run_cli(
-        "train", preset, "--data", data, "--out", tmp_path / "two", "--tiers", 2, "--steps", 30, "--device", "cpu",
+        "train", preset, "--data", data, "--out", tmp_path / "two", "--tiers", 2, "--steps", 10, "--device", "cpu",
         launcher=torchrun, OMP_NUM_THREADS="1",
     )  # fmt: skip
     output, _ = running.communicate(timeout=120)
     assert running.returncode == 0, output
     one, two = (curve(tmp_path / name, 1) for name in ("one", "two"))
     assert [line.step for line in one] == [line.step for line in two]
-    # sums in another order, and 30 steps that build on them: seen 1e-6
+    # sums in another order, and 10 steps that build on them: seen 1e-6
     assert np.allclose([line.train_nats for line in one], [line.train_nats for line in two], rtol=0, atol=1e-3)
     assert one[-1].valid_nats == pytest.approx(two[-1].valid_nats, abs=1e-3)
 
@@ -201,13 +214,13 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, carry_state: bool
 ) -> None:
     monkeypatch.setattr("melnet_music.training.tier_run._SECONDS_BETWEEN_CHECKPOINTS", 0.0)
-    plan, config = RunPlan(seed=5, steps=60, batch=3), tiny_config(carry_state=carry_state)
+    plan, config = RunPlan(seed=5, steps=24, batch=3), tiny_config(carry_state=carry_state)
     whole = load_file(train_tier(config, data, tmp_path / "whole", 1, plan))
-    for stops_after in (13, 9, 20):  # no multiples of anything
+    for stops_after in (5, 4, 8):  # no multiples of anything
         steps = iter(range(stops_after))
         train_tier(config, data, tmp_path / "killed", 1, plan, stop=lambda steps=steps: next(steps, None) is None)
         with (tmp_path / "killed" / "tier-2.jsonl").open("a") as file:
-            file.write('{"tier": 2, "step": 59, "min')  # as a kill may leave it
+            file.write('{"tier": 2, "step": 23, "min')  # as a kill may leave it
     killed = load_file(train_tier(config, data, tmp_path / "killed", 1, plan))
     assert all(torch.equal(whole[name], killed[name]) for name in whole)
     told = [
@@ -219,7 +232,7 @@ def test_a_run_that_was_killed_goes_on_as_if_nothing_had_happened(
 def test_rows_that_carry_their_state_learn(data: Path, tmp_path: Path) -> None:
     lines: list[TierProgress] = []
     config = tiny_config(optimizer="muon", carry_state=True)
-    train_tier(config, data, tmp_path, 0, RunPlan(seed=0, steps=100, batch=2), report=lines.append)
+    train_tier(config, data, tmp_path, 0, RunPlan(seed=0, steps=60, batch=2), report=lines.append)
     assert np.mean([line.train_nats for line in lines[-5:]]) < lines[0].train_nats - 0.5
 
 
@@ -241,7 +254,7 @@ def test_kill_9_and_the_same_command_give_the_uninterrupted_run(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     preset = write_preset(tmp_path / "preset")
-    command = ("train", preset, "--data", data, "--device", "cpu", "--processes", "1", "--steps", "40", "--no-samples")
+    command = ("train", preset, "--data", data, "--device", "cpu", "--processes", "1", "--steps", "20", "--no-samples")
     out = tmp_path / "killed"
     running = run_cli(*command, "--out", out)
     assert running.stdout is not None
@@ -320,8 +333,8 @@ def test_a_preset_is_fine_tuned_on_a_few_recordings(
     preset = write_preset(tmp_path / "preset")
     base, mine = tmp_path / "base", tmp_path / "mine"
     common = ["--data", str(data), "--device", "cpu", "--processes", "1"]
-    assert main(["train", str(preset), *common, "--out", str(base), "--steps", "60", "--no-samples"]) == 0
-    assert main(["train", "--from", str(base), *common, "--out", str(mine), "--steps", "60"]) == 0
+    assert main(["train", str(preset), *common, "--out", str(base), "--steps", "30", "--no-samples"]) == 0
+    assert main(["train", "--from", str(base), *common, "--out", str(mine), "--steps", "30", "--no-samples"]) == 0
     assert f"{mine}: ready, melnet-music continue IN OUT --preset {mine}" in capsys.readouterr().out
     for tier in (0, 1):
         before, after = (curve(folder, tier)[-1].valid_nats for folder in (base, mine))
@@ -333,9 +346,11 @@ def test_a_preset_is_fine_tuned_on_a_few_recordings(
 
 def test_one_tier_may_be_fine_tuned_alone(data: Path, tmp_path: Path) -> None:
     base = write_preset(tmp_path / "preset")
-    common = ["--data", str(data), "--device", "cpu", "--processes", "1", "--steps", "5", "--no-samples"]
-    assert main(["train", str(base), *common, "--out", str(base)]) == 0
+    common = ["--data", str(data), "--device", "cpu", "--processes", "1", "--steps", "2"]
+    assert main(["train", str(base), *common, "--out", str(base), "--no-samples"]) == 0
     assert main(["train", "--from", str(base), *common, "--out", str(tmp_path / "mine"), "--tiers", "2"]) == 0
+    # with the first tier as it was
+    assert told_to_tensorboard(tmp_path / "mine", 2).Tags()["audio"] == ["continuation"]
     first, second = (load_file(folder / "weights.safetensors") for folder in (base, tmp_path / "mine"))
     same = {name for name in first if torch.equal(first[name], second[name])}
     assert {name for name in first if name.startswith("tiers.0.")} <= same
@@ -375,19 +390,16 @@ def test_a_folder_that_no_weights_can_be_written_to_is_refused_before_training(d
 
 
 def test_curve_and_samples_are_there_for_tensorboard(data: Path, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     preset = write_preset(tmp_path / "preset")
     common = ["--data", str(data), "--device", "cpu", "--processes", "1", "--out", str(tmp_path / "out")]
-    assert main(["train", str(preset), *common, "--steps", "10", "--tiers", "2"]) == 0
-    assert main(["train", str(preset), *common, "--steps", "10", "--tiers", "1"]) == 0
-    property_values = EventAccumulator(str(tmp_path / "out" / "tensorboard" / "tier-1"))
-    property_values.Reload()
-    assert set(property_values.Tags()["scalars"]) == {"nats a bin/train", "nats a bin/valid", "nats a bin/valid_loud"}
-    steps = [event.step for event in property_values.Scalars("nats a bin/train")]
+    assert main(["train", str(preset), *common, "--steps", "3", "--tiers", "2"]) == 0
+    assert main(["train", str(preset), *common, "--steps", "3", "--tiers", "1"]) == 0
+    seen = told_to_tensorboard(tmp_path / "out", 1)
+    assert set(seen.Tags()["scalars"]) == {"nats a bin/train", "nats a bin/valid", "nats a bin/valid_loud"}
+    steps = [event.step for event in seen.Scalars("nats a bin/train")]
     assert steps == [json.loads(line)["step"] for line in (tmp_path / "out" / "tier-1.jsonl").read_text().splitlines()]
-    assert property_values.Tags()["images"] == ["continuation"]
-    assert property_values.Tags()["audio"] == ["continuation"]
+    assert seen.Tags()["images"] == ["continuation"]
+    assert seen.Tags()["audio"] == ["continuation"]
 
 
 def test_what_is_no_recording_is_named_once_and_left_out(

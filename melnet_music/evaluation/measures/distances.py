@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import wasserstein_distance
 
 Array = npt.NDArray[np.float64]
 
@@ -50,4 +49,6 @@ def divergence_bits(one: Array, other: Array) -> float:
 
 def transport_distance(one: Array, other: Array) -> float:
     """Wasserstein-1 distance of two sets of numbers, in their unit: how far on average one must be moved."""
+    from scipy.stats import wasserstein_distance  # takes seconds
+
     return float(wasserstein_distance(one, other))

@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from melnet_music.composing.rendering.render import DRUM_CHANNEL, SAMPLE_RATE_HZ
 from melnet_music.model.config import SoundConfig
 from melnet_music.notes.note_map import Note
 from melnet_music.training.data.recordings import Split
+from melnet_music.training.material.composition import Composition
 from melnet_music.training.material.device_mel import DeviceMel
 from melnet_music.training.material.device_works import DeviceWork, device_work
 
@@ -30,20 +30,6 @@ _POOLED_FROM = 48
 """Works: fewer are composed sooner than processes have started."""
 _MOST_PROCESSES = 16
 """So many compose faster than a GPU renders."""
-
-
-@dataclass(frozen=True)
-class Composition:
-    """What is to be composed."""
-
-    kind: str
-    """``piano`` or ``music``."""
-    works: int
-    """The first so many of the collection, by number; those of the split ``test`` are left out."""
-    seed: int
-    """Of the collection: the works are those of ``make-data`` of the same kind and seed."""
-    sounds: Path
-    """A folder of one-shots, see `one_shots`."""
 
 
 @dataclass(frozen=True, eq=False)
