@@ -133,6 +133,7 @@ LAYERS = [
     "bridge.processes",
     "bridge.osc",
     "bridge.midi",
+    "bridge.panel",
     "bridge.takes",
     "bridge.tape",
     "bridge.player",
