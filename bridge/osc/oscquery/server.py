@@ -283,6 +283,7 @@ def _file_response(connection: ServerConnection, file: WebFile) -> Response:
         "Content-Length": str(len(file.body)),
         **file.headers,
     }.items():
-        del response.headers[name]
+        if name in response.headers:  # else it would be there twice
+            del response.headers[name]
         response.headers[name] = value
     return response
