@@ -6,6 +6,8 @@ comes too late finds newer samples there, which a picture of the sound can bear.
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
 
 from bridge.audio.shared_samples import Samples, SharedSamples
@@ -17,6 +19,17 @@ _RATE = 10
 
 class Monitor(SharedSamples):
     """Mono float32 at the device's rate."""
+
+    @classmethod
+    def create(cls, capacity_samples: int) -> Self:
+        """Make the shared memory. The creator also removes it, in ``close``.
+
+        Raises:
+            ValueError: the capacity is not a power of two.
+        """
+        if capacity_samples < 1 or capacity_samples & (capacity_samples - 1):
+            raise ValueError(f"a monitor's capacity must be a power of two, got {capacity_samples}")
+        return super().create(capacity_samples)
 
     @property
     def rate_hz(self) -> int:

@@ -32,19 +32,19 @@ def is_there() -> bool:
 
 
 @contextmanager
-def browser(profile: Path, size: tuple[int, int] = (1280, 800), *options: str, phone: bool = False) -> Iterator[Chrome]:
-    """A browser with an empty profile; ``phone``: its page is that wide, and is touched."""
+def browser(profile: Path, *options: str, size: tuple[int, int] = (1280, 800), phone: bool = False) -> Iterator[Chrome]:
+    """A browser with an empty profile, whose page is that large; ``phone``: it is touched, and has small pixels."""
     assert CHROMIUM and DRIVER, MISSING
     chosen = ChromeOptions()
     chosen.binary_location = CHROMIUM
-    for option in (*_QUIET, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}", *options):
+    for option in (*_QUIET, f"--user-data-dir={profile}", *options):
         chosen.add_argument(option)
     chosen.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    if phone:
-        metrics = {"width": size[0], "height": size[1], "pixelRatio": 2.0, "touch": True}
-        chosen.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
     driver = Chrome(options=chosen, service=Service(DRIVER))
     driver.set_page_load_timeout(PAGE_LOAD_SECONDS)
+    shape = {"width": size[0], "height": size[1], "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", shape)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": phone})
     try:
         yield driver
     finally:

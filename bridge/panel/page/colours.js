@@ -1,4 +1,4 @@
-// Two colour maps of even lightness: a cool one for what is known, a warm one for what is generated.
+// Two colour maps of even lightness, from the ground of the picture to nearly white: a cool one for what is known, a warm one for what is generated.
 // A level has the same lightness in both (OKLab, Ottosson 2020), so that they can be compared.
 
 const LEVELS = 256;
@@ -25,8 +25,8 @@ function ramp(fromHue, toHue, mostChroma) {
   const map = new Uint8ClampedArray(3 * LEVELS);
   for (let level = 0; level < LEVELS; level++) {
     const x = level / (LEVELS - 1);
-    const lightness = 0.12 + 0.86 * x ** 1.15;
-    const chroma = mostChroma * Math.sin(Math.PI * Math.min(1, 0.06 + 0.92 * x)) ** 0.8;
+    const lightness = 0.13 + 0.85 * x ** 1.15;
+    const chroma = mostChroma * Math.sin(Math.PI * 0.97 * x) ** 0.8;
     map.set(srgb(lightness, chroma, fromHue + (toHue - fromHue) * x), 3 * level);
   }
   return map;

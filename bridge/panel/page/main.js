@@ -63,7 +63,7 @@ function showStatus(status) {
   find("underruns").dataset.bad = status.underruns > 0;
   find("load-meter").value = status.load;
   put("load-text", `${status.load.toFixed(2)} cores`);
-  put("speed", status.real_time_factor ? `${status.real_time_factor.toFixed(1)} × real time` : status.player);
+  put("speed", status.real_time_factor ? `${status.real_time_factor.toFixed(1)} ×` : status.player);
   put("jobs", String(status.jobs));
   const input = status.input === "none" ? "no input" : `in: ${status.input}${status.listening ? ", listening" : ""}`;
   put("device", `out: ${status.output} · ${input} · ${status.heard.toFixed(1)} s heard`);

@@ -202,9 +202,11 @@ export class Spectrogram {
     context.font = `${10 * scale}px system-ui, sans-serif`;
     context.textAlign = "right";
     context.textBaseline = "middle";
-    for (const hz of [100, 250, 500, 1000, 2000, 4000, 8000]) {
-      if (hz >= this.shape.highest) continue;
+    let lastY = -Infinity;
+    for (const hz of [8000, 4000, 2000, 1000, 500, 250, 100]) {
       const y = Math.round(this.y(view, hz));
+      if (hz >= this.shape.highest || y - lastY < 14 * scale) continue;
+      lastY = y;
       context.fillStyle = "rgb(255 255 255 / 6%)";
       context.fillRect(0, y, width, 1);
       context.fillStyle = "rgb(255 255 255 / 52%)";

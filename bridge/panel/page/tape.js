@@ -28,12 +28,13 @@ export class Tape {
     this.coming = [];
   }
 
-  /** The first and the last bar that hold anything; null: it is blank. */
+  /** The first and the last bar that hold anything; null: there is none. Bars before the first have no number. */
   get bars() {
     if (!this.parts.length) return null;
     const from = Math.min(...this.parts.map((part) => part.from));
     const to = Math.max(...this.parts.map((part) => part.to));
-    return [this.timeline.barAt(from), this.timeline.barAt(Math.max(from, to - 0.01))];
+    const last = this.timeline.barAt(Math.max(from, to - 0.01));
+    return last < 1 ? null : [Math.max(1, this.timeline.barAt(from)), last];
   }
 
   /** The topmost part at a beat. */

@@ -57,7 +57,7 @@ export class Triggers {
   /** What the buttons say, and which can be used, by what is selected, loops and is open. */
   update() {
     const selected = this.bars.selected;
-    const what = !selected ? "" : selected[0] === selected[1] ? ` bar ${selected[0]}` : ` bars ${selected[0]}–${selected[1]}`;
+    const what = !selected ? "" : selected[0] === selected[1] ? ` ${selected[0]}` : ` ${selected[0]}–${selected[1]}`;
     this.label("inpaint", `Repaint${what}`);
     this.buttonsBy.get("inpaint").disabled = !selected;
     const loops = Boolean(this.tape.loop);
