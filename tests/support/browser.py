@@ -34,9 +34,8 @@ def is_there() -> bool:
 @contextmanager
 def browser(profile: Path, *options: str, size: tuple[int, int] = (1280, 800), phone: bool = False) -> Iterator[Chrome]:
     """A browser with an empty profile, whose page is that large; ``phone``: it is touched, and has small pixels."""
-    assert CHROMIUM and DRIVER, MISSING
     chosen = ChromeOptions()
-    chosen.binary_location = CHROMIUM
+    chosen.binary_location = str(CHROMIUM)
     for option in (*_QUIET, f"--user-data-dir={profile}", *options):
         chosen.add_argument(option)
     chosen.set_capability("goog:loggingPrefs", {"browser": "ALL"})
