@@ -30,8 +30,8 @@ from bridge.protocol.property_values import PropertyValues
 _LOG = logging.getLogger(__name__)
 
 NAME = "melnet-music"
-MOST_CLIENTS = 160
-"""Connections that are answered at once."""
+MOST_CLIENTS = 128
+"""Connections that are answered at once: fewer, with what else is open, than the 256 files that some systems allow."""
 MOST_WEBSOCKETS = 16
 """Of these, that listen to properties."""
 MOST_VISITORS = 64

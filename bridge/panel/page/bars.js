@@ -57,7 +57,7 @@ export class Bars {
     let cell = this.cells.get(bar);
     if (!cell) {
       cell = document.createElement("div");
-      cell.role = "option";
+      cell.setAttribute("role", "option");
       cell.id = `bar-${bar}`;
       cell.dataset.bar = bar;
       cell.append(document.createElement("b"), document.createElement("i"));

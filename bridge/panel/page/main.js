@@ -116,6 +116,7 @@ connection = new Connection({
     put("tempo", told.tempo.toFixed(1));
     put("meter", told.meter);
     put("clock", clockText(told.clock, told.state));
+    if (!timeline.known) showBeat(told.bar, told.beat - 1); // there is no sound to go by
   },
   message(name, values) {
     if (name === "event") event(values[0], values.slice(1));
@@ -138,13 +139,22 @@ find("load").addEventListener("click", () => triggers.ask("load", find("preset")
 
 // --- what goes on by itself ---
 
-function showPlace() {
+const PLACE_EVERY_MS = 45;
+let placedAt = 0;
+
+function showPlace(now) {
   requestAnimationFrame(showPlace);
   const sample = spectrogram.sample;
-  if (!timeline.known || !Number.isFinite(sample)) return;
+  if (now - placedAt < PLACE_EVERY_MS || !timeline.known || !Number.isFinite(sample)) return;
+  placedAt = now;
   const beat = timeline.beatAt(sample);
   const bar = timeline.barAt(beat);
-  const inBar = beat - (bar - 1) * timeline.barBeats;
+  showBeat(bar, beat - (bar - 1) * timeline.barBeats);
+  bars.play(beat);
+}
+
+/** `inBar`: beats since the bar began. */
+function showBeat(bar, inBar) {
   put("bar", String(bar));
   put("beat", String(Math.floor(inBar) + 1));
   const lamps = find("beats");
@@ -152,7 +162,6 @@ function showPlace() {
   while (lamps.children.length < count) lamps.append(document.createElement("i"));
   while (lamps.children.length > count) lamps.lastChild.remove();
   for (let n = 0; n < count; n++) lamps.children[n].toggleAttribute("data-on", n === Math.floor(inBar));
-  bars.play(beat);
 }
 
 requestAnimationFrame(showPlace);

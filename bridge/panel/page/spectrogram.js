@@ -6,6 +6,7 @@ const KEPT_COLUMNS = 1024;
 const NOW = 0.84;
 const RECOLOUR_SECONDS = 2;
 const CALM_MS = 500;
+const DRAW_EVERY_MS = 25; // the machine that draws may be the one that plays
 
 // Slaney's mel scale, as the daemon's columns have it.
 const mel = (hz) => (hz < 1000 ? (hz * 3) / 200 : 15 + (27 * Math.log(hz / 1000)) / Math.log(6.4));
@@ -25,7 +26,7 @@ export class Spectrogram {
   /** Columns as they came: see connection.js. */
   add(columns) {
     const { bins, count, rate, first, hop, lowest, highest } = columns;
-    this.timeline.rate = rate;
+    this.timeline.useRate(rate);
     const shape = `${bins} ${rate} ${hop}`;
     if (shape !== this.shape?.name || first < this.newest - RECOLOUR_SECONDS * rate) {
       this.shape = { name: shape, bins, rate, hop, lowest, highest };
@@ -83,7 +84,7 @@ export class Spectrogram {
 
   frame(now) {
     requestAnimationFrame((next) => this.frame(next));
-    if (document.hidden || (this.still.matches && now - this.drawnAt < CALM_MS)) return;
+    if (now - this.drawnAt < (this.still.matches ? CALM_MS : DRAW_EVERY_MS)) return;
     this.advance(now);
     this.drawnAt = now;
     this.draw();

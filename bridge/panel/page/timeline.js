@@ -26,6 +26,12 @@ export class Timeline {
     return (60 * this.rate) / this.tempo;
   }
 
+  /** Of the sound device; places by another rate are forgotten. */
+  useRate(rate) {
+    if (rate !== this.rate) this.offsets = [];
+    this.rate = rate;
+  }
+
   /** The daemon said that at a sample it was this bar and beat. */
   stamp(sample, { bar, beat, tempo, meter }) {
     const moved = Math.abs(tempo - this.tempo) > 0.01 || meter !== this.meter;

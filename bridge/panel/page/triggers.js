@@ -38,7 +38,7 @@ export class Triggers {
     text.textContent = label;
     const hint = document.createElement("kbd");
     hint.textContent = key;
-    hint.ariaHidden = "true";
+    hint.setAttribute("aria-hidden", "true");
     button.append(text, hint);
     button.addEventListener("click", () => this.pull(name));
     this.buttonsBy.set(name, button);

@@ -18,8 +18,9 @@ from bridge.stage.open_requests import OpenRequests
 from bridge.stage.player_lifecycle import PlayerStatus
 from bridge.stage.sound_device import SoundDevice
 
-_LOAD_SECONDS = 0.5
+_LOAD_SECONDS = 1.0
 """The shortest time over which the load is told."""
+_SILENT_SECONDS = 10.0
 
 
 class StatusCommand:
@@ -75,8 +76,10 @@ class StatusCommand:
     def _player_load(self) -> float:
         """Processor time that the player has taken since it was last asked for, per second; not over less than that."""
         now, worked = time.monotonic(), self._output_ring.worked_seconds
-        if now - self._looked_at >= _LOAD_SECONDS:
+        lasted = now - self._looked_at
+        has_told = worked != self._worked_seconds or lasted > _SILENT_SECONDS  # it tells between its steps
+        if lasted >= _LOAD_SECONDS and has_told:
             # another player counts from nothing
-            self._load = max(0.0, worked - self._worked_seconds) / (now - self._looked_at)
+            self._load = max(0.0, worked - self._worked_seconds) / lasted
             self._looked_at, self._worked_seconds = now, worked
         return self._load
