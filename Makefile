@@ -12,7 +12,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 
 PLAY_PACKAGES := python3-venv libportaudio2
 TEST_PACKAGES := libfluidsynth3 musescore-general-soundfont-small fluidr3mono-gm-soundfont jackd2 liblo-tools jack-midi-clock \
-	puredata-core supercollider-language lua5.4
+	puredata-core supercollider-language lua5.4 chromium chromium-driver
 
 PIP_INSTALL = $(VENV)/bin/python -m pip --disable-pip-version-check install -c constraints.txt
 

@@ -141,6 +141,7 @@ LAYERS = [
     "bridge.processes",
     "bridge.osc",
     "bridge.midi",
+    "bridge.panel",
     "bridge.takes",
     "bridge.tape",
     "bridge.player",

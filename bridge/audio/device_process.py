@@ -18,6 +18,7 @@ import numpy as np
 
 from bridge.audio.input_ring import InputRing
 from bridge.audio.loop_player import LoopPlayer
+from bridge.audio.monitor import Monitor
 from bridge.audio.output_ring import OutputRing
 
 _LOG = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ class AudioDeviceSettings:
     loop_memory: str
     output_device: str | None
     input_device: str | None
+    output_monitor: str | None = None
+    """Memory that shows what the output is given, by device time; None: nobody watches."""
+    input_monitor: str | None = None
+    """The same of what the input gives, by its own count."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,9 @@ def serve_audio(connection: Connection, settings: AudioDeviceSettings) -> None:
     """Main function of the audio process: opens the devices, says so, and serves until told to stop."""
     output_ring, audio_input = OutputRing.attach(settings.output_ring), InputRing.attach(settings.input_ring)
     loop = LoopPlayer.attach(settings.loop_memory)
+    output_monitor, input_monitor = (
+        Monitor.attach(name) if name else None for name in (settings.output_monitor, settings.input_monitor)
+    )
     streams: list[Any] = []
     opened: dict[Direction, OpenedDevice] = {}
     problems: list[str] = []
@@ -133,7 +141,9 @@ def serve_audio(connection: Connection, settings: AudioDeviceSettings) -> None:
         try:
             device = choose_device(list_devices(), part, direction)
             stream = (
-                _open_output(device, output_ring, loop) if direction == "output" else _open_input(device, audio_input)
+                _open_output(device, output_ring, loop, output_monitor)
+                if direction == "output"
+                else _open_input(device, audio_input, input_monitor)
             )
         except Exception as error:  # PortAudioError, ValueError, OSError for a missing library
             problems.append(f"no audio {direction}: {error}")
@@ -153,6 +163,9 @@ def serve_audio(connection: Connection, settings: AudioDeviceSettings) -> None:
     output_ring.close()
     loop.close()
     audio_input.close()
+    for monitor in (output_monitor, input_monitor):
+        if monitor:
+            monitor.close()
 
 
 def _watch(connection: Connection, streams: list[Any], output_ring: OutputRing | None) -> bool:
@@ -172,16 +185,20 @@ def _watch(connection: Connection, streams: list[Any], output_ring: OutputRing |
     return True
 
 
-def _open_output(device: Device, output_ring: OutputRing, loop: LoopPlayer) -> Any:
+def _open_output(device: Device, output_ring: OutputRing, loop: LoopPlayer, monitor: Monitor | None) -> Any:
     import sounddevice
 
     mono = np.zeros(_BLOCK_SAMPLES, np.float32)
     output_ring.resume(device.sample_rate_hz)
+    if monitor:
+        monitor.begin(device.sample_rate_hz)
 
     def callback(out: Any, frames: int, time: Any, status: Any) -> None:
         for first in range(0, frames, _BLOCK_SAMPLES):
             count = min(_BLOCK_SAMPLES, frames - first)
             output_ring.play(mono[:count], monotonic(), loop)
+            if monitor:
+                monitor.put(mono[:count], output_ring.asked)
             out[first : first + count] = mono[:count, np.newaxis]
 
     stream = sounddevice.OutputStream(
@@ -195,11 +212,13 @@ def _open_output(device: Device, output_ring: OutputRing, loop: LoopPlayer) -> A
     return stream
 
 
-def _open_input(device: Device, audio_input: InputRing) -> Any:
+def _open_input(device: Device, audio_input: InputRing, monitor: Monitor | None) -> Any:
     import sounddevice
 
     channels = min(2, device.input_channels)
     mono = np.zeros(_BLOCK_SAMPLES, np.float32)
+    if monitor:
+        monitor.begin(device.sample_rate_hz)
 
     def callback(block: Any, frames: int, time: Any, status: Any) -> None:
         for first in range(0, frames, _BLOCK_SAMPLES):
@@ -208,6 +227,8 @@ def _open_input(device: Device, audio_input: InputRing) -> Any:
             if channels == 2:
                 mono[:count] += block[first : first + count, 1]
                 mono[:count] *= 0.5
+            if monitor:
+                monitor.put(mono[:count], audio_input.written)
             audio_input.take_in(mono[:count], monotonic())
 
     stream = sounddevice.InputStream(

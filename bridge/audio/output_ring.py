@@ -15,6 +15,7 @@ on by the clock, so that bars, tape and loop are where they would be without the
 
 from __future__ import annotations
 
+import time
 from multiprocessing.shared_memory import SharedMemory
 
 import numpy as np
@@ -38,6 +39,7 @@ _HUSH_ANSWERED = 11
 _GATE = 12  # in device time: before it nothing may sound
 _BEATS = 13
 _LONGER = 14  # a double: seconds
+_WORKED = 15  # likewise
 # Words that the audio process writes.
 _MISSING = 17
 _UNDERRUNS = 18
@@ -119,6 +121,7 @@ class OutputRing(Ring):
     def beat(self, longer_seconds: float = 0.0) -> None:
         """Player only: it lives; the next beat may be so much later than usual."""
         self._doubles[_LONGER] = longer_seconds
+        self._doubles[_WORKED] = time.process_time()
         self._words[_BEATS] += 1
 
     # --- the stage --------------------------------------------------------------------------------------
@@ -142,6 +145,11 @@ class OutputRing(Ring):
     def longer_seconds(self) -> float:
         """How much later than usual its next beat may be."""
         return self._doubles[_LONGER]
+
+    @property
+    def worked_seconds(self) -> float:
+        """Processor time that the player has taken, all its threads together; it begins anew with another player."""
+        return self._doubles[_WORKED]
 
     @property
     def missing_samples(self) -> int:
@@ -175,6 +183,11 @@ class OutputRing(Ring):
         return self._words[_HUSHED] == self._words[_HUSH]
 
     # --- the audio process ------------------------------------------------------------------------------------
+
+    @property
+    def asked(self) -> int:
+        """Audio process only, real-time safe: device time of the last block's first sample."""
+        return self._clock.count
 
     def resume(self, rate_hz: int) -> None:
         """Audio process only, before its first block: device time went on at this rate meanwhile."""

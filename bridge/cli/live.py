@@ -83,6 +83,7 @@ def add_serve_options(parser: ArgumentParser) -> None:
         metavar="ORIGIN",
         help="origin of web pages that may use OSCQuery, such as http://localhost:3000; may come several times",
     )
+    parser.add_argument("--no-panel", action="store_true", help="serve no page for browsers at OSCQuery's port")
     parser.add_argument(
         "--reply-host",
         action="append",
@@ -156,6 +157,7 @@ def serve(arguments: Namespace) -> int:
             oscquery_port=arguments.oscquery_port or None,
             oscquery_hosts=tuple(arguments.oscquery_host),
             oscquery_origins=tuple(arguments.oscquery_origin),
+            panel=not arguments.no_panel,
             output_device=None if arguments.no_audio else arguments.audio_out,
             input_device=None if arguments.no_audio else arguments.audio_in,
             takes_folder=arguments.takes.absolute(),
@@ -187,11 +189,19 @@ def run_daemon(daemon: Daemon, *, as_json: bool) -> int:
     host, port = daemon.address
     oscquery_port = daemon.oscquery_address[1] if daemon.oscquery_address else None
     if as_json:
-        _write_json({"osc_host": host, "osc_port": port, "oscquery_port": oscquery_port})
+        panel = _page(*daemon.panel_address[:2]) if daemon.panel_address else None
+        _write_json({"osc_host": host, "osc_port": port, "oscquery_port": oscquery_port, "panel": panel})
     else:
         _write(f"listening for OSC on {host}:{port}" + (f", OSCQuery on {oscquery_port}" if oscquery_port else ""))
+        if daemon.panel_address:
+            _write(f"panel: {_page(*daemon.panel_address[:2])}")
     daemon.run()
     return 0
+
+
+def _page(host: str, port: int) -> str:
+    """Where a browser on this machine finds the panel."""
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/"
 
 
 def add_play_arguments(parser: ArgumentParser) -> None:

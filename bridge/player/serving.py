@@ -11,7 +11,7 @@ from bridge.processes.messages import Moved, Refusal, Warn
 from bridge.takes import start_time
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
-from bridge.takes.take_reports import finished_report, progress_report
+from bridge.takes.take_reports import finished_report, progress_report, sounding_report
 
 _PROGRESS_EVERY_SECONDS = 0.5
 
@@ -35,13 +35,28 @@ def serve_takes(state: PlayerState) -> None:
         if sounded := take.sounded(state.output):
             state.tape.record_take(*sounded, take.job.number, take.file)
             state.tape.record_take_notes(sounded[0], take.job)
+            if sounding := sounding_report(take, state.output, over=True):
+                state.tell(sounding)
         state.tell(finished_report(take, state.output))
+    _tell_where_they_sound(state)
     _tell_planned_notes(state)
     now = time.monotonic()
     for take in state.takes:
         if now - take.told_progress_at >= _PROGRESS_EVERY_SECONDS:
             take.told_progress_at = now
             state.tell(progress_report(take, state.output))
+
+
+def _tell_where_they_sound(state: PlayerState) -> None:
+    for take in state.takes:
+        if (
+            not take.told_sounding
+            and take.has_sound
+            and take.opened
+            and (sounding := sounding_report(take, state.output))
+        ):
+            take.told_sounding = True
+            state.tell(sounding)
 
 
 def _tell_planned_notes(state: PlayerState) -> None:

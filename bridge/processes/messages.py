@@ -409,6 +409,18 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Sounding:
+    """Where a take sounds, in device time: told once it does, and again when it is over."""
+
+    number: int
+    first: int
+    new_from: int
+    """Before it is the lead: what was heard, played once more."""
+    stop: int | None = None
+    """None: it still sounds."""
+
+
+@dataclass(frozen=True)
 class HandedOver:
     """A job's take ends, and a take with another preset continues it for the same job.
 
@@ -484,6 +496,7 @@ PlayerEvent: TypeAlias = (
     | Refusal
     | Warn
     | Moved
+    | Sounding
     | HandedOver
     | Loaded
     | Heard

@@ -58,6 +58,7 @@ STATUS = (
     Field("missed_input", "float", "input that was lost because the machine was busy", "s"),
     Field("jobs", "int", "jobs that wait, are made or sound, of all clients"),
     Field("held", "int", "commands of bundles whose time has not come"),
+    Field("load", "float", "processor time that the player takes: 1 keeps one core busy"),
     Field("underruns", "int", "how often the output had nothing to play while a take sounded"),
     Field("missing_samples", "int", "samples that were missing then", "samples"),
     Field("dropped_datagrams", "int", "datagrams that came too fast and were dropped"),
@@ -72,6 +73,16 @@ LISTED_TAKE = (
     Field("file", "text", "its WAV file; empty: it could not be written"),
     Field("from_bar", "int", "first bar that it repaints", when="it repaints bars of the tape"),
     Field("to_bar", "int", "last bar that it repaints", when="it repaints bars of the tape"),
+)
+TAPE_PART = (
+    Field("part", "text", "`heard`, `made`, `repainted` or `loop`; later replies lie over earlier ones"),
+    Field("take", "int", "number of the take that it is of; 0: of none"),
+    Field("from_bar", "int", "bar where it begins"),
+    Field("from_beat", "float", "beat of that bar; the first is 1"),
+    Field("to_bar", "int", "bar where it ends; of a take that sounds: where the music is"),
+    Field("to_beat", "float", "beat of that bar"),
+    Field("pass_bar", "int", "bar where a pass begins", when="it is the loop"),
+    Field("pass_beat", "float", "beat of that bar", when="it is the loop"),
 )
 MIDI_MAP_ENTRY = (
     Field("control", "text", "the MIDI control"),

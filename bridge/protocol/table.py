@@ -16,9 +16,11 @@ from bridge.protocol.outgoing import (
     MIDI_MAP_ENTRY,
     PROPERTY,
     STATUS,
+    TAPE_PART,
     TRANSPORT,
 )
 from bridge.protocol.plan_arguments import NOTES_FILE, PLAN, PLAN_SETTINGS, RENEW
+from bridge.protocol.repaint_arguments import START, STOP
 from bridge.protocol.surprise_arguments import SURPRISE_PROPERTIES
 from bridge.protocol.types import (
     CLOCKS,
@@ -116,12 +118,6 @@ AHEAD = Argument(
 )  # fmt: skip
 AT_BAR = Argument("at_bar", "int", "begin on this bar; the first is 1", low=1, high=1_000_000)
 BARS = Argument("bars", "int", "length of the new audio in bars, instead of `seconds`", low=1, high=64)
-START = Argument(
-    "start", "float", "first second to repaint, from the start of what was heard", unit="s", low=0, high=86400
-)
-STOP = Argument(
-    "stop", "float", "last second to repaint, from the start of what was heard", unit="s", low=0, high=86400
-)
 FROM_BAR = Argument("from_bar", "int", "the first bar; bars count from 1", low=1, high=1_000_000)
 TO_BAR = Argument("to_bar", "int", "the last bar, included", low=1, high=1_000_000)
 TAKE = Argument("take", "int", "number of a take, as `finished` says it", low=1, high=INT32_MAX)
@@ -243,6 +239,13 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
             done=EDIT_DONE,
             fails=("refused", "player_died"),
             example="quantise beat",
+        ),
+        Command(
+            "tape",
+            "What lies where on the tape, one reply a part.",
+            ("tape.reply", "done"),
+            reply=TAPE_PART,
+            done=(Field("parts", "int", "how many replies there were"),),
         ),
         Command(
             "tape/export",

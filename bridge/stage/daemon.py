@@ -16,6 +16,7 @@ from typing import ParamSpec
 from bridge.audio.device_process import AudioDeviceOpened, AudioDeviceSettings, serve_audio
 from bridge.audio.input_ring import InputRing
 from bridge.audio.loop_player import LoopPlayer
+from bridge.audio.monitor import Monitor
 from bridge.audio.output_ring import OutputRing
 from bridge.midi.controller import MidiController
 from bridge.midi.mapping_file import MidiMapFile
@@ -26,6 +27,8 @@ from bridge.osc.oscquery.access import Access
 from bridge.osc.oscquery.service import OscQuery
 from bridge.osc.reply_addresses import resolve_hosts
 from bridge.osc.udp_server import Address, OscEndpoint
+from bridge.panel.panel import Panel
+from bridge.panel.sound_view import SoundView
 from bridge.player.process import play
 from bridge.player.settings import INSTRUMENT_FACTORY, PlayerSettings
 from bridge.processes.child_process import ChildProcess
@@ -42,10 +45,11 @@ _P = ParamSpec("_P")
 
 _OUTPUT_RING_SAMPLES = 1 << 20  # 22 s at 48 kHz: longer than any engine block takes
 _INPUT_RING_SAMPLES = 1 << 20
+_MONITOR_SAMPLES = 1 << 18  # 5 s at 48 kHz
 _LOOP_LANE_SAMPLES = 1 << 24  # a loop of 87 s at 48 kHz, four times; what is not used takes no memory
 _TAPE_HZ = 48000  # a device of twice that rate has half as long a tape
 _MEMORY_SAMPLES = 1 << 23  # twice what is kept, up to 69 kHz
-_OTHER_BYTES = 4 * (_OUTPUT_RING_SAMPLES + _INPUT_RING_SAMPLES + _MEMORY_SAMPLES)
+_OTHER_BYTES = 4 * (_OUTPUT_RING_SAMPLES + _INPUT_RING_SAMPLES + _MEMORY_SAMPLES + 2 * _MONITOR_SAMPLES)
 _SHARED_MEMORY = Path("/dev/shm")  # of Linux; other systems say nothing of the kind
 _DATAGRAMS_AT_ONCE = 16  # then the player and the audio process are listened to again
 _REOPEN_SOONEST_SECONDS, _REOPEN_LATEST_SECONDS = 1.0, 8.0
@@ -83,6 +87,8 @@ class DaemonSettings:
     """By which OSCQuery clients may call this machine, besides its own addresses and names."""
     oscquery_origins: tuple[str, ...] = ()
     """Of web pages that may use OSCQuery."""
+    panel: bool = True
+    """Whether OSCQuery's port has a page for people too."""
     player_hung_seconds: float = 10.0
     """So long without a sign of life, and the player is replaced; more where it said that it has long work to do. It
     gives several signs a second, but a busy machine or a full memory can hold it up for seconds, and to lose its
@@ -117,12 +123,19 @@ class Daemon:
         self._input = InputRing.create(_INPUT_RING_SAMPLES)
         self._tape = TapeMemory.create(tape_samples)
         self._loop = LoopPlayer.create(_LOOP_LANE_SAMPLES)
+        has_panel = settings.panel and settings.oscquery_port is not None
+        self._monitors = (Monitor.create(_MONITOR_SAMPLES), Monitor.create(_MONITOR_SAMPLES)) if has_panel else None
         self._memory = PromptMemory.create(_MEMORY_SAMPLES)
         self._audio = ChildProcess(
             "audio",
             serve_audio,
             AudioDeviceSettings(
-                self._output_ring.name, self._input.name, self._loop.name, settings.output_device, settings.input_device
+                self._output_ring.name,
+                self._input.name,
+                self._loop.name,
+                settings.output_device,
+                settings.input_device,
+                *(monitor.name for monitor in self._monitors or ()),
             ),
         )
         self._player = ChildProcess(
@@ -157,8 +170,14 @@ class Daemon:
             send_notes=self._midi.send if settings.midi.notes else None,
             reply_hosts=reply_hosts,
         )
-        self._oscquery = _open_oscquery(settings, access, self.address, self._properties)
+        panel = None
+        if self._monitors:
+            view = SoundView(*self._monitors, self._output_ring.clock, self._input.clock)
+            panel = Panel(self.address, view)
+        self._oscquery = _open_oscquery(settings, access, self.address, self._properties, panel)
         self.oscquery_address: Address | None = self._oscquery.address if self._oscquery else None
+        self.panel_address = self.oscquery_address if panel else None  # the port may be in use
+        """Where browsers find the panel."""
         self._wants_sound = bool(settings.output_device or settings.input_device)
         self._audio_starts_at = time.monotonic() if self._wants_sound else None
         self._reopen_after_seconds = _REOPEN_SOONEST_SECONDS
@@ -301,18 +320,20 @@ class Daemon:
         self._memory.close()
         self._tape.close()
         self._loop.close()
+        for monitor in self._monitors or ():
+            monitor.close()
         self._wake_receiver.close()
         self._wake_sender.close()
         _LOG.info("stopped")
 
 
 def _open_oscquery(
-    settings: DaemonSettings, access: Access, osc: Address, properties: PropertyValues
+    settings: DaemonSettings, access: Access, osc: Address, properties: PropertyValues, panel: Panel | None
 ) -> OscQuery | None:
     if settings.oscquery_port is None:
         return None
     try:
-        return OscQuery(settings.osc_host, settings.oscquery_port, access, osc[1], properties)
+        return OscQuery(settings.osc_host, settings.oscquery_port, access, osc[1], properties, panel)
     except ValueError as error:
         _LOG.warning("no OSCQuery: %s", error)
         return None

@@ -20,6 +20,7 @@ from bridge.processes.messages import (
     PlayerEvent,
     Refusal,
     Report,
+    Sounding,
     Warn,
 )
 from bridge.protocol.types import Value
@@ -70,6 +71,8 @@ class PlayerEvents:
                 self._answers.tell("tape", [each for take in event.takes for each in ("take", take)])
             case Moved():
                 self._moved(event)
+            case Sounding():
+                self._tape_index.sounds(event)
             case HandedOver():
                 self._handed_over(event)
             case PlannedNotesKnown():
@@ -109,6 +112,7 @@ class PlayerEvents:
         asked = self._requests.asked.pop(event.number)
         self._requests.asked[event.job.number], self._requests.jobs[event.job.number] = asked, event.job
         self._planned_notes.end(event.number, float(told[AT_SAMPLE]))
+        self._tape_index.handed_over(event.number, round(float(told[AT_SAMPLE])))
         self._answers.answer(asked, "handed", self._shown(event.values))
 
     def _refused(self, refusal: Refusal) -> None:

@@ -109,6 +109,7 @@ class PlayerLifecycle:
         self._answers.tell("player", ["died"])
         self._requests.clear()
         self._lines.clear()
+        self._tape_index.player_died()
         self._status.heard, self._status.loaded = Heard(0.0, 0.0), None
         self._notes.phrase_is_played = False
         now = time.monotonic()

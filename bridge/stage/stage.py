@@ -157,6 +157,7 @@ class Stage:
             transport=transport,
             tape=tape,
             tape_index=tape_index,
+            takes=takes,
         )
         families = (
             ClientCommands(answers, requests, properties),

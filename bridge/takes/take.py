@@ -49,7 +49,7 @@ class Take:
         """Whether the device may play it, from its line on if it has one."""
         self.held = False
         """Whether it cannot be made yet, for a time that nobody knows: it opens on no line until then."""
-        self.told_started = False
+        self.told_started = self.told_sounding = False
         self.prompt_audio: Samples = np.zeros(0, np.float32)
         """Of a continuation: the audio that it continues, up to its first new sample; else empty."""
         self.follows: int | None = None
@@ -250,7 +250,7 @@ class Take:
         self._backlog = deque(self._sound)
         self._backlog_samples = self._sound_samples
         self._first_count = None
-        self.opened = self._ended = self._chained = False
+        self.opened = self._ended = self._chained = self.told_sounding = False
 
     def _may_open(self, ring: OutputRing, clock: DeviceClock | None) -> bool:
         if self.complete or self.held:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from bridge.audio.output_ring import OutputRing
-from bridge.processes.messages import AT_SAMPLE, Report
+from bridge.processes.messages import AT_SAMPLE, Report, Sounding
 from bridge.protocol.types import Value
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
@@ -26,6 +26,16 @@ def started_report(take: Take, latency_seconds: float) -> Report:
     if take.line:
         values.append((AT_SAMPLE, take.line.first_sample))
     return Report(take.job.number, "started", tuple(values))
+
+
+def sounding_report(take: Take, ring: OutputRing, *, over: bool = False) -> Sounding | None:
+    """Where a take sounds, or sounded; None: that is not known yet."""
+    if not take.output_hz or not take.sounds(ring) or ring.read <= take.sound_from:
+        return None
+    first = ring.device_time(take.sound_from)
+    new_from = ring.device_time(take.origin_count) + round(take.job.lead_seconds * take.output_hz)
+    stop = ring.device_time(take.sound_until) if over else None
+    return Sounding(take.job.number, first, max(first, new_from), stop)
 
 
 def progress_report(take: Take, ring: OutputRing) -> Report:

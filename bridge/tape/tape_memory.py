@@ -88,6 +88,11 @@ class TapeMemory(SharedSamples):
         held = [(first, until) for first, until in spans if until > first]
         return (min(first for first, _ in held), max(until for _, until in held)) if held else (0, 0)
 
+    def span_of(self, track: Track) -> tuple[int, int]:
+        """The same of one track."""
+        number = _TRACKS.index(track)
+        return int(self._words[_FROM + number]), int(self._words[_UNTIL + number])
+
     def _put(self, track: int, at: int, samples: Samples | None, stop: int) -> None:
         self._samples[self._places(track, max(at, stop - self.length_samples), stop)] = (
             0.0 if samples is None else samples

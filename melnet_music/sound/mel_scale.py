@@ -5,10 +5,13 @@ The same numbers as librosa's, whose import costs more than a second.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.model.config import SoundConfig
+if TYPE_CHECKING:
+    from melnet_music.model.config import SoundConfig
 
 _HZ_PER_MEL = 200 / 3
 _BREAK_HZ = 1000.0
@@ -19,7 +22,12 @@ _LOG_STEP = np.log(6.4) / 27
 
 def mel_frequencies(sound: SoundConfig) -> NDArray[np.float64]:
     """Where the mel bins lie, float64[M + 2] in Hz: ``fmin_hz``, the centre of each bin, ``fmax_hz``."""
-    mels = np.linspace(_mel(sound.fmin_hz), _mel(sound.fmax_hz), sound.mel_bins + 2)
+    return evenly_in_mel(sound.fmin_hz, sound.fmax_hz, sound.mel_bins + 2)
+
+
+def evenly_in_mel(lowest_hz: float, highest_hz: float, count: int) -> NDArray[np.float64]:
+    """Frequencies that are equally far apart in mel, from one to another: float64[count] in Hz."""
+    mels = np.linspace(_mel(lowest_hz), _mel(highest_hz), count)
     above = _BREAK_HZ * np.exp(_LOG_STEP * (mels - _BREAK_MEL))
     frequencies: NDArray[np.float64] = np.where(mels >= _BREAK_MEL, above, _HZ_PER_MEL * mels)
     return frequencies

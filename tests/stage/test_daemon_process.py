@@ -40,7 +40,7 @@ def test_signals_end_it_in_good_order(tmp_path: Path, number: signal.Signals) ->
     process = serving(tmp_path, start_new_session=True)
     assert process.stdout is not None
     where = json.loads(process.stdout.readline())
-    assert set(where) == {"osc_host", "osc_port", "oscquery_port"}
+    assert set(where) == {"osc_host", "osc_port", "oscquery_port", "panel"}
     player = Player((where["osc_host"], where["osc_port"]))
     wait_ready(player)
     player.send("generate", 1, "seconds", 300)
@@ -57,6 +57,22 @@ def run_cli(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bridge.cli", *arguments], capture_output=True, text=True, timeout=120.0, check=False
     )
+
+
+@pytest.mark.parametrize("options", [[], ["--no-panel"]])
+def test_serve_tells_where_the_panel_is(tmp_path: Path, options: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "bridge.cli", "serve", "--no-audio", "--json", "--takes", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, "--osc-port", "0", "--oscquery-port", str(port), *options],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        where = json.loads(process.stdout.readline())
+        process.terminate()
+    assert where["oscquery_port"] == port
+    assert where["panel"] == (None if options else f"http://127.0.0.1:{port}/")
 
 
 def test_port_in_use(tmp_path: Path) -> None:

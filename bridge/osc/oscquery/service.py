@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import Future
 
 from bridge.osc.oscquery.access import Access
+from bridge.osc.oscquery.site import Site
 from bridge.osc.udp_server import Address
 from bridge.protocol.property_values import PropertyValues
 
@@ -25,8 +26,20 @@ _STOP_DEADLINE_SECONDS = 3.0
 class OscQuery:
     """All methods belong to the thread that made it."""
 
-    def __init__(self, host: str, port: int, access: Access, osc_port: int, property_values: PropertyValues) -> None:
-        """Bind the TCP port; 0 lets the system choose one. ``osc_port`` is the UDP port that clients are told.
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        access: Access,
+        osc_port: int,
+        property_values: PropertyValues,
+        site: Site | None = None,
+    ) -> None:
+        """Bind the TCP port; 0 lets the system choose one.
+
+        Args:
+            osc_port: the UDP port that clients are told.
+            site: is served on the same port, by the same rules.
 
         Raises:
             ValueError: the port is in use, or the host is not one of this machine's.
@@ -41,6 +54,7 @@ class OscQuery:
         self._access = access
         self._osc_port = osc_port
         self._property_values = property_values
+        self._site = site
         self._stop: Future[None] = Future()
         # a thread that hangs must not keep the daemon from ending
         self._thread = threading.Thread(target=self._run, name="oscquery", daemon=True)
@@ -59,6 +73,8 @@ class OscQuery:
         try:
             from bridge.osc.oscquery.server import serve_until  # slow to import, and the daemon must answer at once
 
-            asyncio.run(serve_until(self._stop, self._socket, self._access, self._osc_port, self._property_values))
+            asyncio.run(
+                serve_until(self._stop, self._socket, self._access, self._osc_port, self._property_values, self._site)
+            )
         except Exception:  # the music goes on without it
             _LOG.exception("OSCQuery has ended")

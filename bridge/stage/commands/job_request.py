@@ -18,6 +18,7 @@ from bridge.protocol.plan_arguments import (
     RENEW,
     SCALE,
 )
+from bridge.protocol.repaint_arguments import START, STOP
 from bridge.protocol.table import (
     AHEAD,
     BARS,
@@ -26,8 +27,6 @@ from bridge.protocol.table import (
     LATE,
     SECONDS,
     SEED,
-    START,
-    STOP,
     TAKE,
     TO_BAR,
 )

@@ -1,18 +1,21 @@
-"""Commands of the loop over bars of the tape."""
+"""Commands of the tape and of the loop over bars of it."""
 
 from __future__ import annotations
 
 from bridge.audio.loop_player import LoopPlayer
-from bridge.osc.answers import Answers, Asked
+from bridge.osc.answers import Answers, Asked, flat
 from bridge.processes.messages import StartLoop, StopLoop
 from bridge.protocol.errors import CommandError
+from bridge.protocol.types import Value
 from bridge.stage.commands.handlers import Handlers
 from bridge.stage.device_transport import DeviceTransport
 from bridge.stage.open_requests import OpenRequests
 from bridge.stage.properties import Properties
 from bridge.stage.requested_bars import RequestedBars
+from bridge.takes.take_list import TakeList
 from bridge.tape.tape_index import TapeIndex
 from bridge.tape.tape_memory import TapeMemory
+from bridge.tape.tape_parts import TapePart, tape_parts
 
 
 class LoopCommands:
@@ -27,11 +30,12 @@ class LoopCommands:
         transport: DeviceTransport,
         tape: TapeMemory,
         tape_index: TapeIndex,
+        takes: TakeList,
     ) -> None:
         self._answers, self._requests, self._bars, self._loop_player = answers, requests, bars, loop_player
         self._properties, self._transport = properties, transport
-        self._tape, self._tape_index = tape, tape_index
-        self.handlers: Handlers = {"loop/start": self._start, "loop/stop": self._stop}
+        self._tape, self._tape_index, self._takes = tape, tape_index, takes
+        self.handlers: Handlers = {"loop/start": self._start, "loop/stop": self._stop, "tape": self._tell_tape}
 
     def _start(self, asked: Asked) -> None:
         arguments = asked.invocation.arguments
@@ -48,6 +52,28 @@ class LoopCommands:
         at = self._bars.loop_sample(asked.invocation.arguments)
         self._requests.send(asked, StopLoop(self._requests.next_number(), at))
         self._tape_index.loop = None
+
+    def _tell_tape(self, asked: Asked) -> None:
+        parts = tape_parts(self._tape, self._tape_index, self._takes, round(self._transport.now_sample))
+        for part in parts:
+            self._answers.reply(asked, flat(self._shown(part)))
+        self._answers.answer(asked, "done", ["parts", len(parts)])
+
+    def _shown(self, part: TapePart) -> dict[str, Value]:
+        """A part as clients are told it."""
+        first, stop = self._transport.place_of(part.first), self._transport.place_of(part.stop)
+        shown: dict[str, Value] = {
+            "part": part.what,
+            "take": part.take,
+            "from_bar": first.bar + 1,
+            "from_beat": first.beat + 1.0,
+            "to_bar": stop.bar + 1,
+            "to_beat": stop.beat + 1.0,
+        }
+        if part.pass_at is not None:
+            begin = self._transport.place_of(part.pass_at)
+            shown |= {"pass_bar": begin.bar + 1, "pass_beat": begin.beat + 1.0}
+        return shown
 
     def warn_bars_changed(self, asked: Asked) -> None:
         """Warn who changed the bars under a loop: sound cannot be stretched, so the loop stays as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from bridge.stage.midi_input import MidiInput
 from bridge.stage.open_requests import OpenRequests
 from bridge.stage.player_lifecycle import PlayerStatus
 from bridge.stage.sound_device import SoundDevice
+
+_LOAD_SECONDS = 1.0
+"""The shortest time over which the load is told."""
+_SILENT_SECONDS = 10.0
 
 
 class StatusCommand:
@@ -36,6 +41,7 @@ class StatusCommand:
         self._answers, self._player, self._status, self._requests = answers, player, status, requests
         self._held, self._sound, self._midi, self._output_ring = held, sound, midi, output_ring
         self._dropped_datagrams, self._takes_folder = dropped_datagrams, takes_folder
+        self._load, self._looked_at, self._worked_seconds = 0.0, time.monotonic(), 0.0
         self.handlers: Handlers = {"status": self._tell_status}
 
     def _tell_status(self, asked: Asked) -> None:
@@ -60,8 +66,20 @@ class StatusCommand:
             "missed_input": self._status.heard.missed_seconds,
             "jobs": sum(other.is_job for other in self._requests.asked.values()),
             "held": len(self._held),
+            "load": self._player_load(),
             "underruns": self._output_ring.underruns,
             "missing_samples": self._output_ring.missing_samples,
             "dropped_datagrams": self._dropped_datagrams(),
             "takes": str(self._takes_folder),
         }
+
+    def _player_load(self) -> float:
+        """Processor time that the player has taken since it was last asked for, per second; not over less than that."""
+        now, worked = time.monotonic(), self._output_ring.worked_seconds
+        lasted = now - self._looked_at
+        has_told = worked != self._worked_seconds or lasted > _SILENT_SECONDS  # it tells between its steps
+        if lasted >= _LOAD_SECONDS and has_told:
+            # another player counts from nothing
+            self._load = max(0.0, worked - self._worked_seconds) / lasted
+            self._looked_at, self._worked_seconds = now, worked
+        return self._load
