@@ -168,8 +168,15 @@ def client(daemon: HasAddress) -> Iterator[Player]:
         player.close()
 
 
-def wait_ready(player: Player, seconds: float = 60.0) -> dict[str, object]:
-    """Poll the status until the preset is loaded and the sound device, if any, is open."""
+def end_all(player: Player) -> None:
+    """End what sounds, is made or heard, and forget the prompt, so that the next test finds a daemon at rest."""
+    for name in ("panic", "listen/stop", "prime/clear"):
+        player.send(name)
+    player.wait_for("done", "prime/clear")
+
+
+def wait_ready(player: Player, seconds: float = 180.0) -> dict[str, object]:
+    """Poll until the preset is loaded, which may compile first, and the sound device is open if one is wanted."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         status = player.ask("status")
