@@ -22,7 +22,8 @@ RATE_HZ = 48000
 PERIOD_SAMPLES = 1024
 PORTAUDIO_OUTPUT = "PortAudio:out"
 PORTAUDIO_INPUT = "PortAudio:in"
-_DEADLINE_SECONDS = 15.0
+_DEADLINE_SECONDS = 60.0
+_CLIENT_TIMEOUT_MS = 10_000  # a busy machine holds up a client for seconds, and the server would give it up
 _SHARED_MEMORY = Path("/dev/shm")
 _VARIABLES = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")
 # JACK keeps a table of eight servers in shared memory, and a server that is killed stays in it until one of the
@@ -94,7 +95,7 @@ def jack_server(
             stack.callback(_restore, {key: os.environ.get(key) for key in _VARIABLES})
             os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
             server = subprocess.Popen(
-                ["jackd", "-n", name, *priority, *flags, "-t", "2000", *driver],
+                ["jackd", "-n", name, *priority, *flags, "-t", str(_CLIENT_TIMEOUT_MS), *driver],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
@@ -165,6 +166,13 @@ class Capture:
         assert self._process.returncode == 0
         recorded: NDArray[np.float32] = np.load(self._path)
         return recorded
+
+
+def sound_of(capture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From the first sample that is not silent to the last."""
+    loud = np.flatnonzero(capture)
+    assert len(loud), "nothing was captured"
+    return capture[loud[0] : loud[-1] + 1]
 
 
 @contextmanager
