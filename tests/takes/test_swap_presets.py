@@ -116,7 +116,7 @@ def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path)
 def test_a_take_that_follows_keys_goes_on_following_them(tmp_path: Path) -> None:
     with swappable(tmp_path) as (old_preset, new_preset, player):
         player.send("note", 60, 90)
-        player.send("generate", 1, "seconds", TAKE_SECONDS, "follow", "rest", "quantise", "bar")
+        player.send("generate", 1, "seconds", 12.0, "follow", "rest", "quantise", "bar")  # made only while it is played
         player.wait_for("started", "generate", 1, seconds=60.0)
         player.send("load", new_preset, "quantise", "bar")
         handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))

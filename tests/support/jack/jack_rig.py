@@ -23,7 +23,6 @@ PERIOD_SAMPLES = 1024
 PORTAUDIO_OUTPUT = "PortAudio:out"
 PORTAUDIO_INPUT = "PortAudio:in"
 _DEADLINE_SECONDS = 60.0
-_CLIENT_TIMEOUT_MS = 10_000  # a busy machine holds up a client for seconds, and the server would give it up
 _SHARED_MEMORY = Path("/dev/shm")
 _VARIABLES = ("JACK_DEFAULT_SERVER", "JACK_NO_START_SERVER")
 # JACK keeps a table of eight servers in shared memory, and a server that is killed stays in it until one of the
@@ -95,7 +94,7 @@ def jack_server(
             stack.callback(_restore, {key: os.environ.get(key) for key in _VARIABLES})
             os.environ.update(JACK_DEFAULT_SERVER=name, JACK_NO_START_SERVER="1")
             server = subprocess.Popen(
-                ["jackd", "-n", name, *priority, *flags, "-t", str(_CLIENT_TIMEOUT_MS), *driver],
+                ["jackd", "-n", name, *priority, *flags, "-t", "2000", *driver],
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=subprocess.STDOUT,
