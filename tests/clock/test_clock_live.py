@@ -120,22 +120,30 @@ def test_tempo_place_stop_and_locate_are_the_masters(master: TransportMaster, pl
     assert pairs(player.wait_for("done", "transport/locate"))["state"] == "running"
 
 
+def go_to(master: TransportMaster, player: Player, beat: int) -> None:
+    """Have the rolling master go on from a beat, and wait until the daemon follows it there."""
+    master.order(f"locate {beat}")
+    follows = is_with(master)
+    wait_until(player, "transport", lambda transport: beat <= master.where().beat < beat + 12 and follows(transport))
+
+
 def test_what_waits_for_a_line_takes_the_next_one_where_the_master_goes(
     master: TransportMaster, player: Player
 ) -> None:
     player.send("set", "clock", "midi")
     master.order("roll")
     player.wait_for("event", "clock", "midi", "running")
-    master.order("locate 400")
-    wait_until(player, "transport", is_with(master))
+    go_to(master, player, 32)
     player.send("generate", 1, "seconds", 0.25, "quantise", "4bar")
-    player.send("generate", 2, "seconds", 0.25, "at_bar", 5)
+    player.send("generate", 2, "seconds", 0.25, "at_bar", 41)
+    assert pairs(player.wait_for("done", "generate", 1))["bar"] in (13, 17)
     player.wait_for("done", "generate", 2)
-    master.order("locate 2")
-    player.wait_for("started", "generate", 1, seconds=60.0)
-    bars = [int(str(pairs(m.values)["bar"])) for m in player.heard if m.address == "/melnet/started"]
-    assert bars == [5]
-    player.wait_for("finished", "generate", 2)
+    go_to(master, player, 4 * 36 + 1)
+    for number in (1, 2):
+        player.wait_for("finished", "generate", number, seconds=60.0)
+    bars = {m.values[1]: pairs(m.values)["bar"] for m in player.heard if m.address == "/melnet/started"}
+    assert bars[1] in (41, 45)
+    assert bars[2] in (bars[1], 41, 42)
 
 
 def test_a_preset_that_waits_for_a_line_lives_through_another_tempo(master: TransportMaster, player: Player) -> None:

@@ -59,7 +59,11 @@ def swappable(folder: Path) -> Iterator[tuple[str, str, Player]]:
         client(daemon) as player,
     ):
         wait_ready(player)
+        for preset in (new_preset, old_preset):  # what a first load brings into memory is there from then on
+            player.send("load", preset)
+            player.wait_for("done", "load", seconds=60.0)
         player.send("set", "tempo", 240.0)
+        player.heard.clear()
         yield old_preset, new_preset, player
 
 
@@ -116,7 +120,7 @@ def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path)
 def test_a_take_that_follows_keys_goes_on_following_them(tmp_path: Path) -> None:
     with swappable(tmp_path) as (old_preset, new_preset, player):
         player.send("note", 60, 90)
-        player.send("generate", 1, "seconds", 12.0, "follow", "rest", "quantise", "bar")  # made only while it is played
+        player.send("generate", 1, "seconds", TAKE_SECONDS, "follow", "rest", "quantise", "bar")
         player.wait_for("started", "generate", 1, seconds=60.0)
         player.send("load", new_preset, "quantise", "bar")
         handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
