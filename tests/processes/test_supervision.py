@@ -64,7 +64,7 @@ def test_a_hung_player_is_replaced(tmp_path: Path, how: str) -> None:
             failed = player.wait_for("fail", "generate", 1)
             assert failed[2] == "player_died"
             assert "the player process hung, and was killed" in str(failed[3])
-        player.wait_for("event", "player", "ready")
+        player.wait_for("event", "player", "ready", seconds=60.0)
         assert process_id(daemon, "player") != hung
         assert player.run_job("generate", 2, "seconds", 0.25)["seconds"] == 0.25
 
