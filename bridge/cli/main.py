@@ -9,25 +9,18 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from bridge.cli import bench, ear, evaluate, live, make_data, make_sounds, midi, offline, render, score, train
-from bridge.cli.doctor import command as doctor
 from bridge.cli.subcommand import Subcommand
 from bridge.processes.child_process import configure_logging
 
-SUBCOMMANDS: tuple[Subcommand, ...] = (
-    *live.SUBCOMMANDS,
-    *doctor.SUBCOMMANDS,
-    *midi.SUBCOMMANDS,
-    *offline.SUBCOMMANDS,
-    *render.SUBCOMMANDS,
-    *bench.SUBCOMMANDS,
-    *make_data.SUBCOMMANDS,
-    *make_sounds.SUBCOMMANDS,
-    *train.SUBCOMMANDS,
-    *score.SUBCOMMANDS,
-    *ear.SUBCOMMANDS,
-    *evaluate.SUBCOMMANDS,
-)
+
+def _subcommands() -> list[Subcommand]:
+    """All of them, in the order of the help text."""
+    # Imported here: every child process imports the main file, and with it this module, and needs none of these.
+    from bridge.cli import bench, ear, evaluate, live, make_data, make_sounds, midi, offline, render, score, train
+    from bridge.cli.doctor import command as doctor
+
+    groups = (live, doctor, midi, offline, render, bench, make_data, make_sounds, train, score, ear, evaluate)
+    return [subcommand for group in groups for subcommand in group.SUBCOMMANDS]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('melnet-music')}")
     parser.add_argument("-v", "--verbose", action="count", default=0, help="log more; twice: everything")
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
-    for subcommand in SUBCOMMANDS:
+    for subcommand in _subcommands():
         subparser = subparsers.add_parser(subcommand.name, help=subcommand.help, description=f"{subcommand.help}.")
         subcommand.add_arguments(subparser)
         subparser.set_defaults(run=subcommand.run)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bridge.clock.device_clock import HeardClock
-from bridge.processes.messages import SoundingNote
+from bridge.processes.job import SoundingNote
 
 _NOTE_ON, _NOTE_OFF = 0x90, 0x80
 _OFF_VELOCITY = 64

@@ -8,7 +8,8 @@ import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
-from bridge.processes.messages import GivenNote, Key, Pedal, Phrase, RequestError
+from bridge.processes.job import GivenNote, Phrase
+from bridge.processes.messages import Key, Pedal, RequestError
 from melnet_music.notes.keyboard import Keyboard
 from melnet_music.notes.note_map import Note
 

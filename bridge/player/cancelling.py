@@ -7,7 +7,8 @@ import time
 from bridge.midi.played_notes import PlayedNotes
 from bridge.player.listening import record_notes
 from bridge.player.state import PlayerState
-from bridge.processes.messages import Cancel, Job, Panic, Refusal, Report
+from bridge.processes.job import Job
+from bridge.processes.messages import Cancel, Panic, Refusal, Report
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
 

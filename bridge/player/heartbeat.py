@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bridge.player.preset_loading import LOADING_SECONDS
 from bridge.player.state import HEARD_AT_ONCE_SECONDS, PlayerState
-from bridge.processes.messages import ExportTape, Job, Load, PrimeFile
+from bridge.processes.job import Job
+from bridge.processes.messages import ExportTape, Load, PrimeFile
 
 _STEP_PATIENCE = 2.0
 """A step of an engine may take so many times as long as expected, and the usual patience besides."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from bridge.clock.device_clock import Line
 from bridge.player.state import PlayerState
-from bridge.processes.messages import AT_SAMPLE, Job, Load, Phrase, RenderPhrase, Report, Retime
+from bridge.processes.job import Job, Phrase
+from bridge.processes.messages import AT_SAMPLE, Load, RenderPhrase, Report, Retime
 from bridge.protocol.types import Value
 from bridge.tape.session_tape import PASS_GUARD_SECONDS
 

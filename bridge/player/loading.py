@@ -21,10 +21,10 @@ from bridge.player.preset_loading import PresetLoading
 from bridge.player.priming import hear_again
 from bridge.player.state import CutShortError, LoadInProgress, PlayerState, RunningRequest, Steps
 from bridge.player.steps import advance
+from bridge.processes.job import Job
 from bridge.processes.messages import (
     AT_SAMPLE,
     HandedOver,
-    Job,
     ListPresets,
     Load,
     Loaded,

@@ -21,12 +21,12 @@ from bridge.player.priming import clear_prompt, prime_file, render_phrase
 from bridge.player.serving import serve_takes
 from bridge.player.state import HEARD_AT_ONCE_SECONDS, CutShortError, PlayerState, RunningRequest, Steps
 from bridge.player.steps import advance
+from bridge.processes.job import Job
 from bridge.processes.messages import (
     STOP,
     BeginPhrase,
     Cancel,
     ExportTape,
-    Job,
     Key,
     Listen,
     ListPresets,

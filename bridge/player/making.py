@@ -16,7 +16,8 @@ from bridge.player.jobs import fit_to_heard, fit_to_line
 from bridge.player.listening import hear_input
 from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
-from bridge.processes.messages import Job, Moved, RequestError, Warn
+from bridge.processes.job import Job
+from bridge.processes.messages import Moved, RequestError, Warn
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
 from bridge.takes.notes_in_sound import NotesInSound
 from bridge.takes.planning import placed

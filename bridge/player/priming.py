@@ -12,7 +12,8 @@ import numpy as np
 from bridge.audio.shared_samples import Samples
 from bridge.player.listening import hear, hear_input
 from bridge.player.state import HEARD_AT_ONCE_SECONDS, PlayerState, Steps
-from bridge.processes.messages import Job, Phrase, PrimeClear, PrimeFile, RenderPhrase, Report, RequestError
+from bridge.processes.job import Job, Phrase
+from bridge.processes.messages import PrimeClear, PrimeFile, RenderPhrase, Report, RequestError
 from bridge.takes.take_request import notes_of, request_of
 from bridge.tape.live_input import HELD_SECONDS
 from melnet_music.instrument.phrase import rendered_phrase

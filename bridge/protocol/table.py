@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bridge.clock.transport import FASTEST_BPM, GRIDS, SLOWEST_BPM
+from bridge.protocol.clock_arguments import CLOCK, CLOCK_OFFSET, CLOCK_OUT
 from bridge.protocol.errors import FailCode
 from bridge.protocol.outgoing import (
     EDIT_DONE,
@@ -23,7 +24,6 @@ from bridge.protocol.plan_arguments import NOTES_FILE, PLAN, PLAN_SETTINGS, RENE
 from bridge.protocol.repaint_arguments import START, STOP
 from bridge.protocol.surprise_arguments import SURPRISE_PROPERTIES
 from bridge.protocol.types import (
-    CLOCKS,
     CURVES,
     FOLLOW_CHOICES,
     INT32_MAX,
@@ -68,23 +68,6 @@ TEMPO = Argument(
     "tempo", "float", "quarter notes a minute", unit="bpm", low=SLOWEST_BPM, high=FASTEST_BPM, default=120.0
 )
 METER = Argument("meter", "text", "such as 4/4 or 6/8; changes on the next bar line", longest=8, default="4/4")
-CLOCK = Argument(
-    "clock", "text", "whose tempo and bars are used: the daemon's own, a MIDI clock's or an Ableton Link session's",
-    choices=CLOCKS, default="internal",
-)  # fmt: skip
-CLOCK_OFFSET = Argument(
-    "clock_offset",
-    "float",
-    "how much later than the beats of `midi` or `link` a bar line is heard; below 0: earlier",
-    unit="ms",
-    low=-500,
-    high=500,
-    default=0.0,
-)
-CLOCK_OUT = Argument(
-    "clock_out", "text", "whether a MIDI clock is sent to the ports of `--midi-clock-out`",
-    choices=("off", "on"), default="on",
-)  # fmt: skip
 QUANTISE = Argument(
     "quantise", "text", "the line of the grid that a take begins on; `none`: at once", choices=GRIDS, default="none"
 )

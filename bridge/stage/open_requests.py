@@ -5,7 +5,8 @@ from __future__ import annotations
 from bridge.osc.answers import Answers, Asked
 from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
-from bridge.processes.messages import Job, NumberedRequest, Panic
+from bridge.processes.job import Job
+from bridge.processes.messages import NumberedRequest, Panic
 from bridge.protocol.errors import CommandError
 from bridge.protocol.types import NAMESPACE
 

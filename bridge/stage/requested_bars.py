@@ -7,7 +7,7 @@ from typing import TypeAlias, cast
 
 from bridge.clock.device_clock import Line
 from bridge.clock.transport import Grid, Place
-from bridge.processes.messages import Span
+from bridge.processes.job import Span
 from bridge.protocol.errors import CommandError
 from bridge.protocol.table import AT_BAR, AT_BEAT, FROM_BAR, QUANTISE, TO_BAR
 from bridge.protocol.types import Value

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.clock.device_clock import DeviceClock, Line
-from bridge.processes.messages import Job, Load, QueuedRequest, RequestError
+from bridge.processes.job import Job
+from bridge.processes.messages import Load, QueuedRequest, RequestError
 from bridge.takes import start_time
 
 _EASE_SECONDS = 2.0

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bridge.clock.transport import Timeline
-from bridge.processes.messages import GivenNote, Job, RequestError
+from bridge.processes.job import GivenNote, Job
+from bridge.processes.messages import RequestError
 from bridge.takes.take_request import given_notes, notes_of
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.midi_file import MidiTiming, read_midi_notes, write_midi_notes

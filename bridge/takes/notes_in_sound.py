@@ -6,7 +6,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bridge.processes.messages import Job, PlannedNotesKnown, PlannedNotesMoved, SoundingNote
+from bridge.processes.job import Job, SoundingNote
+from bridge.processes.messages import PlannedNotesKnown, PlannedNotesMoved
 from bridge.takes.take_request import given_notes, notes_in_sound
 from melnet_music.notes.note_map import Note
 

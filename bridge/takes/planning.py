@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.clock.transport import Timeline
-from bridge.processes.messages import Job, Planning
+from bridge.processes.job import Job, Planning
 
 if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument

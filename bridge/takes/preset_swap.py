@@ -17,17 +17,8 @@ import numpy as np
 from bridge.audio.output_ring import TAKE_BACK_GUARD_SAMPLES, OutputRing
 from bridge.audio.shared_samples import Samples
 from bridge.clock.device_clock import DeviceClock, Line
-from bridge.processes.messages import (
-    AT_SAMPLE,
-    GivenNote,
-    Job,
-    Load,
-    Moved,
-    Planning,
-    PlayerEvent,
-    Report,
-    RequestError,
-)
+from bridge.processes.job import GivenNote, Job, Planning
+from bridge.processes.messages import AT_SAMPLE, Load, Moved, PlayerEvent, Report, RequestError
 from bridge.protocol.types import INT32_MAX
 from bridge.takes import start_time
 from bridge.takes.take import Take

@@ -10,7 +10,7 @@ import numpy as np
 from bridge.audio.output_ring import OutputRing
 from bridge.audio.shared_samples import Samples
 from bridge.clock.device_clock import DeviceClock, Line
-from bridge.processes.messages import Job
+from bridge.processes.job import Job
 from bridge.takes import start_time
 from bridge.takes.notes_in_sound import NotesInSound
 from melnet_music.sound.resample import StreamResampler

@@ -14,7 +14,8 @@ import numpy as np
 
 from bridge.audio.output_ring import OutputRing
 from bridge.audio.shared_samples import Samples
-from bridge.processes.messages import Job, Report
+from bridge.processes.job import Job
+from bridge.processes.messages import Report
 from bridge.takes import start_time
 from bridge.takes.take import Take
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from bridge.clock.transport import Meter, MeterStart, Tempo, Timeline
-from bridge.processes.messages import Job, Planning
+from bridge.processes.job import Job, Planning
 from melnet_music.sound.audio_file import AudioClip, read_audio, write_audio
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bridge.clock.transport import Timeline
-from bridge.processes.messages import Job, PlacedTake
+from bridge.processes.job import Job
+from bridge.processes.messages import PlacedTake
 from bridge.takes.notes_file import write_notes, written_notes
 from bridge.takes.take_files import read_take
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridge.audio.shared_samples import Samples
-from bridge.processes.messages import GivenNote, Job
+from bridge.processes.job import GivenNote, Job
 from melnet_music.notes.note_map import Note
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from bridge.audio.input_latency import InputLatency
 from bridge.audio.loop_player import LoopPlayer
 from bridge.audio.shared_samples import Samples
 from bridge.clock.device_clock import DeviceClock
-from bridge.processes.messages import Job
+from bridge.processes.job import Job
 from bridge.takes.take_request import notes_in_sound
 from bridge.tape.edit_history import FADE_SECONDS, Edit, EditHistory, edited
 from bridge.tape.note_tape import NoteTape, TapedNote, taped

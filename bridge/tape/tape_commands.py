@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bridge.audio.shared_samples import Samples
+from bridge.processes.job import Again, Job
 from bridge.processes.messages import (
-    Again,
     Edited,
     ExportTape,
-    Job,
     PlacedTake,
     Recall,
     RequestError,

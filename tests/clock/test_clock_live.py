@@ -10,43 +10,61 @@ from pathlib import Path
 import pytest
 from clock_rig import CLOCK_PORT, TransportMaster, clock_master
 from jack_rig import jack_server
-from live_daemon import Player, client, live_daemon, pairs, wait_ready
+from live_daemon import Player, client, end_all, live_daemon, pairs, wait_ready
 from midi_rig import controller
 
 from bridge.clock.midi_clock_follower import CONTINUE, SONG_POSITION, STOP
 from bridge.midi.ports import MidiSettings
+from bridge.stage.daemon import Daemon
 
 DEVICE = "system"
+PRESET = "rtf=20 hz=48000 block=0.05"
 NEAR_BEATS = 0.5
 """Of places that are read one after the other, on a busy machine."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[subprocess.Popen[bytes]]:
     with jack_server(synchronous=False) as running:
         yield running
 
 
-@pytest.fixture
-def master(server: object) -> Iterator[TransportMaster]:
+@pytest.fixture(scope="module")
+def rolling(server: object) -> Iterator[TransportMaster]:
     with clock_master(120.0) as one:
         yield one
 
 
 @pytest.fixture
-def player(master: object, tmp_path: Path) -> Iterator[Player]:
+def master(rolling: TransportMaster) -> Iterator[TransportMaster]:
+    """Stands still at first."""
+    yield rolling
+    rolling.order("stop")
+    rolling.order("tempo 120")
+
+
+@pytest.fixture(scope="module")
+def daemon(rolling: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     midi = MidiSettings((CLOCK_PORT,), (), "jack")
-    preset = "rtf=20 hz=48000 block=0.05"
-    with live_daemon(tmp_path, preset=preset, output=DEVICE, midi=midi) as daemon, client(daemon) as one:
+    with live_daemon(tmp_path_factory.mktemp("takes"), preset=PRESET, output=DEVICE, midi=midi) as running:
+        yield running
+
+
+@pytest.fixture
+def player(daemon: Daemon) -> Iterator[Player]:
+    with client(daemon) as one:
         wait_ready(one)
         wait_until(one, "status", lambda status: CLOCK_PORT in str(status["midi_in"]))
         one.send("subscribe")
         one.wait_for("done", "subscribe")
         yield one
+        end_all(one)
+        one.send("set", "clock", "internal")
+        one.wait_for("done", "set", -1, "clock")
 
 
 def wait_until(player: Player, what: str, true: Callable[[dict[str, object]], bool]) -> dict[str, object]:
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 60.0
     while not true(told := player.ask(what)):
         assert time.monotonic() < deadline, told
         time.sleep(0.02)
@@ -79,10 +97,9 @@ def test_tempo_place_stop_and_locate_are_the_masters(master: TransportMaster, pl
     master.order("roll")
     player.wait_for("event", "clock", "midi", "running")
     wait_until(player, "transport", is_with(master))
-    player.wait_until(  # it is shown to controllers
+    player.wait_unless_heard(  # it is shown to controllers
         lambda message: message.values[:2] == ["property", "tempo"] and abs(float(str(message.values[2])) - 120) < 1.5,
         "tempo of 120",
-        20.0,
     )
     for name, values in (("set", ("tempo", 100.0)), ("transport/locate", (5,))):
         player.send(name, *values)
@@ -103,22 +120,30 @@ def test_tempo_place_stop_and_locate_are_the_masters(master: TransportMaster, pl
     assert pairs(player.wait_for("done", "transport/locate"))["state"] == "running"
 
 
+def go_to(master: TransportMaster, player: Player, beat: int) -> None:
+    """Have the rolling master go on from a beat, and wait until the daemon follows it there."""
+    master.order(f"locate {beat}")
+    follows = is_with(master)
+    wait_until(player, "transport", lambda transport: beat <= master.where().beat < beat + 12 and follows(transport))
+
+
 def test_what_waits_for_a_line_takes_the_next_one_where_the_master_goes(
     master: TransportMaster, player: Player
 ) -> None:
     player.send("set", "clock", "midi")
     master.order("roll")
     player.wait_for("event", "clock", "midi", "running")
-    master.order("locate 400")
-    wait_until(player, "transport", is_with(master))
+    go_to(master, player, 32)
     player.send("generate", 1, "seconds", 0.25, "quantise", "4bar")
-    player.send("generate", 2, "seconds", 0.25, "at_bar", 5)
+    player.send("generate", 2, "seconds", 0.25, "at_bar", 41)
+    assert pairs(player.wait_for("done", "generate", 1))["bar"] in (13, 17)
     player.wait_for("done", "generate", 2)
-    master.order("locate 2")
-    player.wait_for("started", "generate", 1)
-    bars = [int(str(pairs(m.values)["bar"])) for m in player.heard if m.address == "/melnet/started"]
-    assert bars == [5]
-    player.wait_for("finished", "generate", 2)
+    go_to(master, player, 4 * 36 + 1)
+    for number in (1, 2):
+        player.wait_for("finished", "generate", number, seconds=60.0)
+    bars = {m.values[1]: pairs(m.values)["bar"] for m in player.heard if m.address == "/melnet/started"}
+    assert bars[1] in (41, 45)
+    assert bars[2] in (bars[1], 41, 42)
 
 
 def test_a_preset_that_waits_for_a_line_lives_through_another_tempo(master: TransportMaster, player: Player) -> None:
@@ -159,6 +184,7 @@ def test_a_slave_is_led_to_where_the_music_is(tmp_path: Path) -> None:
         with live_daemon(tmp_path, output=DEVICE, midi=midi) as daemon, client(daemon) as player:
             wait_ready(player)
             wait_until(player, "status", lambda each: "drums" in str(each["clock_out"]))
+            player.send("set", "tempo", 30.0)  # so that little happens before it is told
             player.send("transport/locate", 9, "beat", 2.0)
             player.wait_for("done", "transport/locate")
             while (place := song_position(drums.next_shown())) is None or place < 4 * 33:

@@ -42,7 +42,8 @@ with = { take = 98 }
 notes = [48, 72]
 play = "follow"
 """
-PARTS = 100
+HUNG_SECONDS = 5.0
+PARTS = 40
 ALL_READ = "no take 98 in this session"
 
 
@@ -65,7 +66,7 @@ def playing(takes: Path, map_file: Path) -> Iterator[Player]:
 
 def plugged(player: Player, name: str) -> None:
     """Wait until the daemon has opened or closed it."""
-    player.wait_until(lambda message: message.values[:3] == ["midi", "in", name], f"{name} in MIDI", 20.0)
+    player.wait_until(lambda message: message.values[:3] == ["midi", "in", name], f"{name} in MIDI", 60.0)
 
 
 @pytest.mark.usefixtures("jack")
@@ -116,7 +117,7 @@ def test_a_midi_process_that_stands_still_holds_up_nobody_and_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when JACK stalls: python-rtmidi waits for it with the interpreter's lock held, and no thread of it goes on."""
-    monkeypatch.setattr("bridge.midi.ports_process._HUNG_SECONDS", 5.0)
+    monkeypatch.setattr("bridge.midi.ports_process._HUNG_SECONDS", HUNG_SECONDS)
     map_file = tmp_path / "midi.toml"
     map_file.write_text(MAP)
     settings = MidiSettings(("pad",), ("pad",), "jack")
@@ -139,16 +140,17 @@ def test_a_midi_process_that_stands_still_holds_up_nobody_and_is_replaced(
             player.send("set/level", number / 100)
             player.wait_for("done", "set/level")
             slowest = max(slowest, time.monotonic() - asked)
-        assert slowest < 1.0
+        assert slowest < HUNG_SECONDS / 2
         assert player.run_job("generate", 1, "seconds", 0.25)["seconds"] == 0.25
-        player.wait_for("event", "midi", "in", "none")
-        assert "hung" in str(player.ask("status")["midi_in"])
+        player.wait_unless_heard(
+            lambda message: message.values[:3] == ["midi", "in", "none"], "end of the MIDI process"
+        )
         plugged(player, "pad:out")
         assert daemon._midi.pid != hung
         player.send("set/level", 0.5)
         pad.send(0xB0, 7, 64)
         pad.send(0xB0, 7, 0)
-        player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 20.0)
+        player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 60.0)
 
 
 def all_read(player: Player, pad: Controller) -> bool:
@@ -181,4 +183,4 @@ def test_nonsense_from_a_port_ends_nothing(tmp_path: Path) -> None:
             player.send("set/level", 0.5)
             pad.send(0xB0, 7, 64)
             pad.send(0xB0, 7, 0)
-            player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 20.0)
+            player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 60.0)

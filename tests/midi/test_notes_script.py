@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bridge.clock.device_clock import DeviceClock, HeardClock
 from bridge.clock.due_sender import DueSender
 from bridge.midi.notes_script import EndNotes, MoveNotes, NotesRequest, NotesScript, PlayNotes
-from bridge.processes.messages import SoundingNote
+from bridge.processes.job import SoundingNote
 
 RATE_HZ = 1000
 LATENCY_SECONDS = 0.02

@@ -79,7 +79,7 @@ class Chance:
         """One thing, and what has been answered by then."""
         acts = (self._command, self._job_command, self._play_keys, self._steer_master)
         self._draw.choices(acts, weights=(6, 4, 4, 1))[0]()
-        self.listen(self._draw.choice((0.02, 0.1, 0.4)))
+        self.listen(self._draw.choice((0.02, 0.05, 0.2)))
 
     def listen(self, seconds: float) -> None:
         while (message := self._player.receive(seconds)) is not None:

@@ -8,7 +8,12 @@ from pathlib import Path
 from jack_rig import generator
 from live_daemon import Player, pairs
 
-DEADLINE_SECONDS = 60.0
+RATE_HZ = 48000
+TEMPO = 240.0
+BAR_SAMPLES = RATE_HZ
+"""In 4/4."""
+DEADLINE_SECONDS = 120.0
+_LOOK_SECONDS = 0.05
 
 
 def bar_of(player: Player) -> int:
@@ -19,7 +24,7 @@ def wait_for_bar(player: Player, bar: int) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while bar_of(player) < bar:
         assert time.monotonic() < deadline
-        time.sleep(0.005)
+        time.sleep(_LOOK_SECONDS)
 
 
 def record_bars(player: Player, count: int, sound: Path | None = None) -> int:

@@ -20,6 +20,8 @@ from bridge.stage.daemon import Daemon, DaemonSettings
 
 SCRIPTED = "scripted_instrument:load"
 DEADLINE_SECONDS = 20.0
+NO_SOUND_YET = "none: takes go to files ("
+"""So the status begins that tells why a device could not be opened: it is tried again."""
 OTHER_HOST = "127.0.0.2"
 """An address of this machine that is not the one that clients send from."""
 
@@ -62,6 +64,11 @@ class Player:
                 if wanted(message):
                     return message
         raise AssertionError(f"no {what} within {seconds:g} s; last came {self.heard[-5:]}")
+
+    def wait_unless_heard(self, wanted: Callable[[Message], bool], what: str, seconds: float = 60.0) -> None:
+        """Wait for an answer or event that may be among those that were heard already."""
+        if not any(map(wanted, self.heard)):
+            self.wait_until(wanted, what, seconds)
 
     def receive(self, seconds: float) -> Message | None:
         """The next answer, which is not kept; None: none came in time."""
@@ -170,12 +177,27 @@ def client(daemon: HasAddress) -> Iterator[Player]:
         player.close()
 
 
-def wait_ready(player: Player, seconds: float = 60.0) -> dict[str, object]:
-    """Poll the status until the preset is loaded and the sound device, if any, is open."""
+def end_all(player: Player) -> None:
+    """End what sounds, is made or heard, and forget the prompt, so that the next test finds a daemon at rest."""
+    for name in ("panic", "listen/stop", "prime/clear"):
+        player.send(name)
+    player.wait_for("done", "prime/clear")
+
+
+def wait_ready(player: Player, seconds: float = 180.0) -> dict[str, object]:
+    """Poll until the preset is loaded, which may compile first, and the sound device is open if one is wanted."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         status = player.ask("status")
-        if status["player"] == "ready" and status["output"] != "starting":
+        if status["player"] == "ready" and not str(status["output"]).startswith(("starting", NO_SOUND_YET)):
             return status
         time.sleep(0.05)
     raise AssertionError("the daemon did not get ready")
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Look again and again."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

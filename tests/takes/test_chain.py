@@ -11,7 +11,7 @@ from scripted_instrument import COUNT_STEP, counted
 from bridge.audio.output_ring import FADE_SAMPLES, OutputRing
 from bridge.audio.shared_samples import Samples
 from bridge.clock.device_clock import Line
-from bridge.processes.messages import Job
+from bridge.processes.job import Job
 from bridge.takes.take import Take
 
 RATE_HZ = 48000

@@ -14,7 +14,8 @@ from tiny_models import tiny_config, tiny_preset
 
 from bridge.audio.output_ring import OutputRing
 from bridge.midi.played_notes import Follower, PlayedNotes
-from bridge.processes.messages import Job, Key, Pedal, RequestError
+from bridge.processes.job import Job
+from bridge.processes.messages import Key, Pedal, RequestError
 from bridge.takes.take import Take
 from bridge.takes.take_request import notes_of
 from bridge.tape.note_tape import NoteTape, TapedNote

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.clock.device_clock import DeviceClock, Line
-from bridge.processes.messages import Job, Load, PrimeClear, QueuedRequest, RequestError
+from bridge.processes.job import Job
+from bridge.processes.messages import Load, PrimeClear, QueuedRequest, RequestError
 from bridge.protocol.types import Late
 from bridge.takes.job_queue import JobQueue, Pace
 

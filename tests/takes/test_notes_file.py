@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.clock.transport import Meter, Timeline
-from bridge.processes.messages import GivenNote, Job, Planning, RequestError
+from bridge.processes.job import GivenNote, Job, Planning
+from bridge.processes.messages import RequestError
 from bridge.takes.notes_file import check_notes_file, given_in_file, read_notes, read_notes_in_steps, write_notes
 from bridge.takes.take_request import notes_of
 from melnet_music.model.config import SoundConfig

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bridge.processes.messages import Job, PlannedNotesKnown, PlannedNotesMoved, SoundingNote
+from bridge.processes.job import Job, SoundingNote
+from bridge.processes.messages import PlannedNotesKnown, PlannedNotesMoved
 from bridge.takes.notes_in_sound import NotesInSound
 from melnet_music.notes.note_map import Note
 

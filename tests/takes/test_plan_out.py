@@ -18,6 +18,7 @@ from midi_daw import MidiTrack, midi_track
 from bridge.clock.device_clock import read_device_clock
 from bridge.clock.transport import Place
 from bridge.midi.ports import MidiSettings
+from bridge.osc.datagrams import Message
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.stage.daemon import Daemon
 
@@ -26,6 +27,8 @@ NEAR_BEATS = 0.01
 PERIOD_SECONDS = PERIOD_SAMPLES / RATE_HZ
 PATIENCE_SECONDS = 120.0
 LONG_SECONDS = 30.0
+AHEAD_BARS = 3
+"""Of two seconds. A take is begun two seconds before it must be, which a busy machine may hold up a player for."""
 
 
 class Told(NamedTuple):
@@ -69,7 +72,7 @@ def player(daemon: Daemon) -> Iterator[Player]:
 
 
 def wait_for_port(player: Player) -> None:
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while "daw" not in str(player.ask("status")["notes_out"]):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -115,7 +118,8 @@ def test_each_note_is_told_before_it_sounds_and_played_as_it_does(
     daemon: Daemon, player: Player, track: MidiTrack
 ) -> None:
     before = len(track.played)
-    player.send("generate", 1, "bars", 2, "seed", 5, "quantise", "bar")
+    bar = int(str(player.ask("transport")["bar"])) + AHEAD_BARS
+    player.send("generate", 1, "bars", 2, "seed", 5, "at_bar", bar, "late", "next")
     started = pairs(player.wait_for("started", "generate", 1, seconds=PATIENCE_SECONDS))
     finished = finish(player, "generate", 1)
     told, notes = told_by(player), saved(finished)
@@ -135,7 +139,7 @@ def test_each_note_is_told_before_it_sounds_and_played_as_it_does(
     line = transport.in_device_time(transport.line_at(Place(int(line_beat) // 4, 0.0))).first_sample
     for note, (onset, *_) in zip(played, notes, strict=True):
         heard_at = clock.monotonic_at(line + onset * RATE_HZ) + float(str(started["latency"]))
-        assert note.at_seconds == pytest.approx(heard_at + PERIOD_SECONDS, abs=0.25)  # a busy server loses time
+        assert note.at_seconds == pytest.approx(heard_at + PERIOD_SECONDS, abs=0.5)  # a busy server loses time
 
 
 def test_another_attempt_at_a_take_plays_the_same_notes(player: Player) -> None:
@@ -176,7 +180,7 @@ def test_a_take_that_is_ended_releases_its_notes(
     wait_ready(player)
     after = begin(player, track, 5)  # what it plays comes after all that was left of the other
     assert after - before < told
-    assert not [note for note in track.played[before:after] if note.at_seconds > told_at + 1.0]
+    assert not [note for note in track.played[before:after] if note.at_seconds > told_at + 2.0]
     player.send("cancel", 5)
     player.wait_for("fail", "generate", 5)
     all_released(track)
@@ -185,14 +189,19 @@ def test_a_take_that_is_ended_releases_its_notes(
 def test_a_midi_process_that_stands_still_loses_notes_alone(
     daemon: Daemon, player: Player, track: MidiTrack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bridge.midi.ports_process._HUNG_SECONDS", 3.0)
+    def is_without_ports(message: Message) -> bool:
+        return message.values == ["midi", "in", "none", "out", "none"]
+
     assert daemon._midi.pid is not None
-    os.kill(daemon._midi.pid, signal.SIGSTOP)
-    player.send("generate", 7, "seconds", 2.0, "seed", 11)
-    finished = finish(player, "generate", 7)
-    assert finished["gaps"] == 0
-    assert len(told_by(player)) == len(saved(finished)) > 0
-    player.wait_for("event", "midi", "in", "none", "out", "none")
+    with monkeypatch.context() as patch:
+        patch.setattr("bridge.midi.ports_process._HUNG_SECONDS", 3.0)
+        os.kill(daemon._midi.pid, signal.SIGSTOP)
+        bar = int(str(player.ask("transport")["bar"])) + AHEAD_BARS
+        player.send("generate", 7, "seconds", 2.0, "seed", 11, "at_bar", bar, "late", "next")
+        finished = finish(player, "generate", 7)
+        assert finished["sounded"] == 1
+        assert len(told_by(player)) == len(saved(finished)) > 0
+        player.wait_unless_heard(is_without_ports, "end of the MIDI process", PATIENCE_SECONDS)
     wait_for_port(player)
     begin(player, track, 8)
     player.send("cancel", 8)

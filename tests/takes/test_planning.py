@@ -17,7 +17,7 @@ from tiny_score import tiny_score_model
 from bridge.cli.main import main
 from bridge.clock.transport import Meter, Timeline
 from bridge.player.settings import INSTRUMENT_FACTORY
-from bridge.processes.messages import Job, Planning
+from bridge.processes.job import Job, Planning
 from bridge.stage.daemon import Daemon
 from bridge.takes.planning import TakePlanner, grid_of, placed
 from melnet_music.notes.midi_file import read_midi_notes

@@ -59,7 +59,11 @@ def swappable(folder: Path) -> Iterator[tuple[str, str, Player]]:
         client(daemon) as player,
     ):
         wait_ready(player)
+        for preset in (new_preset, old_preset):  # what a first load brings into memory is there from then on
+            player.send("load", preset)
+            player.wait_for("done", "load", seconds=60.0)
         player.send("set", "tempo", 240.0)
+        player.heard.clear()
         yield old_preset, new_preset, player
 
 

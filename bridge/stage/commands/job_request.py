@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
-from bridge.processes.messages import Again, Job, JobKind, Planning, Span
+from bridge.processes.job import Again, Job, JobKind, Planning, Span
 from bridge.protocol.errors import CommandError
 from bridge.protocol.plan_arguments import (
     DENSITY,
@@ -19,17 +19,7 @@ from bridge.protocol.plan_arguments import (
     SCALE,
 )
 from bridge.protocol.repaint_arguments import START, STOP
-from bridge.protocol.table import (
-    AHEAD,
-    BARS,
-    FOLLOW,
-    FROM_BAR,
-    LATE,
-    SECONDS,
-    SEED,
-    TAKE,
-    TO_BAR,
-)
+from bridge.protocol.table import AHEAD, BARS, FOLLOW, FROM_BAR, LATE, SECONDS, SEED, TAKE, TO_BAR
 from bridge.protocol.types import INT32_MAX, Argument, Follow, Invocation, Late, Renew, Value
 from bridge.stage.allowed_folders import AllowedFolders
 from bridge.stage.device_transport import DeviceTransport, LineBeat

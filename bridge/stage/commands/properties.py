@@ -9,11 +9,12 @@ from bridge.osc.answers import Answers, Asked
 from bridge.player.settings import PlayerSettings
 from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import MeasureSurprise
+from bridge.protocol.clock_arguments import CLOCK, CLOCK_OFFSET, CLOCK_OUT
 from bridge.protocol.errors import CommandError
 from bridge.protocol.parse import check_property, find_property
 from bridge.protocol.plan_arguments import SCALE
 from bridge.protocol.surprise_arguments import SURPRISE
-from bridge.protocol.table import CLOCK, CLOCK_OFFSET, CLOCK_OUT, COMMANDS, INPUT_OFFSET, LEVEL, METER, TEMPO
+from bridge.protocol.table import COMMANDS, INPUT_OFFSET, LEVEL, METER, TEMPO
 from bridge.protocol.types import Clock, Value
 from bridge.stage.clock_selection import ClockSelection
 from bridge.stage.commands.handlers import Handlers

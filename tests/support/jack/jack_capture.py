@@ -9,15 +9,13 @@ from __future__ import annotations
 import sys
 import time
 
-import jack
 import numpy as np
-
-DEADLINE_SECONDS = 15.0
+from jack_client import DEADLINE_SECONDS, open_client
 
 
 def main() -> None:
     source_regex, path, most_seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
-    client = jack.Client("capture", no_start_server=True)
+    client = open_client("capture")
     port = client.inports.register("in")
     recorded = np.zeros(round(most_seconds * client.samplerate), np.float32)
     count, first_frame = 0, 0

@@ -9,17 +9,16 @@ from __future__ import annotations
 import sys
 import time
 
-import jack
 import numpy as np
 import soundfile
+from jack_client import DEADLINE_SECONDS, open_client
 from scripted_instrument import counted
 
-DEADLINE_SECONDS = 15.0
 SECONDS = 40
 
 
 def main() -> None:
-    client = jack.Client("generator", no_start_server=True)
+    client = open_client("generator")
     port = client.outports.register("out")
     sounds = sys.argv[2:]
     samples = soundfile.read(sounds[0], dtype="float32")[0] if sounds else counted(0, SECONDS * client.samplerate)

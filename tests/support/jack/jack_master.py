@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any
 
 import jack
+from jack_client import open_client
 
 METER_BEATS, TICKS_A_BEAT = 4, 1920
 CLOCK_PORT = "jack_midi_clock:mclk_out"
@@ -99,7 +100,7 @@ class Master:
 
 
 def main() -> None:
-    client = jack.Client("master", no_start_server=True)
+    client = open_client("master")
     master = Master(client, float(sys.argv[1]))
     with client:
         client.transport_stop()
