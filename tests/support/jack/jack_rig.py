@@ -60,17 +60,29 @@ def _server_name() -> Iterator[str]:
 
 def _clear_up(name: str) -> None:
     """Kill a server of our name, which a killed test run left; empty JACK's table if no other server lives."""
-    others = False
+    others, killed = False, list[Path]()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended while we looked
             if (process / "comm").read_text().startswith("jackd"):
                 if name in (process / "cmdline").read_text():
                     os.kill(int(process.name), signal.SIGKILL)
+                    killed.append(process)
                 else:
                     others = True
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while any(_lives(process) for process in killed) and time.monotonic() < deadline:
+        time.sleep(0.02)
     if not others:
         with suppress(OSError):  # another user's
             (_SHARED_MEMORY / "jack-shm-registry").unlink(missing_ok=True)
+
+
+def _lives(process: Path) -> bool:
+    """Whether a process, by its folder in /proc, is neither gone nor only waits to be taken note of."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ class Controller:
         """Wait for what it is sent next.
 
         Raises:
-            EOFError: it is unplugged.
+            EOFError: it is unplugged, or was sent nothing for a minute.
         """
         line = self._next_line()
         if not line:
@@ -60,7 +61,12 @@ class Controller:
 
     def _next_line(self) -> str:
         assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        hung = threading.Timer(DEADLINE_SECONDS, self._process.kill)  # then there is no line
+        hung.start()
+        try:
+            return self._process.stdout.readline().strip()
+        finally:
+            hung.cancel()
 
     def end(self) -> None:
         """Have it end, while another thread waits for what it is sent."""
