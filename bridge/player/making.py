@@ -73,7 +73,7 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
     if take.job.is_planned:
         take.held = True
         yield from _wait_for_planner(state)
-        if take.job.span and not take.job.again:
+        if take.job.span and not take.job.again and instrument.follows_notes:
             yield from instrument.listen_again()  # what its plan is to fit between
         take.held = False
     began, sounded = time.monotonic(), False

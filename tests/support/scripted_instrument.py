@@ -55,6 +55,14 @@ class TakeSpeed:
     first_sound_seconds: float
 
 
+@dataclass(frozen=True)
+class Surprise:
+    """As `melnet_music.sampling.surprise.Surprise`."""
+
+    nats: float
+    over_usual: float
+
+
 class ScriptedInstrument:
     engine_name = "scripted"
     crossfade_samples = 0
@@ -69,6 +77,7 @@ class ScriptedInstrument:
         self.sample_rate_hz = int(script.get("hz", "48000"))
         self.chunk_seconds = float(script.get("block", "0.1"))
         self._tape = np.zeros(0, np.float32)
+        self._surprises: list[Surprise] | None = None
 
     @property
     def sound(self) -> SoundConfig:
@@ -97,6 +106,23 @@ class ScriptedInstrument:
 
     def hear(self, audio: NDArray[np.float32]) -> None:
         self._tape = np.concatenate([self._tape, audio])
+        if self._surprises is not None and len(audio):
+            loud = float(np.abs(audio).max())
+            self._surprises.append(Surprise(loud, loud))
+
+    def heard_notes(self) -> tuple[()]:
+        return ()
+
+    def listen_again(self) -> Iterator[None]:
+        yield
+
+    def measure_surprise(self, on: bool) -> None:
+        self._surprises = [] if on else None
+
+    def surprises(self) -> list[Surprise]:
+        """One a block that was heard since: as surprising as it is loud."""
+        told, self._surprises = self._surprises or [], [] if self._surprises is not None else None
+        return told
 
     def prompt(self, request: TakeRequest, part: tuple[float, float] | None = None) -> dict[str, NDArray[np.float32]]:
         return {"audio": self._tape}

@@ -6,6 +6,7 @@ import { Notes } from "./notes.js";
 import { named } from "./osc.js";
 import { Properties } from "./properties.js";
 import { Spectrogram } from "./spectrogram.js";
+import { Surprise } from "./surprise.js";
 import { Tape } from "./tape.js";
 import { Timeline } from "./timeline.js";
 import { Triggers } from "./triggers.js";
@@ -20,6 +21,7 @@ const timeline = new Timeline();
 const tape = new Tape(timeline);
 const notes = new Notes(timeline);
 const spectrogram = new Spectrogram(find("spectrogram"), timeline, tape, notes);
+const surprise = new Surprise(find("surprise"), find("surprise-line"), find("surprise-over"));
 let connection = null;
 const send = (address, ...values) => connection.send(address, ...values);
 const properties = new Properties(find("properties"), send);
@@ -97,6 +99,7 @@ function showPresets(values) {
 function event(what, values) {
   if (what === "property") return properties.show(...values);
   if (what === "plan") return notes.add(named(values));
+  if (what === "surprise") return surprise.add(named(values));
   if (what === "fail" && values[0] === "midi:0") return triggers.fail(values[1], values[4]);
   const [, , , ...rest] = values;
   if (what === "finished") return notes.end(named(rest).take, timeline.beatAt(spectrogram.sample));
