@@ -146,5 +146,6 @@ def test_new_names_of_what_was_renamed_exist() -> None:
 
 def test_each_figure_program_is_listed() -> None:
     """With the command that runs it."""
-    programs = {path.stem for path in (ROOT / "tests" / "figures").glob("*.py")} - {"__init__"}
+    folders = (ROOT / "tests" / "figures", ROOT / "tests" / "figures" / "models")
+    programs = {path.stem for folder in folders for path in folder.glob("*.py")} - {"__init__"}
     assert programs <= set(code_spans(ROOT / "docs" / "measured.md"))

@@ -14,7 +14,7 @@ ON_SURPRISE = Argument(
 )  # fmt: skip
 SURPRISE_THRESHOLD = Argument(
     "surprise_threshold", "float", "how far above the usual counts as a surprise", unit="nats a bin", low=0, high=10,
-    default=0.3,
+    default=0.25,
 )  # fmt: skip
 SURPRISE_HOLD = Argument(
     "surprise_hold", "float", "after a take that surprise triggered, it triggers no other for so long", unit="s",

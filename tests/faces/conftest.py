@@ -20,7 +20,7 @@ def allowed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_prime_files(tmp_path_factory.mktemp("faces"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory, allowed_folder: Path) -> Iterator[Daemon]:
     with live_daemon(tmp_path_factory.mktemp("takes"), allowed=(allowed_folder,)) as running:
         yield running

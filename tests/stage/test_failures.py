@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from bad_input import RATE_HZ
-from live_daemon import Player, client, live_daemon, wait_ready
+from live_daemon import Player, client, live_daemon, wait_ready, wait_until
 from scripted_instrument import SEED_DIES, SEED_NOT_FINITE, SEED_RAISES
 
 
@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:
 
 def test_an_absent_device_leaves_files(tmp_path: Path) -> None:
     with live_daemon(tmp_path, output="no such device") as daemon, client(daemon) as player:
-        status = wait_ready(player)
-        assert str(status["output"]).startswith("none: takes go to files")
-        assert "no such device" in str(status["output"])
+        wait_until(lambda: player.ask("status")["player"] == "ready")
+        wait_until(lambda: str(player.ask("status")["output"]).startswith("none: takes go to files"))
+        assert "no such device" in str(player.ask("status")["output"])
         assert Path(str(player.run_job("generate", 1, "seconds", 0.25)["file"])).exists()

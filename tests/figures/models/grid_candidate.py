@@ -5,7 +5,8 @@ nothing begins, or a note of one of 22 lengths. What the kept model's heads see 
 of 1, 2, 4, 8 and 16 bars ago, at the same place and just after, what sounds, and the place in the bar. Both are asked
 for the same: when, which and how long, not how loud.
 
-    python -m tests.figures.grid_candidate --minutes 15 --scores FILE.jsonl.gz --kept presets/score/weights.safetensors
+    python -m tests.figures.models.grid_candidate --minutes 15 --scores FILE.jsonl.gz \\
+        --kept presets/score/weights.safetensors
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Figures of models alone, without a daemon."""
