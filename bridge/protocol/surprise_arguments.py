@@ -20,4 +20,8 @@ SURPRISE_HOLD = Argument(
     "surprise_hold", "float", "after a take that surprise triggered, it triggers no other for so long", unit="s",
     low=0, high=600, default=4.0,
 )  # fmt: skip
-SURPRISE_PROPERTIES = (SURPRISE, ON_SURPRISE, SURPRISE_THRESHOLD, SURPRISE_HOLD)
+SURPRISE_LEVEL = Argument(
+    "surprise_level", "float", "how far above the usual what was heard last is, else 0; measured, not to be set",
+    unit="nats a bin", low=0, high=2, default=0.0,
+)  # fmt: skip
+SURPRISE_PROPERTIES = (SURPRISE, SURPRISE_LEVEL, ON_SURPRISE, SURPRISE_THRESHOLD, SURPRISE_HOLD)

@@ -22,7 +22,7 @@ from bridge.protocol.outgoing import (
 )
 from bridge.protocol.plan_arguments import NOTES_FILE, PLAN, PLAN_SETTINGS, RENEW
 from bridge.protocol.repaint_arguments import START, STOP
-from bridge.protocol.surprise_arguments import SURPRISE_PROPERTIES
+from bridge.protocol.surprise_arguments import SURPRISE_LEVEL, SURPRISE_PROPERTIES
 from bridge.protocol.types import (
     CURVES,
     FOLLOW_CHOICES,
@@ -130,7 +130,7 @@ _SETTERS = tuple(
         argument.help,
         fixed=(replace(argument, or_word=PRESET_OWN if argument.default is None else ""),),
         done=(PROPERTY,),
-        fails=("refused",) if name in ("tempo", "clock") else (),
+        fails=("refused",) if name in ("tempo", "clock", SURPRISE_LEVEL.name) else (),
         sets=name,
     )
     for name, argument in PROPERTIES.items()

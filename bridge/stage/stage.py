@@ -26,7 +26,7 @@ from bridge.processes.child_process import ChildProcess
 from bridge.processes.messages import PlayerEvent, Surprised
 from bridge.protocol.errors import NO_ID, CommandError
 from bridge.protocol.parse import parse
-from bridge.protocol.surprise_arguments import ON_SURPRISE, SURPRISE_HOLD, SURPRISE_THRESHOLD
+from bridge.protocol.surprise_arguments import ON_SURPRISE, SURPRISE_HOLD, SURPRISE_LEVEL, SURPRISE_THRESHOLD
 from bridge.protocol.table import COMMANDS, ID, TEMPO
 from bridge.protocol.timed_bundles import TimedBundles
 from bridge.protocol.types import Invocation
@@ -289,6 +289,8 @@ class Stage:
     def _surprised(self, event: Surprised) -> None:
         """Tell how surprising what was heard was, and continue it where that is asked for."""
         self._answers.tell("surprise", ["nats", event.nats, "over_usual", event.over_usual])
+        level = min(max(event.over_usual, SURPRISE_LEVEL.low), SURPRISE_LEVEL.high)
+        self._properties.change(SURPRISE_LEVEL.name, level)
         on = str(self._properties.values[ON_SURPRISE.name])
         threshold, hold = (self._properties.number(each.name) for each in (SURPRISE_THRESHOLD, SURPRISE_HOLD))
         if self._surprise_trigger.follow(

@@ -63,6 +63,14 @@ def test_what_is_heard_is_judged_and_a_rise_triggers_a_take(player: Player) -> N
     assert finished
     told = surprises(player)
     assert max(told) > 0.2
+    levels = [
+        float(str(message.values[2]))
+        for message in player.heard
+        if message.address == "/melnet/event" and message.values[:2] == ["property", "surprise_level"]
+    ]
+    assert max(levels) == pytest.approx(min(max(told), 2.0))
+    player.send("set", "surprise_level", 1.0)
+    assert player.wait_for("fail", "set")[2] == "refused"
     heard = len(told)
     assert heard == int((QUIET_SECONDS + LOUD_SECONDS) / CHUNK_SECONDS)
     set_to(player, "surprise", "off")

@@ -13,7 +13,7 @@ from bridge.protocol.clock_arguments import CLOCK, CLOCK_OFFSET, CLOCK_OUT
 from bridge.protocol.errors import CommandError
 from bridge.protocol.parse import check_property, find_property
 from bridge.protocol.plan_arguments import SCALE
-from bridge.protocol.surprise_arguments import SURPRISE
+from bridge.protocol.surprise_arguments import SURPRISE, SURPRISE_LEVEL
 from bridge.protocol.table import COMMANDS, INPUT_OFFSET, LEVEL, METER, TEMPO
 from bridge.protocol.types import Clock, Value
 from bridge.stage.clock_selection import ClockSelection
@@ -78,8 +78,10 @@ class PropertyCommands:
         self._properties.change(name, value)
         if name == INPUT_OFFSET.name and value != before and self._player.running:
             self._sound.tell_player()
-        if name == SURPRISE.name and value != before and self._player.running:
-            self._player.send(MeasureSurprise(value == "on"))
+        if name == SURPRISE.name and value != before:
+            if self._player.running:
+                self._player.send(MeasureSurprise(value == "on"))
+            self._properties.change(SURPRISE_LEVEL.name, 0.0)
         if name in _OF_BARS and value != before:
             self._loop.warn_bars_changed(asked)
 
@@ -92,6 +94,8 @@ class PropertyCommands:
         """
         if value is None:
             return
+        if name == SURPRISE_LEVEL.name:
+            raise ValueError(f"{name} is measured, and not to be set: with surprise on")
         if name == TEMPO.name:
             self._clock.set_tempo(float(value))
         elif name == METER.name:

@@ -29,7 +29,7 @@ _PITCH_STEPS = 32 * STEPS_PER_QUARTER
 """Height and pitch classes are held over so many: keys may change for a while."""
 _CLASS_FORCE, _LEAST_SHARE, _PRIOR_NOTES = 2.5, 0.01, 24
 _FEWER_LATER: Floats = np.concatenate(
-    ([0.0], np.clip(-0.5 * np.log2(np.arange(1, HORIZON) / 6), -1.0, 1.0), [-1.0])
+    ([1.0], np.clip(-0.5 * np.log2(np.arange(1, HORIZON) / 6), -1.0, 1.0), [-1.0])
 ).astype(np.float32)
 """By how much more often notes begin when one is drawn so many steps after the last one."""
 _KEY_CLASSES = (np.arange(PITCHES) + LOWEST_PITCH) % 12
@@ -136,6 +136,8 @@ class Plan:
     def _next_onset(self) -> int:
         """When the next note begins, which is drawn once; the end of a filled part where it has no more."""
         state = self.state
+        if state.pending is None and self.end is None and not state.count_since(0).moments:
+            state.pending = max(state.cursor, state.not_before)  # out of nothing, it begins with its bar
         while state.pending is None:
             limit = HORIZON if self.end is None else min(HORIZON, self.end - state.cursor)
             logits = state.model.time_logits(state.output, *state.look_at_times())
@@ -197,7 +199,8 @@ class Plan:
         hold = self.settings.hold
         sooner = _bounded(hold * _DENSITY_FORCE * (moments + 0.5 * math.log(self.settings.density)))
         biases: Floats = sooner * _FEWER_LATER
-        biases[0] = _bounded(hold * _CHORD_FORCE * chords)
+        if self.state.lowest_key:  # a note begins there already, and others would make it a chord
+            biases[0] = _bounded(hold * _CHORD_FORCE * chords)
         return biases
 
     def _pitch_bias(self) -> NDArray[np.float32]:
