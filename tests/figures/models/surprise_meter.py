@@ -1,9 +1,9 @@
 """How well the meter of surprise tells music from what is none, and what it costs.
 
 Held-out composed works are heard as they sound, for so many seconds and as many more; then the same with the second
-half's notes shuffled in time; and with noise in its place, as loud. Each is judged in stretches of a second. Prints one
-JSON object: the area under the curve (the probability that a stretch of the other kind surprises more than one of
-music), and CPU seconds a second heard.
+half's notes shuffled in time; and with noise in its place, as loud. The second half is judged in stretches of a second
+or more, over the median of the first. Prints one JSON object: the area under the curve (the probability that a stretch
+of the other kind surprises more than one of music), and CPU seconds a second heard.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from melnet_music.sound.resample import resample
 Floats = NDArray[np.float64]
 _RENDERED_RATE_HZ = 44100
 _SHORTEST_SECONDS = 0.02
+_STRETCHES_S = (1.0, 5.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,25 +56,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ("music", music), ("shuffled", shuffled), ("noise", np.append(music[:length], _noise(music[length:], rng))),
         ):  # fmt: skip
             instrument.clear()
-            instrument.measure_surprise(False)
-            began = time.process_time()
-            instrument.hear(sound[:length])
-            heard_cpu_s += time.process_time() - began
             instrument.measure_surprise(True)
             began = time.process_time()
+            instrument.hear(sound[:length])
+            usual = float(np.median([each.nats for each in instrument.surprises()]))
             instrument.hear(sound[length : 2 * length])
             judged_cpu_s += time.process_time() - began
-            nats = np.array([each.nats for each in instrument.surprises()])
-            chunks = round(1.0 / instrument.chunk_seconds)
-            kinds[kind].append(nats[: len(nats) // chunks * chunks].reshape(-1, chunks).mean(1))
-    seconds = 3 * asked.seconds * asked.works
+            kinds[kind].append(np.array([each.nats for each in instrument.surprises()]) - usual)
+        instrument.clear()
+        instrument.measure_surprise(False)
+        began = time.process_time()
+        instrument.hear(music[: 2 * length])
+        heard_cpu_s += time.process_time() - began
+    heard_rate, judged_rate = (
+        cpu_s / (2 * asked.seconds * asked.works) for cpu_s in (heard_cpu_s, judged_cpu_s / len(kinds))
+    )
     told = {
         "preset": instrument.preset_name,
         "works": asked.works,
-        "area_under_the_curve": {kind: _area(kinds["music"], kinds[kind]) for kind in ("shuffled", "noise")},
-        "median_nats": {kind: round(float(np.median(np.concatenate(each))), 3) for kind, each in kinds.items()},
-        "cpu_s_a_second_heard": round(heard_cpu_s / seconds, 3),
-        "cpu_s_a_second_judged_besides": round((judged_cpu_s - heard_cpu_s) / seconds, 3),
+        "area_under_the_curve": {
+            f"{stretch_s:g} s": {
+                kind: _area(
+                    *(_stretches(kinds[each], stretch_s / instrument.chunk_seconds) for each in ("music", kind))
+                )
+                for kind in ("shuffled", "noise")
+            }
+            for stretch_s in _STRETCHES_S
+        },
+        "median_nats_over_usual": {kind: round(float(np.median(np.concatenate(kinds[kind]))), 3) for kind in kinds},
+        "cpu_s_a_second_heard": round(heard_rate, 3),
+        "cpu_s_a_second_judged_besides": round(judged_rate - heard_rate, 3),
     }
     sys.stdout.write(json.dumps(told) + "\n")
     return 0
@@ -116,9 +128,14 @@ def _noise(sound: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
     return (level * rng.standard_normal(len(sound))).astype(np.float32)
 
 
-def _area(music: Sequence[Floats], other: Sequence[Floats]) -> float:
-    """The probability that a stretch of the other surprises more than one of music (Mann and Whitney's U)."""
-    first, second = np.concatenate(music), np.concatenate(other)
+def _stretches(nats: Sequence[Floats], chunks: float) -> Floats:
+    """Means over so many chunks."""
+    count = round(chunks)
+    return np.concatenate([each[: len(each) // count * count].reshape(-1, count).mean(1) for each in nats])
+
+
+def _area(first: Floats, second: Floats) -> float:
+    """The probability that a stretch of the second surprises more than one of the first (Mann and Whitney's U)."""
     wins = (second[:, None] > first[None]).mean() + 0.5 * (second[:, None] == first[None]).mean()
     return round(float(wins), 3)
 
