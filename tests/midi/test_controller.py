@@ -193,6 +193,15 @@ def test_controllers_are_shown_what_is_but_not_what_they_do(tmp_path: Path) -> N
     assert len(controller.show()) == 3
 
 
+def test_what_is_measured_goes_out_as_a_controller(tmp_path: Path) -> None:
+    controller = Desk(tmp_path / "midi.toml", '[[map]]\ncc = 20\nset = "surprise_level"\n')
+    assert controller.show() == [b"\xb0\x14\x00"]
+    controller.set("surprise_level", 1.0)
+    assert controller.show() == [b"\xb0\x14\x40"]
+    controller.set("surprise_level", 2.0)
+    assert controller.show() == [b"\xb0\x14\x7f"]
+
+
 @pytest.mark.parametrize(("counts", "up", "down"), [("twos", 1, 127), ("offset", 65, 63), ("sign", 1, 65)])
 def test_an_endless_encoder_turns_on_from_where_the_property_is(
     tmp_path: Path, counts: str, up: int, down: int
