@@ -6,30 +6,17 @@ comes too late finds newer samples there, which a picture of the sound can bear.
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 
-from bridge.audio.shared_samples import Samples, SharedSamples
+from bridge.audio.shared_samples import CircularSamples, Samples
 
 _UNTIL = 8  # the count past the last sample
 _FROM = 9  # the count of the first since which none is missing
 _RATE = 10
 
 
-class Monitor(SharedSamples):
+class Monitor(CircularSamples):
     """Mono float32 at the device's rate."""
-
-    @classmethod
-    def create(cls, capacity_samples: int) -> Self:
-        """Make the shared memory. The creator also removes it, in ``close``.
-
-        Raises:
-            ValueError: the capacity is not a power of two.
-        """
-        if capacity_samples < 1 or capacity_samples & (capacity_samples - 1):
-            raise ValueError(f"a monitor's capacity must be a power of two, got {capacity_samples}")
-        return super().create(capacity_samples)
 
     @property
     def rate_hz(self) -> int:

@@ -8,28 +8,15 @@ other process sees the samples no later than the counter is guaranteed by x86-64
 
 from __future__ import annotations
 
-from typing import Self
-
-from bridge.audio.shared_samples import Samples, SharedSamples
+from bridge.audio.shared_samples import CircularSamples, Samples
 
 # One cache line (8 words) a side, so that the two processes do not fight over one.
 _WRITTEN = 8
 _READ = 16
 
 
-class Ring(SharedSamples):
+class Ring(CircularSamples):
     """First in, first out; what does not fit is not taken, what is not there is not given."""
-
-    @classmethod
-    def create(cls, capacity_samples: int) -> Self:
-        """Make the shared memory. The creator also removes it, in ``close``.
-
-        Raises:
-            ValueError: the capacity is not a power of two.
-        """
-        if capacity_samples < 1 or capacity_samples & (capacity_samples - 1):
-            raise ValueError(f"a ring's capacity must be a power of two, got {capacity_samples}")
-        return super().create(capacity_samples)
 
     @property
     def written(self) -> int:

@@ -52,3 +52,18 @@ class SharedSamples:
         self._memory.close()
         if self._owner:
             self._memory.unlink()
+
+
+class CircularSamples(SharedSamples):
+    """The same, used round and round: a sample's place is its count modulo the capacity."""
+
+    @classmethod
+    def create(cls, capacity_samples: int) -> Self:
+        """Make the shared memory. The creator also removes it, in ``close``.
+
+        Raises:
+            ValueError: the capacity is not a power of two.
+        """
+        if capacity_samples < 1 or capacity_samples & (capacity_samples - 1):
+            raise ValueError(f"the capacity in samples must be a power of two, got {capacity_samples}")
+        return super().create(capacity_samples)

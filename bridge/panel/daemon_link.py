@@ -28,16 +28,20 @@ class DaemonLink(asyncio.DatagramProtocol):
         return link
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the event loop."""
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: object) -> None:
+        """Called by the event loop."""
         self._receive(data)
 
     def error_received(self, exc: Exception) -> None:
         """The daemon is stopping: the page notices that by itself."""
 
     def send(self, datagram: bytes) -> None:
+        """Send OSC to the daemon, without waiting."""
         self._transport.sendto(datagram)
 
     def close(self) -> None:
+        """Close the socket; nothing is received any more."""
         self._transport.close()

@@ -136,6 +136,7 @@ def _parameter(name: str, kind: int, more: dict[str, Any]) -> dict[str, Any]:
 
 
 def patcher_text(patcher: Patcher) -> bytes:
+    """The JSON of a .maxpat file."""
     return (json.dumps(patcher, indent="\t") + "\n").encode()
 
 
@@ -172,6 +173,7 @@ def make(target: Target) -> bytes:
 
 
 def main() -> int:
+    """Write both files."""
     for target, path in OUTPUTS.items():
         path.write_bytes(make(target))
     return 0

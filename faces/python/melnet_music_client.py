@@ -26,6 +26,7 @@ import queue
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
@@ -342,11 +343,11 @@ class AsyncTake(_AnyTake):
         await _await(self._connection.command("cancel", [self.id], {}))
 
 
-class _Jobs(Generic[J]):
+class _Jobs(ABC, Generic[J]):
     """The commands that make takes."""
 
-    def job(self, name: str, *arguments: Value, **keys: Value) -> J:
-        raise NotImplementedError
+    @abstractmethod
+    def job(self, name: str, *arguments: Value, **keys: Value) -> J: ...
 
     def continue_(self, **keys: Value) -> J:
         """Continue what was heard: ``seconds`` or ``bars``, ``seed``, ``lead``, ``quantise``..."""

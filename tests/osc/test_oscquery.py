@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
-from live_daemon import DEADLINE_SECONDS, Player, client, live_daemon, wait_ready
+from live_daemon import DEADLINE_SECONDS, Player, client, live_daemon, oscquery_port, wait_ready
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -45,15 +45,10 @@ def player(daemon: Daemon) -> Iterator[Player]:
         yield one
 
 
-def port_of(daemon: Daemon) -> int:
-    assert daemon.oscquery_address is not None
-    return daemon.oscquery_address[1]
-
-
 def get(daemon: Daemon, target: str) -> tuple[int, Any]:
     """Status and JSON; None where there is none."""
     try:
-        with urlopen(f"http://127.0.0.1:{port_of(daemon)}{target}", timeout=DEADLINE_SECONDS) as reply:
+        with urlopen(f"http://127.0.0.1:{oscquery_port(daemon)}{target}", timeout=DEADLINE_SECONDS) as reply:
             body = reply.read()
             if body:
                 assert reply.headers["Content-Type"] == "application/json"
@@ -64,7 +59,7 @@ def get(daemon: Daemon, target: str) -> tuple[int, Any]:
 
 
 def websocket(daemon: Daemon) -> ClientConnection:
-    return connect(f"ws://127.0.0.1:{port_of(daemon)}/", open_timeout=DEADLINE_SECONDS, compression=None)
+    return connect(f"ws://127.0.0.1:{oscquery_port(daemon)}/", open_timeout=DEADLINE_SECONDS, compression=None)
 
 
 def send_command(listener: ClientConnection, command: str, path: str) -> None:
@@ -197,7 +192,7 @@ def test_host_info(daemon: Daemon) -> None:
         "OSC_PORT": daemon.address[1],
         "OSC_TRANSPORT": "UDP",
         "WS_IP": "127.0.0.1",
-        "WS_PORT": port_of(daemon),
+        "WS_PORT": oscquery_port(daemon),
     }
 
 
@@ -280,7 +275,7 @@ def test_garbage_ends_its_own_connection_only(daemon: Daemon, player: Player) ->
     garbage += [b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"GET /\xff HTTP/1.1\r\n\r\n"]
     garbage += [b"GET /" + b"x" * 100_000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 1000 + b"\r\n"]
     for each in garbage:
-        address = ("127.0.0.1", port_of(daemon))
+        address = ("127.0.0.1", oscquery_port(daemon))
         with socket.create_connection(address, DEADLINE_SECONDS) as visitor, suppress(ConnectionError):
             visitor.sendall(each)
             while visitor.recv(4096):  # it need not hear us out
@@ -298,7 +293,7 @@ def test_long_paths(daemon: Daemon, path_characters: int, status: int) -> None:
 
 def test_nothing_but_get(daemon: Daemon) -> None:
     for method, status in (("HEAD", 405), ("POST", 405), ("DELETE", 405), ("GET", 200)):
-        visitor = HTTPConnection("127.0.0.1", port_of(daemon), timeout=DEADLINE_SECONDS)
+        visitor = HTTPConnection("127.0.0.1", oscquery_port(daemon), timeout=DEADLINE_SECONDS)
         visitor.request(method, "/melnet/ping", headers={"Upgrade": "h2c"})
         assert visitor.getresponse().status == status
         visitor.close()
@@ -383,7 +378,7 @@ def test_who_does_not_read_is_dropped_and_keeps_nobody_waiting(daemon: Daemon, p
     with websocket(daemon) as listener, socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
         slow.settimeout(DEADLINE_SECONDS)
-        slow.connect(("127.0.0.1", port_of(daemon)))
+        slow.connect(("127.0.0.1", oscquery_port(daemon)))
         key = b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
         slow.sendall(
             b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" + key + b"\r\n"
@@ -416,7 +411,7 @@ def test_a_port_in_use_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 def test_clients_are_told_that_the_daemon_stops(tmp_path: Path) -> None:
     with live_daemon(tmp_path, oscquery_port=0) as daemon, websocket(daemon) as listener:
-        port = port_of(daemon)
+        port = oscquery_port(daemon)
         send_command(listener, "LISTEN", TEMPO)
         assert heard(listener) == (TEMPO, [120.0])
         silent = socket.create_connection(("127.0.0.1", port), DEADLINE_SECONDS)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from jack_rig import jack_server
-from live_daemon import DEADLINE_SECONDS, Player, client, live_daemon, pairs, wait_ready
+from live_daemon import DEADLINE_SECONDS, Player, client, live_daemon, oscquery_port, pairs, wait_ready
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
@@ -46,13 +46,8 @@ def player(daemon: Daemon) -> Iterator[Player]:
         yield one
 
 
-def port_of(daemon: Daemon) -> int:
-    assert daemon.oscquery_address is not None
-    return daemon.oscquery_address[1]
-
-
 def get(daemon: Daemon, path: str, **headers: str) -> tuple[HTTPResponse, bytes]:
-    visitor = HTTPConnection("127.0.0.1", port_of(daemon), timeout=DEADLINE_SECONDS)
+    visitor = HTTPConnection("127.0.0.1", oscquery_port(daemon), timeout=DEADLINE_SECONDS)
     try:
         visitor.request("GET", path, headers=headers)
         answer = visitor.getresponse()
@@ -62,7 +57,7 @@ def get(daemon: Daemon, path: str, **headers: str) -> tuple[HTTPResponse, bytes]
 
 
 def panel(daemon: Daemon, **options: object) -> ClientConnection:
-    url = f"ws://127.0.0.1:{port_of(daemon)}/panel/socket"
+    url = f"ws://127.0.0.1:{oscquery_port(daemon)}/panel/socket"
     return connect(url, open_timeout=DEADLINE_SECONDS, compression=None, **options)  # type: ignore[arg-type]
 
 
@@ -111,7 +106,7 @@ def test_every_file_is_served_as_it_is_with_a_policy_that_lets_nothing_else_in(d
     assert answer.getheader("X-Content-Type-Options") == "nosniff"
     policy = str(answer.getheader("Content-Security-Policy"))
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
-    assert f"ws://127.0.0.1:{port_of(daemon)}" in policy
+    assert f"ws://127.0.0.1:{oscquery_port(daemon)}" in policy
     assert "unsafe" not in policy
 
 
@@ -200,7 +195,7 @@ def test_pages_of_other_origins_get_no_websocket(daemon: Daemon) -> None:
     with pytest.raises(InvalidStatus) as refused, panel(daemon, origin="http://evil.example"):
         pass
     assert refused.value.response.status_code == 403
-    with panel(daemon, origin=f"http://127.0.0.1:{port_of(daemon)}") as own:
+    with panel(daemon, origin=f"http://127.0.0.1:{oscquery_port(daemon)}") as own:
         assert picture(own)
 
 

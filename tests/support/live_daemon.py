@@ -89,6 +89,12 @@ class Player:
         self._client.close()
 
 
+def oscquery_port(daemon: Daemon) -> int:
+    """That a daemon serves OSCQuery on."""
+    assert daemon.oscquery_address is not None
+    return daemon.oscquery_address[1]
+
+
 def pairs(values: list[object]) -> dict[str, object]:
     """What follows command and id, as keys and values."""
     return dict(zip(map(str, values[2::2]), values[3::2], strict=True))

@@ -12,6 +12,8 @@ _NAME_WIDTH = 14
 
 @dataclass(frozen=True)
 class Check:
+    """One thing that was looked at."""
+
     name: str
     state: State
     """``fail``: `serve` would not start, or not sound."""
@@ -29,6 +31,7 @@ def lines(checks: Sequence[Check]) -> Iterator[str]:
 
 
 def verdict(checks: Sequence[Check]) -> str:
+    """Whether the daemon can play, in a sentence."""
     failed = [check.name for check in checks if check.state == "fail"]
     if failed:
         return f"`melnet-music serve` would not play: {', '.join(failed)}"

@@ -20,6 +20,7 @@ from bridge.stage.daemon import check_room
 
 
 def add_doctor_arguments(parser: ArgumentParser) -> None:
+    """Add the options of `serve`, and its own."""
     add_serve_options(parser)
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     parser.add_argument("--no-speed", action="store_true", help="do not measure the engine, which takes seconds")

@@ -21,6 +21,7 @@ _MOST_THREADS = 4
 
 
 def check_preset(name: str) -> tuple[Check, Preset | None]:
+    """Whether it can be read, with the preset; None: it cannot."""
     from melnet_music.model.preset import load_preset  # brings pydantic along
 
     try:

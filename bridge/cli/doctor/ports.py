@@ -16,6 +16,7 @@ _PROC = Path("/proc")  # of Linux
 
 
 def check_osc_port(host: str, port: int) -> Check:
+    """Without it the daemon does not start; who has it is named, where that can be found out."""
     try:
         OscEndpoint(host, port).close()
     except ValueError as error:
