@@ -21,7 +21,8 @@ Samples = npt.NDArray[np.float32]
 def continuation(prompt: PromptState, sampler: FrameSampler, request: TakeRequest) -> Iterator[Samples]:
     """Lead and new sound, crossfaded: see `Instrument.continuation`."""
     sound, rate = uncut_continuation(prompt, sampler, request), sampler.sound.sample_rate_hz
-    return faded_out(with_lead(prompt.audio, sound, prompt.audio.stop_sample, request.lead_seconds, rate), rate)
+    stop, leisure = prompt.audio.stop_sample, request.at_leisure
+    return faded_out(with_lead(prompt.audio, sound, stop, request.lead_seconds, rate, at_leisure=leisure), rate)
 
 
 def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: TakeRequest) -> GeneratedSound:

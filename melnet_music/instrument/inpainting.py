@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.instrument.blocks import first_of
+from melnet_music.instrument.blocks import first_of, in_pieces
 from melnet_music.instrument.frame_sampler import FrameSampler
 from melnet_music.instrument.generated_sound import GeneratedSound, frames_until, vocoded
 from melnet_music.instrument.joins import CROSSFADE_SECONDS, faded_out, with_lead, with_tail
@@ -36,7 +36,7 @@ def inpainting(
     after = prompt.audio.read(stop, stop + tail)
     overlap = min(tail, round(CROSSFADE_SECONDS * rate))
     wanted = GeneratedSound(sound.start_sample, first_of(sound.blocks, stop + overlap - sound.start_sample))
-    led_in = with_lead(prompt.audio, wanted, start, request.lead_seconds, rate)
+    led_in = with_lead(prompt.audio, wanted, start, request.lead_seconds, rate, at_leisure=request.at_leisure)
     return with_tail(led_in, after, overlap) if overlap else faded_out(led_in, rate)
 
 
@@ -60,6 +60,8 @@ def uncut_inpainting(
         sampler, request, heard, start - offset, stop - offset, known, vocoder.next_frame, count
     )
     loudest_power = max(prompt.loud_power, frame_powers(known).max(initial=0.0))
+    if request.at_leisure:
+        frames = in_pieces(frames, sampler.chunk_frames)  # all of them come at once, and the vocoder takes its time
     kept_down = (limited(block, loudest_power) for block in frames)
     length = None if wanted is not None else stop - offset - vocoder.next_sample
     return GeneratedSound(offset + vocoder.next_sample, vocoded(vocoder, kept_down, length))
