@@ -91,8 +91,8 @@ class FrameSampler:
         """
         state, at_once = self.engine.init_state(), self.chunk_frames if request.at_leisure else max(1, first)
         before = self.no_frames
-        for place in range(0, first, at_once):
-            heard = np.concatenate([before, around[place : min(place + at_once, first)]])
+        for begin in range(0, first, at_once):
+            heard = np.concatenate([before, around[begin : min(begin + at_once, first)]])
             state, before = self.prime(state, heard, self.chunk_frames)
             if request.at_leisure:
                 yield self.no_frames

@@ -45,6 +45,7 @@ class TakeRequest:
     chunk_frames: int | None
     notes: object = None
     rests: bool = True
+    at_leisure: bool = False
 
 
 @dataclass(frozen=True)
