@@ -213,7 +213,13 @@ def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_h
 def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt, *, cut_short: bool) -> None:
     """Save a take; keep a whole one for another attempt, and put it on the tape if it repaints a part of it."""
     job = take.job
-    origin = Origin(instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz)
+    origin = Origin(
+        instrument.preset_name,
+        instrument.preset_digest,
+        instrument.engine_name,
+        instrument.sample_rate_hz,
+        instrument.fourier,
+    )
     try:
         folder = state.settings.takes_folder
         take.file = str(save_take(folder, take.audio, job, origin, prompt, cut_short=cut_short))

@@ -41,6 +41,8 @@ class Origin:
     preset_digest: str
     engine: str
     sample_rate_hz: int
+    fourier: str = "numpy"
+    """Of the vocoder; takes that do not tell are older than the choice."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def read_take(path: Path) -> SavedTake:
     """
     try:
         how = json.loads(path.read_text(encoding="utf-8"))
-        origin = Origin(**{field.name: how[field.name] for field in fields(Origin)})
+        origin = Origin(**{f.name: how[f.name] for f in fields(Origin) if f.name in how or f.default is MISSING})
         known = {field.name: how[field.name] for field in fields(Job) if field.name in how}
         missing = [f.name for f in fields(Job) if f.default is MISSING and f.name not in {*known, "number"}]
         if missing:

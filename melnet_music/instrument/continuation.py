@@ -32,7 +32,7 @@ def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: Take
     if not heard:
         raise ValueError("nothing was heard yet to continue: play something in first, or generate from nothing")
     offset = prompt.context_start(heard)
-    vocoder = PhaseVocoder(sound)
+    vocoder = PhaseVocoder(sound, fourier=sampler.fourier)
     vocoder.prime(prompt.audio.read(offset, heard))
     stop = heard - offset + round(request.seconds * sound.sample_rate_hz)
     state, known = sampler.prime(prompt.state, prompt.unprimed, request.chunk_frames or sampler.chunk_frames)

@@ -26,8 +26,10 @@ Samples = npt.NDArray[np.float32]
 class FrameSampler:
     """Draws log-mel frames from one preset's model on one engine. Holds nothing of a take."""
 
-    def __init__(self, preset: Preset, engine: Engine) -> None:
+    def __init__(self, preset: Preset, engine: Engine, fourier: str) -> None:
         self.preset, self.engine, self.sound = preset, engine, preset.config.sound
+        self.fourier = fourier
+        """What vocodes the frames; `phase.FOURIERS`."""
         self.chunk_frames = preset.config.sampling.chunk_frames
         """Frames drawn together by default."""
         self.no_frames: Samples = np.zeros((0, self.sound.mel_bins), np.float32)

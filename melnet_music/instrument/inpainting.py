@@ -51,7 +51,9 @@ def uncut_inpainting(
     horizon = stop + round((FUTURE_SECONDS + CROSSFADE_SECONDS) * sound.sample_rate_hz)
     heard = prompt.audio.read(offset, min(horizon, prompt.audio.stop_sample))
     future = heard[stop - offset :] if len(heard) > stop - offset else None
-    vocoder = PhaseVocoder(sound, phase_lookahead_frames=PHASE_LOOKAHEAD_FRAMES, sweeps=PHASE_SWEEPS)
+    vocoder = PhaseVocoder(
+        sound, phase_lookahead_frames=PHASE_LOOKAHEAD_FRAMES, sweeps=PHASE_SWEEPS, fourier=sampler.fourier
+    )
     vocoder.prime(heard[: start - offset], future, stop - start)
     wanted = vocoder.frames_wanted
     count = frames_until(stop - offset, sound) - vocoder.next_frame if wanted is None else wanted

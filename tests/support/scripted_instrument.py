@@ -72,6 +72,7 @@ class Surprise:
 
 class ScriptedInstrument:
     engine_name = "scripted"
+    fourier = "numpy"
     crossfade_samples = 0
 
     def __init__(self, preset: str) -> None:
