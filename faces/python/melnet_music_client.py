@@ -45,7 +45,7 @@ Answer = dict[str, Any]
 
 NAMESPACE = "/melnet"
 DEFAULT_PORT = 9100
-JOBS = ("continue", "generate", "inpaint", "take/reroll", "take/render")
+JOBS = ("continue", "generate", "inpaint", "take/reroll", "take/render", "take/play")
 """Commands that make a take. Their id is chosen here."""
 _LISTS = frozenset({"take/list", "midi/map"})
 """Queries that are answered by any number of replies, and then `done`."""
@@ -100,9 +100,12 @@ class _AnyTake:
         """What did not go quite as asked."""
         self.handed: list[Answer] = []
         """Takes that a `load` ended on a line; the job went on as another."""
+        self.variations: list[Answer] = []
+        """Of each alternative that is made, or will not be: ``take``, ``seed``, ``ready``, ``file`` or ``why``..."""
         self._accepted: Future[Answer] = Future()
         self._started: Future[Answer] = Future()
         self._finished: Future[Answer] = Future()
+        self._varied: Future[list[Answer]] = Future()
 
     @property
     def accepted(self) -> Answer:
@@ -113,10 +116,21 @@ class _AnyTake:
     def is_over(self) -> bool:
         return self._finished.done()
 
+    @property
+    def _hears_no_more(self) -> bool:
+        return self.is_over and self._varied.done()
+
     def _hear(self, answer: str, values: Sequence[Any]) -> None:
         match answer:
             case "done":
-                _resolve(self._accepted, _named(values))
+                told = _named(values)
+                if told.get("variations", 1) == 1:
+                    _resolve(self._varied, self.variations)
+                _resolve(self._accepted, told)
+            case "variation":
+                self.variations.append(_named(values))
+                if not self.variations[-1]["left"]:
+                    _resolve(self._varied, self.variations)
             case "started":
                 _resolve(self._started, _named(values))
             case "progress":
@@ -134,6 +148,7 @@ class _AnyTake:
     def _fail(self, error: Exception) -> None:
         for future in (self._accepted, self._started, self._finished):
             _resolve(future, error)
+        _resolve(self._varied, error)
 
 
 class _Connection:
@@ -253,7 +268,7 @@ class _Connection:
             take = self._takes.get(job_id)
         if take is not None and take.command == name:
             take._hear(answer, values)
-            if take.is_over:
+            if take._hears_no_more:
                 with self._lock:
                     self._takes.pop(job_id, None)
         elif answer == "done":
@@ -322,8 +337,15 @@ class Take(_AnyTake):
         """
         return _result(self._finished, timeout_seconds, "`finished`")
 
+    def wait_variations(self, timeout_seconds: float | None = None) -> list[Answer]:
+        """`variations`, once none is still to be made; empty when none was asked for. Raises as `wait`."""
+        return _result(self._varied, timeout_seconds, "`variation`")
+
     def cancel(self) -> None:
-        """Drop it; if it sounds, fade it out. `wait` then raises DaemonFailed with the code ``cancelled``."""
+        """Drop it, and those of its variations that are not made yet; if it sounds, fade it out.
+
+        `wait` then raises DaemonFailed with the code ``cancelled``.
+        """
         _result(self._connection.command("cancel", [self.id], {}), _CANCEL_SECONDS, "answer to cancel")
 
 
@@ -337,6 +359,10 @@ class AsyncTake(_AnyTake):
     async def wait(self) -> Answer:
         """As `Take.wait`; `asyncio.timeout` bounds it."""
         return await _await(self._finished)
+
+    async def wait_variations(self) -> list[Answer]:
+        """As `Take.wait_variations`."""
+        return await _await(self._varied)
 
     async def cancel(self) -> None:
         """As `Take.cancel`."""
@@ -368,6 +394,10 @@ class _Jobs(ABC, Generic[J]):
     def render(self, **keys: Value) -> J:
         """Make a take again with the ``notes`` of a MIDI file."""
         return self.job("take/render", **keys)
+
+    def play(self, **keys: Value) -> J:
+        """Play a take once more, such as an alternative to another: ``take``, or the last one, ``quantise``..."""
+        return self.job("take/play", **keys)
 
 
 class MelNet(_Jobs[Take]):

@@ -42,6 +42,17 @@ def test_a_take_from_trigger_to_file(net: MelNet) -> None:
     assert [each["take"] for each in listed[-2:]] == [finished["take"], again["take"]]
 
 
+def test_variations_are_waited_for_and_played(net: MelNet) -> None:
+    net.command("prime/file", "good.wav")
+    take = net.continue_(seconds=0.5, seed=7, variations=3)
+    made = take.wait_variations(20)
+    assert [(each["seed"], each["ready"]) for each in made] == [(8, 1), (9, 1)]
+    assert take.wait(20)["take"] == made[0]["variation_of"]
+    played = net.play(take=made[1]["take"])
+    assert played.wait_variations(20) == []
+    assert played.wait(20)["file"] == made[1]["file"]
+
+
 def test_queries_and_properties(net: MelNet) -> None:
     assert net.command("ping") == {}
     assert net.command("sync", 5) == {"id": 5}
