@@ -5,11 +5,6 @@
         take = net.continue_(seconds=8, seed=7)
         print(take.accepted["start_in"], take.wait()["file"])
 
-    async with AsyncMelNet() as net:
-        take = await net.continue_(bars=4, quantise="bar")
-        await take.wait_started()
-        print((await take.wait())["file"])
-
 Commands, their keys, answers and error codes are those of the daemon's OSC reference, by the same names: a command is
 its address without ``/melnet/``, keys are keyword arguments. `AsyncMelNet` has the methods of `MelNet`, to be awaited.
 
@@ -101,11 +96,11 @@ class _AnyTake:
         self.handed: list[Answer] = []
         """Takes that a `load` ended on a line; the job went on as another."""
         self.variations: list[Answer] = []
-        """Of each alternative that is made, or will not be: ``take``, ``seed``, ``ready``, ``file`` or ``why``..."""
+        """Alternatives that are made, or will not be: ``take``, ``seed``, ``ready``...; also when it is over."""
+        self._left = 0
         self._accepted: Future[Answer] = Future()
         self._started: Future[Answer] = Future()
         self._finished: Future[Answer] = Future()
-        self._varied: Future[list[Answer]] = Future()
 
     @property
     def accepted(self) -> Answer:
@@ -116,21 +111,11 @@ class _AnyTake:
     def is_over(self) -> bool:
         return self._finished.done()
 
-    @property
-    def _hears_no_more(self) -> bool:
-        return self.is_over and self._varied.done()
-
     def _hear(self, answer: str, values: Sequence[Any]) -> None:
         match answer:
             case "done":
-                told = _named(values)
-                if told.get("variations", 1) == 1:
-                    _resolve(self._varied, self.variations)
-                _resolve(self._accepted, told)
-            case "variation":
-                self.variations.append(_named(values))
-                if not self.variations[-1]["left"]:
-                    _resolve(self._varied, self.variations)
+                self._left = _named(values).get("variations", 1) - 1
+                _resolve(self._accepted, _named(values))
             case "started":
                 _resolve(self._started, _named(values))
             case "progress":
@@ -139,6 +124,9 @@ class _AnyTake:
                 self.warnings.append(str(values[0]))
             case "handed":
                 self.handed.append(_named(values))
+            case "variation":
+                self.variations.append(_named(values))
+                self._left = self.variations[-1]["left"]
             case "finished":
                 _resolve(self._started, {})  # of a take that never sounded
                 _resolve(self._finished, _named(values))
@@ -148,7 +136,6 @@ class _AnyTake:
     def _fail(self, error: Exception) -> None:
         for future in (self._accepted, self._started, self._finished):
             _resolve(future, error)
-        _resolve(self._varied, error)
 
 
 class _Connection:
@@ -268,7 +255,7 @@ class _Connection:
             take = self._takes.get(job_id)
         if take is not None and take.command == name:
             take._hear(answer, values)
-            if take._hears_no_more:
+            if take.is_over and not take._left:
                 with self._lock:
                     self._takes.pop(job_id, None)
         elif answer == "done":
@@ -310,10 +297,8 @@ class _Connection:
 
 def _resolve(future: Future[T], outcome: T | Exception) -> None:
     """Unless it is answered already."""
-    if not future.done() and isinstance(outcome, Exception):
-        future.set_exception(outcome)
-    elif not future.done():
-        future.set_result(outcome)  # type: ignore[arg-type]
+    if not future.done():
+        (future.set_exception if isinstance(outcome, Exception) else future.set_result)(outcome)  # type: ignore[operator]
 
 
 def _named(values: Sequence[Any]) -> Answer:
@@ -337,15 +322,8 @@ class Take(_AnyTake):
         """
         return _result(self._finished, timeout_seconds, "`finished`")
 
-    def wait_variations(self, timeout_seconds: float | None = None) -> list[Answer]:
-        """`variations`, once none is still to be made; empty when none was asked for. Raises as `wait`."""
-        return _result(self._varied, timeout_seconds, "`variation`")
-
     def cancel(self) -> None:
-        """Drop it, and those of its variations that are not made yet; if it sounds, fade it out.
-
-        `wait` then raises DaemonFailed with the code ``cancelled``.
-        """
+        """Drop it; if it sounds, fade it out. `wait` then raises DaemonFailed with the code ``cancelled``."""
         _result(self._connection.command("cancel", [self.id], {}), _CANCEL_SECONDS, "answer to cancel")
 
 
@@ -359,10 +337,6 @@ class AsyncTake(_AnyTake):
     async def wait(self) -> Answer:
         """As `Take.wait`; `asyncio.timeout` bounds it."""
         return await _await(self._finished)
-
-    async def wait_variations(self) -> list[Answer]:
-        """As `Take.wait_variations`."""
-        return await _await(self._varied)
 
     async def cancel(self) -> None:
         """As `Take.cancel`."""
@@ -394,10 +368,6 @@ class _Jobs(ABC, Generic[J]):
     def render(self, **keys: Value) -> J:
         """Make a take again with the ``notes`` of a MIDI file."""
         return self.job("take/render", **keys)
-
-    def play(self, **keys: Value) -> J:
-        """Play a take once more, such as an alternative to another: ``take``, or the last one, ``quantise``..."""
-        return self.job("take/play", **keys)
 
 
 class MelNet(_Jobs[Take]):

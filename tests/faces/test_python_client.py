@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from live_daemon import Player
+from live_daemon import Player, wait_until
 from melnet_music_client import JOBS, AsyncMelNet, DaemonFailed, MelNet, NoAnswer
 
 from bridge.protocol.table import COMMANDS, PROPERTIES
@@ -42,15 +42,14 @@ def test_a_take_from_trigger_to_file(net: MelNet) -> None:
     assert [each["take"] for each in listed[-2:]] == [finished["take"], again["take"]]
 
 
-def test_variations_are_waited_for_and_played(net: MelNet) -> None:
+def test_variations_are_told_and_played(net: MelNet) -> None:
     net.command("prime/file", "good.wav")
     take = net.continue_(seconds=0.5, seed=7, variations=3)
-    made = take.wait_variations(20)
-    assert [(each["seed"], each["ready"]) for each in made] == [(8, 1), (9, 1)]
-    assert take.wait(20)["take"] == made[0]["variation_of"]
-    played = net.play(take=made[1]["take"])
-    assert played.wait_variations(20) == []
-    assert played.wait(20)["file"] == made[1]["file"]
+    assert take.wait(20)["seed"] == 7
+    wait_until(lambda: len(take.variations) == 2)
+    assert [(each["seed"], each["ready"], each["left"]) for each in take.variations] == [(8, 1, 1), (9, 1, 0)]
+    last = take.variations[1]
+    assert net.job("take/play", take=last["take"]).wait(20)["file"] == last["file"]
 
 
 def test_queries_and_properties(net: MelNet) -> None:
