@@ -298,7 +298,7 @@ class _Connection:
 def _resolve(future: Future[T], outcome: T | Exception) -> None:
     """Unless it is answered already."""
     if not future.done():
-        (future.set_exception if isinstance(outcome, Exception) else future.set_result)(outcome)  # type: ignore[operator]
+        (future.set_exception if isinstance(outcome, Exception) else future.set_result)(outcome)  # type: ignore[arg-type]
 
 
 def _named(values: Sequence[Any]) -> Answer:
