@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bridge.clock.device_clock import Line
 from bridge.player.state import PlayerState
+from bridge.player.variations.queue import making_seconds
 from bridge.processes.job import Job, Phrase
 from bridge.processes.messages import AT_SAMPLE, Load, RenderPhrase, Report, Retime
 from bridge.protocol.types import Value
@@ -61,11 +62,11 @@ def _accept_on_tape(state: PlayerState, job: Job) -> None:
 
 def _enqueue(state: PlayerState, job: Job, values: list[tuple[str, Value]], ready_in: float) -> None:
     if job.variations:
-        seconds = state.variations.unmade_seconds + len(job.variations) * job.seconds
+        # when it is ready, it may be that hardly any of it is made
+        seconds = state.variations.seconds + (1 + len(job.variations)) * making_seconds(job)
         for other in state.waiting:
-            seconds += len(other.variations) * other.seconds if isinstance(other, Job) else 0.0
-        # the job itself is made after what it needs to begin, or not much later
-        made_in = ready_in + state.pace.making_seconds(job) + seconds / state.pace.safe_rate
+            seconds += len(other.variations) * making_seconds(other) if isinstance(other, Job) else 0.0
+        made_in = ready_in + seconds / state.pace.safe_rate
         values += [("variations", 1 + len(job.variations)), ("variations_in", made_in)]
     state.accepted_at[job.number] = time.monotonic()
     state.waiting.append(job)

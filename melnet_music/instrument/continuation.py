@@ -47,4 +47,4 @@ def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: Take
         loudest_power=prompt.loudest_power,
     )
     start = vocoder.next_sample
-    return GeneratedSound(offset + start, vocoded(vocoder, frames, stop - start))
+    return GeneratedSound(offset + start, vocoded(vocoder, frames, stop - start, at_leisure=request.at_leisure))

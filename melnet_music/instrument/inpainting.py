@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.instrument.blocks import first_of, in_pieces
+from melnet_music.instrument.blocks import first_of
 from melnet_music.instrument.frame_sampler import FrameSampler
 from melnet_music.instrument.generated_sound import GeneratedSound, frames_until, vocoded
 from melnet_music.instrument.joins import CROSSFADE_SECONDS, faded_out, with_lead, with_tail
@@ -62,11 +62,10 @@ def uncut_inpainting(
         sampler, request, heard, start - offset, stop - offset, known, vocoder.next_frame, count
     )
     loudest_power = max(prompt.loud_power, frame_powers(known).max(initial=0.0))
-    if request.at_leisure:
-        frames = in_pieces(frames, sampler.chunk_frames)  # all of them come at once, and the vocoder takes its time
     kept_down = (limited(block, loudest_power) for block in frames)
     length = None if wanted is not None else stop - offset - vocoder.next_sample
-    return GeneratedSound(offset + vocoder.next_sample, vocoded(vocoder, kept_down, length))
+    made = vocoded(vocoder, kept_down, length, at_leisure=request.at_leisure)
+    return GeneratedSound(offset + vocoder.next_sample, made)
 
 
 def _frames_between_edges(

@@ -8,6 +8,11 @@ from dataclasses import dataclass, replace
 from bridge.processes.job import Again, Job, Variation
 from bridge.tape.tape_commands import KeptTake
 
+_CONTEXT_SECONDS, _AFTER_SECONDS = 20.0, 4.0
+"""Before a part is repainted, so much of what was before it is heard anew; what comes after it is drawn with it."""
+_HEARING = 0.3
+"""To hear takes so much of the time that to make takes. Measured with `piano`, on two cores."""
+
 
 @dataclass
 class _Batch:
@@ -28,6 +33,14 @@ class VariationInWork:
     steps: Generator[None, None, None]
 
 
+def making_seconds(job: Job) -> float:
+    """About how much new audio of a continuation takes as long to make as a job's."""
+    if job.kind != "inpaint":
+        return job.skip_seconds + job.seconds
+    context_seconds = _CONTEXT_SECONDS if job.span else min(_CONTEXT_SECONDS, job.start_seconds)
+    return job.seconds + _AFTER_SECONDS + _HEARING * context_seconds
+
+
 class VariationQueue:
     """Belongs to the player's one thread."""
 
@@ -41,10 +54,10 @@ class VariationQueue:
         return not (self._in_work or self._batches)
 
     @property
-    def unmade_seconds(self) -> float:
-        """New audio that is still to be made; all of what is being made."""
-        waiting = sum(len(batch.unmade) * batch.kept.job.seconds for batch in self._batches)
-        return waiting + (self._in_work.job.seconds if self._in_work else 0.0)
+    def seconds(self) -> float:
+        """As `making_seconds`, of all that are not made; of what is being made as if it were not begun."""
+        now = making_seconds(self._in_work.job) if self._in_work else 0.0
+        return now + sum(len(batch.unmade) * making_seconds(batch.kept.job) for batch in self._batches)
 
     def numbers(self, *, on_tape: bool = False) -> list[int]:
         """Of all that are not made, or of those that repaint a part of the tape."""
