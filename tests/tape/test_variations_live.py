@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 import soundfile
 from bars import BAR_SAMPLES, RATE_HZ, bar_of, record_bars
 from jack_rig import Capture, jack_server
-from live_daemon import Player, client, live_daemon, pairs, wait_ready
+from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 from scripted_instrument import SEED_DIES, SEED_NOT_FINITE, SEED_RAISES, counted, seed_gain
 
 from bridge.stage.daemon import Daemon
+from bridge.takes.take_files import read_take
 
 DEVICE = "system"
 PRESET, OTHER = "rtf=8 hz=48000 block=0.1 seeds=1", "rtf=8 hz=48000 block=0.1 seeds=1 digest=1111"
@@ -199,6 +201,22 @@ def test_what_fails_is_told_and_what_is_made_outlives_the_player(heard: Player) 
     assert played["sounded"]
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits another process's files, which only Linux can")
+def test_when_one_cannot_be_written_no_more_are_made(heard: Player, daemon: Daemon, exports: Path) -> None:
+    heard.send("continue", 1, "seconds", LONG_SECONDS, "seed", 4, "variations", 32)
+    variations(heard, 1, "continue", 1)
+    writer = process_id(daemon, "player")
+    before = resource.prlimit(writer, resource.RLIMIT_FSIZE)
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, (50_000, before[1]))  # as if the disk were full
+    told = variations(heard, 31, "continue", 1)
+    resource.prlimit(writer, resource.RLIMIT_FSIZE, before)
+    made = [each["ready"] for each in told]
+    assert made == sorted(made, reverse=True)
+    assert {each["code"] for each in told if not each["ready"]} == {"bad_file"}
+    assert "make room" in str(told[-1]["why"])
+    assert not list((exports.parent / "takes").glob("*.part"))
+
+
 def test_those_that_are_not_made_when_the_preset_changes_are_told(heard: Player) -> None:
     heard.send("continue", 1, "seconds", LONG_SECONDS, "seed", 4, "variations", 32)
     heard.wait_for("finished", "continue", 1)
@@ -208,7 +226,30 @@ def test_those_that_are_not_made_when_the_preset_changes_are_told(heard: Player)
     assert (told[0]["ready"], told[-1]["ready"]) == (1, 0)
     assert {each["code"] for each in told if not each["ready"]} == {"refused"}
     assert "plays now" in str(told[-1]["why"])
-    assert heard.run_job("take/play", 2, "take", number_of(told[0]))["sounded"]
+
+    heard.send("take/play", 2, "take", number_of(told[0]))
+    heard.wait_for("started", "take/play", 2)
+    heard.send("load", PRESET)  # which goes on from what is played, and leaves its file alone
+    heard.wait_for("handed", "take/play", 2)
+    assert heard.wait_for("finished", "take/play", 2)
+    assert soundfile.info(str(told[0]["file"])).duration == LONG_SECONDS
+
+
+def test_takes_that_are_made_anew_by_another_preset_have_alternatives_by_it(heard: Player) -> None:
+    """Unlike the one that sounds, whose rest is another take's."""
+    heard.send("continue", 1, "seconds", LONG_SECONDS, "seed", 4, "variations", 20)
+    variations(heard, 1, "continue", 1)
+    heard.send("continue", 2, "seconds", 0.5, "seed", 4, "variations", 3)
+    heard.send("sync", 1)
+    heard.wait_for("synced", 1)
+    heard.send("load", OTHER)
+    handed = pairs(heard.wait_for("handed", "continue", 1))
+    last = variations(heard, 19, "continue", 1)[-1]
+    assert (last["ready"], last["code"], last["variation_of"]) == (0, "refused", handed["take"])
+    behind = pairs(heard.wait_for("finished", "continue", 2))
+    for each in variations(heard, 2, "continue", 2):
+        assert (each["ready"], each["variation_of"]) == (1, behind["take"])
+        assert read_take(Path(str(each["file"])).with_suffix(".json")).origin.preset == OTHER
     heard.send("load", PRESET)
     heard.wait_for("done", "load")
 

@@ -20,8 +20,8 @@ Told = dict[str, object]
 PLANNED = ("plan", "on", "density", 2.0, "scale", "c major")
 ASKED: dict[str, tuple[str | float, ...]] = {
     "continue": ("continue", "seconds", 0.4, "lead", 0.2),
-    "continue planned": ("continue", "seconds", 0.6, *PLANNED),
-    "inpaint": ("inpaint", "start", 1.0, "stop", 1.4, "lead", 0.2, "tail", 0.2),
+    "continue planned": ("continue", "seconds", 0.4, *PLANNED),
+    "inpaint": ("inpaint", "start", 1.0, "stop", 1.2, "lead", 0.2, "tail", 0.2),
 }
 
 
@@ -37,7 +37,7 @@ def player(daemon: Daemon) -> Iterator[Player]:
     """Whose model has heard something, and hears nothing more."""
     with client(daemon) as one:
         wait_ready(one)
-        for name, *values in (("prime/clear",), ("prime/file", PHRASE_FILE, "seconds", 4.0)):
+        for name, *values in (("prime/clear",), ("prime/file", PHRASE_FILE, "seconds", 3.0)):
             one.send(name, *values)
             one.wait_for("done", name)
         one.heard.clear()
@@ -82,10 +82,11 @@ def test_each_is_what_its_seed_would_have_made_and_is_made_again_by_render(
         assert (about["variation_of"], about["ready"], about["seed"]) == (first["take"], 1, each["seed"])
         assert (about["kind"], about["file"]) == (name, each["file"])
 
-    for told in (first, *made):
+    for told in made:
         alone = player.run_job(str(name), 2, *values, "seed", int(str(told["seed"])))
         np.testing.assert_array_equal(sound_of(alone), sound_of(told))
     assert not np.array_equal(sound_of(made[0]), sound_of(made[1]))
+    assert not np.array_equal(sound_of(made[0]), sound_of(first))
     described, again = Path(str(made[1]["file"])).with_suffix(".json"), tmp_path / "again.wav"
     assert main(["render", str(described), str(again), "--preset", str(narrow_piano)]) == 0
     np.testing.assert_array_equal(soundfile.read(again, dtype="float32")[0], sound_of(made[1]))
