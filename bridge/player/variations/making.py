@@ -13,8 +13,8 @@ from bridge.takes.take import CHAIN_SECONDS, Take
 from bridge.tape.tape_commands import KeptTake
 
 LONGEST_STEP_SECONDS = 0.5
-"""No step of an alternative is begun so shortly before something is due. With `piano` on two busy cores the longest took
-0.1 s of a continuation and 0.4 s of a repainted part."""
+"""No step of an alternative is begun so shortly before something is due. With `piano` on two busy cores the longest
+took 0.1 s of a continuation, and 0.4 s of a repainted part."""
 _NONE_AFTER = ("refused", "bad_file")
 """What fails for one of them fails for the others too: the preset is another one, or the disk is full."""
 _RESERVE_SECONDS = 2.0
