@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from bars import BAR_SAMPLES, RATE_HZ, bar_of, record_bars
+from documented import check_documented
 from jack_rig import Capture, jack_server
 from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready
 from scripted_instrument import SEED_DIES, SEED_NOT_FINITE, SEED_RAISES, counted, seed_gain
@@ -19,6 +20,8 @@ from bridge.takes.take_files import read_take
 
 DEVICE = "system"
 PRESET, OTHER = "rtf=8 hz=48000 block=0.1 seeds=1", "rtf=8 hz=48000 block=0.1 seeds=1 digest=1111"
+BARS = 6
+"""Of a take during which there is time to ask for another."""
 LONG_SECONDS = 4.0
 """Of takes 31 of which are made in a quarter of a minute."""
 
@@ -36,7 +39,7 @@ def daemon(exports: Path) -> Iterator[Daemon]:
 
 
 def variations(player: Player, count: int, *job: object) -> list[Told]:
-    """All that were told of so far, and as many more as are missing."""
+    """All that were told of so far, and as many more as are missing; they are told as the reference says."""
 
     def told() -> list[Told]:
         mine = [m for m in player.heard if m.address == "/melnet/variation" and m.values[:2] == [*job]]
@@ -44,6 +47,8 @@ def variations(player: Player, count: int, *job: object) -> list[Told]:
 
     while len(told()) < count:
         player.wait_for("variation", *job)
+    for message in player.heard:
+        check_documented(message)
     return told()
 
 
@@ -60,6 +65,8 @@ def listed(player: Player) -> dict[int, Told]:
     player.heard.clear()
     player.send("take/list")
     player.wait_for("done", "take/list")
+    for message in player.heard:
+        check_documented(message)
     replies = [m.values for m in player.heard if m.address == "/melnet/take/list.reply"]
     takes = [dict(zip(map(str, each[::2]), each[1::2], strict=True)) for each in replies]
     return {int(str(take["take"])): take for take in takes}
@@ -112,19 +119,19 @@ def test_an_alternative_is_played_on_the_bar_line_where_the_first_ends(player: P
     record_bars(player, 1)
     capture = Capture(tmp_path)
     capture.wait_until_ready()
-    player.send("continue", 1, "bars", 4, "seed", 4, "variations", 3, "quantise", "bar")
+    player.send("continue", 1, "bars", BARS, "seed", 4, "variations", 2, "quantise", "bar")
     bar = int(str(pairs(player.wait_for("started", "continue", 1))["bar"]))
-    alternative = variations(player, 2, "continue", 1)[1]
-    player.send("take/play", 2, "take", number_of(alternative), "at_bar", bar + 4)
-    assert pairs(player.wait_for("done", "take/play", 2))["bar"] == bar + 4
+    alternative = variations(player, 1, "continue", 1)[0]
+    player.send("take/play", 2, "take", number_of(alternative), "at_bar", bar + BARS)
+    assert pairs(player.wait_for("done", "take/play", 2))["bar"] == bar + BARS
     assert pairs(player.wait_for("finished", "continue", 1))["gaps"] == 0
-    assert pairs(player.wait_for("started", "take/play", 2))["bar"] == bar + 4
+    assert pairs(player.wait_for("started", "take/play", 2))["bar"] == bar + BARS
     played = pairs(player.wait_for("finished", "take/play", 2))
-    assert (played["sounded"], played["gaps"], played["seed"]) == (True, 0, 6)
+    assert (played["sounded"], played["gaps"], played["seed"]) == (True, 0, 5)
     captured = capture.stop()
     begin = int(np.flatnonzero(captured)[0])
-    one = counted(0, 4 * BAR_SAMPLES)
-    np.testing.assert_array_equal(captured[begin:][: 8 * BAR_SAMPLES], np.concatenate([one, seed_gain(6) * one]))
+    one = counted(0, BARS * BAR_SAMPLES)
+    np.testing.assert_array_equal(captured[begin:][: 2 * BARS * BAR_SAMPLES], np.concatenate([one, seed_gain(5) * one]))
     player.send("take/recall", number_of(alternative))
     assert player.wait_for("fail", "take/recall")[2] == "refused"
 
@@ -219,6 +226,7 @@ def test_when_one_cannot_be_written_no_more_are_made(heard: Player, daemon: Daem
 
 def test_those_that_are_not_made_when_the_preset_changes_are_told(heard: Player) -> None:
     heard.send("continue", 1, "seconds", LONG_SECONDS, "seed", 4, "variations", 32)
+    variations(heard, 1, "continue", 1)
     heard.wait_for("finished", "continue", 1)
     heard.send("load", OTHER)
     heard.wait_for("done", "load")
@@ -237,7 +245,7 @@ def test_those_that_are_not_made_when_the_preset_changes_are_told(heard: Player)
 
 def test_takes_that_are_made_anew_by_another_preset_have_alternatives_by_it(heard: Player) -> None:
     """Unlike the one that sounds, whose rest is another take's."""
-    heard.send("continue", 1, "seconds", LONG_SECONDS, "seed", 4, "variations", 20)
+    heard.send("continue", 1, "seconds", 2 * LONG_SECONDS, "seed", 4, "variations", 20)
     variations(heard, 1, "continue", 1)
     heard.send("continue", 2, "seconds", 0.5, "seed", 4, "variations", 3)
     heard.send("sync", 1)
