@@ -17,7 +17,7 @@ from bridge.player.listening import hear_input
 from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
 from bridge.processes.job import Job
-from bridge.processes.messages import Moved, RequestError, Warn
+from bridge.processes.messages import Moved, RequestError, VariationLost, Warn
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
 from bridge.takes.notes_in_sound import NotesInSound
 from bridge.takes.planning import placed
@@ -94,7 +94,8 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
         lead = round(job.lead_seconds * instrument.sample_rate_hz)
         take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
     # a repainted part, and one that skips or follows, has no first sound before much of it is made
-    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower)
+    is_variation = job.variation_of is not None  # made at leisure, which says nothing of the pace
+    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower or is_variation)
     cut_short = False
     with closing(blocks_of(instrument, request, job)) as blocks:
         for block in blocks:
@@ -112,12 +113,15 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
             except CutShortError:
                 cut_short = True
                 break
+    if cut_short:
+        _lose_variations(state, take)
     if cut_short and not take.generated_seconds:
         return
     take.finish_generation()
     if follower or plan:
         take.job = replace(job, notes=follower.given if follower else given_notes(plan.given if plan else ()))
-    state.pace = replace(state.pace, rate=take.estimate.rate)
+    if not is_variation:
+        state.pace = replace(state.pace, rate=take.estimate.rate)
     _keep(state, instrument, take, prompt, cut_short=cut_short)
 
 
@@ -220,13 +224,24 @@ def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt
         folder = state.settings.takes_folder
         take.file = str(save_take(folder, take.audio, job, origin, prompt, cut_short=cut_short))
     except ValueError as error:
+        if job.variation_of is not None:
+            raise RequestError("bad_file", str(error)) from error
         _LOG.warning("%s", error)
         state.tell(Warn(job.number, str(error)))
-    if cut_short:
+    if cut_short or job.variation_of is not None:
         return
-    state.tape_commands.keep(job, origin, prompt, take.audio, take.file)
+    kept = state.tape_commands.keep(job, origin, prompt, take.audio, take.file)
+    state.variations.put(job.variations, kept)
+    take.job = replace(job, variations=())
     if job.span:
         _play_repainted(state, take)
+
+
+def _lose_variations(state: PlayerState, take: Take) -> None:
+    """Tell that a take's alternatives will not be made, since it is not made to its end itself."""
+    for each in take.job.variations:
+        state.tell(VariationLost(each.number, "refused", f"take {take.job.number} ended before it was made whole"))
+    take.job = replace(take.job, variations=())
 
 
 def _play_repainted(state: PlayerState, take: Take) -> None:

@@ -25,7 +25,9 @@ from melnet_music.sound.audio_file import AudioClip, read_audio, write_audio
 if TYPE_CHECKING:
     from melnet_music.instrument.prompt_state import Prompt
 
-_NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase")
+_NOT_HOW_IT_IS_MADE = (
+    "number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase", "variations", "variation_of",
+)  # fmt: skip
 """Fields of a job that do not change the take: who asked, and when it sounded; a phrase is in the prompt."""
 CUT_SHORT = "cut_short_after_seconds"
 """The key in the JSON file of a take that was ended early."""

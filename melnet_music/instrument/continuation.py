@@ -21,7 +21,8 @@ Samples = npt.NDArray[np.float32]
 def continuation(prompt: PromptState, sampler: FrameSampler, request: TakeRequest) -> Iterator[Samples]:
     """Lead and new sound, crossfaded: see `Instrument.continuation`."""
     sound, rate = uncut_continuation(prompt, sampler, request), sampler.sound.sample_rate_hz
-    return faded_out(with_lead(prompt.audio, sound, prompt.audio.stop_sample, request.lead_seconds, rate), rate)
+    stop, leisure = prompt.audio.stop_sample, request.at_leisure
+    return faded_out(with_lead(prompt.audio, sound, stop, request.lead_seconds, rate, at_leisure=leisure), rate)
 
 
 def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: TakeRequest) -> GeneratedSound:
@@ -46,4 +47,4 @@ def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: Take
         loudest_power=prompt.loudest_power,
     )
     start = vocoder.next_sample
-    return GeneratedSound(offset + start, vocoded(vocoder, frames, stop - start))
+    return GeneratedSound(offset + start, vocoded(vocoder, frames, stop - start, at_leisure=request.at_leisure))
