@@ -21,6 +21,10 @@ QUICK_TESTS := tests/clock tests/midi/test_controller.py tests/midi/test_mapping
 	tests/protocol tests/sound tests/takes/test_job_queue.py tests/takes/test_start_time.py tests/tape/test_edit_history.py \
 	tests/tape/test_session_tape.py tests/test_layering.py tests/test_readme.py
 
+# Link needs a network, the others train, or compute for ten seconds and more.
+NOT_QUICK := tests/clock/test_link.py tests/model/test_scan_cuda.py \
+	tests/model/test_config_and_preset.py::test_paper_maestro_takes_a_training_step_and_samples
+
 .PHONY: play test quick check format setup
 
 play: $(VENV)/play.stamp
@@ -29,11 +33,12 @@ play: $(VENV)/play.stamp
 # Else every process that a test starts would compile all Python code anew.
 test quick: export PYTHONDONTWRITEBYTECODE =
 
+# One more than two cores: many tests wait for sound. tests/conftest.py orders the files.
 test: check
-	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile
+	$(VENV)/bin/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 quick: setup
-	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile --ignore-glob '*_live.py' --ignore tests/clock/test_link.py $(QUICK_TESTS)
+	$(VENV)/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --ignore-glob '*_live.py' $(NOT_QUICK:%=--deselect %) $(QUICK_TESTS)
 
 format: setup
 	$(VENV)/bin/ruff check --fix

@@ -6,6 +6,7 @@ import argparse
 import ast
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,7 @@ def options_by_subcommand() -> dict[str, set[str]]:
     return {name: set(subparser._option_string_actions) for name, subparser in subparsers.choices.items()}
 
 
+@cache
 def defined_names() -> set[str]:
     """Classes, functions and values at the top of the modules, and methods as ``Class.method``."""
     names: set[str] = set()
@@ -64,7 +66,6 @@ def defined_names() -> set[str]:
 
 
 OPTIONS = options_by_subcommand()
-DEFINED = defined_names()
 
 
 def test_the_readme_is_short() -> None:
@@ -141,7 +142,7 @@ def test_new_names_of_what_was_renamed_exist() -> None:
         package = new.strip("`")
         names = [f"{package}.{name}" for name in re.findall(r"`(\w+)`", kept)] or re.findall(r"`([\w.]+)`", new)
         for name in names:
-            assert is_module(name) or name in DEFINED, f"{old} -> {name}"
+            assert is_module(name) or name in defined_names(), f"{old} -> {name}"
 
 
 def test_each_figure_program_is_listed() -> None:

@@ -36,7 +36,8 @@ class TierNetwork(nn.Module):
         )
         self.frequency_delayed = FrequencyDelayedStack(cell, bins, hidden, layers, embedding)
         self.outlet = nn.Linear(hidden, 3 * model.components)
-        self._spread_components()
+        if not self.outlet.weight.is_meta:  # else its weights are loaded, and drawing there would import much first
+            self._spread_components()
 
     def _spread_components(self) -> None:
         """Start the mixture wide: means over -1.5..1.5, sigma near 0.6, equal weights."""

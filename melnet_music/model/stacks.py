@@ -13,6 +13,13 @@ from melnet_music.model.cells import CELLS
 from melnet_music.model.config import CellName
 
 
+def _embedding(bins: int, hidden: int) -> nn.Parameter:
+    values = torch.empty(bins, hidden)
+    if not values.is_meta:  # else its weights are loaded, and drawing there would import hundreds of modules first
+        values = 0.1 * torch.randn(bins, hidden)
+    return nn.Parameter(values)
+
+
 class Extractor(nn.Module):
     """Conditioning features from known grids: four RNNs, both ways along both axes.
 
@@ -24,7 +31,7 @@ class Extractor(nn.Module):
         super().__init__()
         recurrence = CELLS[cell]
         self.inlet = nn.Linear(channels, hidden)
-        self.embedding = nn.Parameter(0.1 * torch.randn(bins, hidden)) if bin_embedding else None
+        self.embedding = _embedding(bins, hidden) if bin_embedding else None
         self.later = recurrence(hidden, hidden)
         self.earlier = recurrence(hidden, hidden, reverse=True)
         self.higher = recurrence(hidden, hidden)
@@ -62,7 +69,7 @@ class TimeDelayedStack(nn.Module):
         super().__init__()
         recurrence = CELLS[cell]
         self.inlet = nn.Linear(1, hidden)
-        self.embedding = nn.Parameter(0.1 * torch.randn(bins, hidden)) if bin_embedding else None
+        self.embedding = _embedding(bins, hidden) if bin_embedding else None
         self.time = nn.ModuleList(recurrence(hidden, hidden) for _ in range(layers))
         self.upward = nn.ModuleList(recurrence(hidden, hidden) for _ in range(layers))
         self.downward = nn.ModuleList(recurrence(hidden, hidden, reverse=True) for _ in range(layers))
@@ -126,7 +133,7 @@ class FrequencyDelayedStack(nn.Module):
     def __init__(self, cell: CellName, bins: int, hidden: int, layers: int, bin_embedding: bool) -> None:
         super().__init__()
         self.inlet = nn.Linear(1, hidden)
-        self.embedding = nn.Parameter(0.1 * torch.randn(bins, hidden)) if bin_embedding else None
+        self.embedding = _embedding(bins, hidden) if bin_embedding else None
         self.upward = nn.ModuleList(CELLS[cell](hidden, hidden) for _ in range(layers))
         self.project = nn.ModuleList(nn.Linear(hidden, hidden) for _ in range(layers))
 

@@ -1,4 +1,4 @@
-"""The shipped models play on for twenty seconds without losing their way; `evaluate` listens for minutes."""
+"""The shipped models play on for ten seconds without losing their way; `evaluate` listens for minutes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOFTEST_DBFS, LOUDEST_DBFS = -50.0, -8.0
 def test_a_long_take_stays_music(name: str) -> None:
     instrument = Instrument.load(name)
     instrument.hear(read_audio(instrument.preset_folder / PHRASE_FILE).mono_at(instrument.sample_rate_hz))
-    take = np.concatenate(list(instrument.continuation(TakeRequest(20.0, seed=1))))
+    take = np.concatenate(list(instrument.continuation(TakeRequest(10.0, seed=1))))
     measured = dict(zip(MEASURES, windows(describe(take, instrument.sample_rate_hz)).T, strict=True))
     assert measured["brightness"].max() < BRIGHTEST_HZ
     assert measured["level"].min() > SOFTEST_DBFS

@@ -29,7 +29,7 @@ RATE_HZ = CONFIG.sound.sample_rate_hz
 
 @pytest.fixture(scope="module")
 def phrase() -> npt.NDArray[np.float32]:
-    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(RATE_HZ)[: 4 * RATE_HZ]
+    return read_audio(find_preset("piano") / PHRASE_FILE).mono_at(RATE_HZ)[: 2 * RATE_HZ]
 
 
 def written(path: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str) -> Path:

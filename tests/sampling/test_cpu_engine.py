@@ -204,11 +204,13 @@ def test_the_shipped_preset_is_the_references() -> None:
 
 @pytest.mark.parametrize("name", ["cpu", "cpu-bf16"])
 def test_a_take_is_its_seed_whatever_the_number_of_threads(name: str) -> None:
-    results = []
+    results, bins = [], 40
+    splits = ("time", "frequency", "time")
+    preset = tiny_preset(tiny_config(hidden=33, layers=2, centralized_hidden=48, splits=splits), bins)
     for threads in (1, 2, 3, 4):
-        engine = ENGINES[name](piano(), threads)
-        state = engine.prime(engine.init_state(), random(1, 16, piano().mel_bins), 8)
-        results.append(take(engine, state, chunks_of([8] * 3, piano().mel_bins)))
+        engine = ENGINES[name](preset, threads)
+        state = engine.prime(engine.init_state(), random(1, 16, bins), 8)
+        results.append(take(engine, state, chunks_of([8] * 6, bins)))
         engine.close()
     for frames, state in results[1:]:
         np.testing.assert_array_equal(frames, results[0][0])
@@ -355,13 +357,13 @@ def test_lengths_rows_and_threads_that_do_not_fit_are_refused(engine: CpuEngine)
     with pytest.raises(ValueError, match="asked for 2 takes at once: this engine makes one"):
         engine.init_state(2)
     with pytest.raises(ValueError, match="threads is 0, want 1 or more"):
-        CpuEngine(piano(), 0)
+        both(tiny_config(), 12, threads=0)
 
 
 def test_an_engine_that_is_let_go_lets_its_threads_go() -> None:
     before = set(threading.enumerate())
-    engine = CpuEngine(piano(), 3)
-    take(engine, engine.init_state(), chunks_of([8] * 3, piano().mel_bins))
+    engine = both(tiny_config(hidden=20, layers=2, splits=("frequency", "time")), 12, threads=3)[0]
+    take(engine, engine.init_state(), chunks_of([8] * 3, 12))
     helpers = set(threading.enumerate()) - before
     assert len(helpers) == 2
     del engine

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from melnet_music.model.cells import CELLS
+
 TESTS = Path(__file__).parent
 
 RUN_THERE = [
@@ -19,12 +21,12 @@ RUN_THERE = [
     "test_cpu_gates.py::test_a_padded_unit_stays_zero",
     "test_cpu_gates.py::test_exp_is_right_to_the_last_bits_or_so",
     "test_cpu_gates.py::test_exp_is_clamped_to_what_a_float_can_hold",
-    "test_cpu_engine.py::test_frames_and_states_are_the_references",
+    *(f"test_cpu_engine.py::test_frames_and_states_are_the_references[three panels-{cell}]" for cell in CELLS),
 ]
-"""Tests that hold on every processor, run anew for that one."""
+"""Tests that hold on every processor, run anew for that one: numba keeps what it compiles by processor."""
 
 
-def test_the_kernels_hold_without_any_feature(tmp_path: Path) -> None:
+def test_the_kernels_hold_without_any_feature() -> None:
     """Four lanes, multiply and add apart; on an ARM processor vectors of four are always there."""
     running = """
 import sys
@@ -35,7 +37,7 @@ print("target:", TARGET.name, flush=True)
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[1:]]))
 """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "PYTEST_"))}
-    unknown = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    unknown = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     result = subprocess.run(
         [sys.executable, "-c", running, *RUN_THERE],
         cwd=TESTS, env=inherited | unknown, capture_output=True, text=True, timeout=300,

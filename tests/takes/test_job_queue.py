@@ -79,7 +79,7 @@ class Instrument:
 ASKED = st.tuples(st.floats(0.0, 10.0), st.floats(0.5, 20.0), st.one_of(st.none(), st.floats(0.0, 60.0)))
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.floats(0.4, 20.0), st.lists(ASKED, min_size=1, max_size=7))
 def test_promises_are_kept(rate: float, asked: list[tuple[float, float, float | None]]) -> None:
     instrument = Instrument(replace(PACE, rate=rate))

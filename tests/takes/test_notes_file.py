@@ -117,7 +117,9 @@ def test_a_planned_take_is_on_the_grid_of_its_plan(tmp_path: Path) -> None:
     assert read_midi_timing(tmp_path / "notes.mid").times.beats_at(led[0].onset_s) == pytest.approx(1.0, abs=1e-3)
 
 
-def test_files_that_are_no_takes_notes_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_no_takes_notes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.takes.notes_file._MOST_NOTES", 100)  # ten thousand take seconds to write and read
+
     def refusal(content: bytes | list[Note]) -> str:
         path = tmp_path / "bad.mid"
         if isinstance(content, bytes):
@@ -136,6 +138,6 @@ def test_files_that_are_no_takes_notes_are_refused(tmp_path: Path) -> None:
     assert "cut short" in refusal(b"MThd")
     assert "cannot be read as MIDI" in refusal(b"RIFF" + bytes(40))
     assert "bytes, at most 524288" in refusal(bytes(600_000))
-    assert "10001 notes, at most 10000" in refusal([Note(n * 0.01, n * 0.01 + 0.005, 60, 80) for n in range(10_001)])
+    assert "101 notes, at most 100" in refusal([Note(n * 0.01, n * 0.01 + 0.005, 60, 80) for n in range(101)])
     with pytest.raises(ValueError, match="no MIDI file at"):
         check_notes_file(tmp_path)

@@ -151,8 +151,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def daemon(folder: Path) -> Iterator[Daemon]:
-    with live_daemon(folder / "takes", preset="piano", factory=INSTRUMENT_FACTORY, allowed=(folder,)) as running:
+def daemon(folder: Path, narrow_piano: Path) -> Iterator[Daemon]:
+    preset = str(narrow_piano)
+    with live_daemon(folder / "takes", preset=preset, factory=INSTRUMENT_FACTORY, allowed=(folder,)) as running:
         yield running
 
 
@@ -168,7 +169,9 @@ def notes_of(finished: dict[str, object]) -> list[list[float]] | None:
     return notes
 
 
-def test_a_planned_take_is_made_again_rerolled_and_exported(player: Player, folder: Path, tmp_path: Path) -> None:
+def test_a_planned_take_is_made_again_rerolled_and_exported(
+    player: Player, folder: Path, tmp_path: Path, narrow_piano: Path
+) -> None:
     player.send("set", "scale", "c major")
     player.wait_for("done", "set")
     finished = player.run_job("generate", 1, "seconds", 2.0, "seed", 5, "plan", "on")
@@ -177,7 +180,7 @@ def test_a_planned_take_is_made_again_rerolled_and_exported(player: Player, fold
     assert {int(pitch) % 12 for _, _, pitch, _ in notes} <= {0, 2, 4, 5, 7, 9, 11}
     assert notes_of(player.run_job("generate", 2, "seconds", 2.0, "seed", 5, "plan", "on")) == notes
     wav, again = Path(str(finished["file"])), tmp_path / "again.wav"
-    assert main(["render", str(wav.with_suffix(".json")), str(again)]) == 0
+    assert main(["render", str(wav.with_suffix(".json")), str(again), "--preset", str(narrow_piano)]) == 0
     np.testing.assert_array_equal(*(soundfile.read(path, dtype="float32")[0] for path in (wav, again)))
     assert notes_of(player.run_job("take/reroll", 3, "take", int(str(finished["take"])), "seed", 6)) == notes
     player.send("take/export", int(str(finished["take"])), "planned.wav")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import torch
 from jack_rig import RATE_HZ, Capture, jack_server
-from live_daemon import Player, client, live_daemon, pairs, wait_ready
+from live_daemon import Player, client, end_all, live_daemon, pairs, wait_ready
 from numpy.typing import NDArray
 from tiny_models import tiny_config, tiny_model
 
 from bridge.cli.main import main
 from bridge.player.settings import INSTRUMENT_FACTORY
+from bridge.stage.daemon import Daemon
 from bridge.takes.take_files import read_take
 from melnet_music.instrument.joins import CROSSFADE_SECONDS
 from melnet_music.model.preset import CONFIG_FILE, WEIGHTS_FILE, write_weights
@@ -49,22 +50,35 @@ tiers = [{{ hidden = {hidden}, layers = 1 }}, {{ hidden = {hidden}, layers = 1 }
     return str(folder)
 
 
-@contextmanager
-def swappable(folder: Path) -> Iterator[tuple[str, str, Player]]:
-    """Two presets, and a client of a daemon that plays the first of them in bars of a second."""
-    old_preset, new_preset = (write_preset(folder / f"tiny{hidden}", hidden) for hidden in (8, 12))
+@pytest.fixture(scope="module")
+def presets(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("presets")
+    return write_preset(folder / "tiny8", 8), write_preset(folder / "tiny12", 12)
+
+
+@pytest.fixture(scope="module")
+def daemon(presets: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    takes = tmp_path_factory.mktemp("takes")
     with (
         jack_server(),
-        live_daemon(folder / "takes", preset=old_preset, factory=INSTRUMENT_FACTORY, output="system") as daemon,
-        client(daemon) as player,
+        live_daemon(takes, preset=presets[0], factory=INSTRUMENT_FACTORY, output="system") as running,
     ):
-        wait_ready(player)
-        for preset in (new_preset, old_preset):  # what a first load brings into memory is there from then on
-            player.send("load", preset)
-            player.wait_for("done", "load", seconds=60.0)
-        player.send("set", "tempo", 240.0)
-        player.heard.clear()
-        yield old_preset, new_preset, player
+        yield running
+
+
+@pytest.fixture
+def player(daemon: Daemon, presets: tuple[str, str]) -> Iterator[Player]:
+    """Of a daemon that plays the first preset, and has loaded both, in bars of a second."""
+    with client(daemon) as one:
+        wait_ready(one)
+        for preset in reversed(presets):  # what a first load brings into memory is there from then on
+            one.send("load", preset)
+            one.wait_for("done", "load", seconds=60.0)
+        one.send("set", "tempo", 240.0)
+        one.wait_for("done", "set")
+        one.heard.clear()
+        yield one
+        end_all(one)
 
 
 def read(told: dict[str, object]) -> NDArray[np.float32]:
@@ -80,17 +94,19 @@ def assert_rendered_again(told: dict[str, object], preset: str) -> None:
     np.testing.assert_array_equal(again[: len(read(told))], read(told))
 
 
-def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path) -> None:
-    with swappable(tmp_path) as (old_preset, new_preset, player):
-        capture = Capture(tmp_path)
-        capture.wait_until_ready()
-        player.send("generate", 1, "seconds", TAKE_SECONDS, "seed", 3, "quantise", "bar")
-        begun = pairs(player.wait_for("started", "generate", 1, seconds=60.0))
-        player.send("load", new_preset, "quantise", "bar")
-        player.wait_for("done", "load", seconds=60.0)
-        handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
-        finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
-        captured = capture.stop()
+def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(
+    player: Player, presets: tuple[str, str], tmp_path: Path
+) -> None:
+    old_preset, new_preset = presets
+    capture = Capture(tmp_path)
+    capture.wait_until_ready()
+    player.send("generate", 1, "seconds", TAKE_SECONDS, "seed", 3, "quantise", "bar")
+    begun = pairs(player.wait_for("started", "generate", 1, seconds=60.0))
+    player.send("load", new_preset, "quantise", "bar")
+    player.wait_for("done", "load", seconds=60.0)
+    handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
+    finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
+    captured = capture.stop()
     assert (handed["gaps"], finished["gaps"], finished["follows"]) == (0, 0, handed["take"])
     old, new = read(handed), read(finished)
     line = (int(str(handed["bar"])) - int(str(begun["bar"]))) * BAR_SAMPLES
@@ -117,17 +133,17 @@ def test_what_is_heard_is_both_takes_joined_in_phase_on_the_line(tmp_path: Path)
     assert np.abs(new[lead:]).max() > 1e-3
 
 
-def test_a_take_that_follows_keys_goes_on_following_them(tmp_path: Path) -> None:
-    with swappable(tmp_path) as (old_preset, new_preset, player):
-        player.send("note", 60, 90)
-        player.send("generate", 1, "seconds", TAKE_SECONDS, "follow", "rest", "quantise", "bar")
-        player.wait_for("started", "generate", 1, seconds=60.0)
-        player.send("load", new_preset, "quantise", "bar")
-        handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
-        player.wait_for("started", "load", seconds=60.0)
-        player.send("note", 60, 0)
-        player.send("note", 67, 90)
-        finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
+def test_a_take_that_follows_keys_goes_on_following_them(player: Player, presets: tuple[str, str]) -> None:
+    old_preset, new_preset = presets
+    player.send("note", 60, 90)
+    player.send("generate", 1, "seconds", TAKE_SECONDS, "follow", "rest", "quantise", "bar")
+    player.wait_for("started", "generate", 1, seconds=60.0)
+    player.send("load", new_preset, "quantise", "bar")
+    handed = pairs(player.wait_for("handed", "generate", 1, seconds=60.0))
+    player.wait_for("started", "load", seconds=60.0)
+    player.send("note", 60, 0)
+    player.send("note", 67, 90)
+    finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
     assert finished["follows"] == handed["take"]
     keys = [[note[2] for note in read_take(Path(str(told["file"])).with_suffix(".json")).job.notes or ()]
             for told in (handed, finished)]  # fmt: skip
