@@ -83,11 +83,20 @@ def test_dropping_forgets_what_waits_and_waits_for_what_runs() -> None:
     crew.submit("other's", 2, lambda: done.append("other's"))
     releasing = threading.Timer(0.05, release.set)
     releasing.start()
-    crew.drop("mine")
+    assert crew.drop("mine")
     assert done[0] == "slow"
     while "other's" not in done:
         crew.work(0.01)
     assert "never" not in done
+    crew.close()
+
+
+def test_a_task_that_drops_its_own_owner_does_not_wait_for_itself() -> None:
+    crew, quiet = Crew(1), []
+    crew.submit("mine", 0, lambda: quiet.append(crew.drop("mine")))
+    crew.work(0.0)
+    assert quiet == [False]
+    assert crew.drop("mine")
     crew.close()
 
 

@@ -21,7 +21,8 @@ class Crew:
         self._changed = threading.Condition()
         self._tasks: list[tuple[int, int, object, Task]] = []
         self._serials = itertools.count()
-        self._running: dict[object, int] = {}
+        self._running: dict[object, list[int]] = {}
+        """The threads that are at an owner's tasks."""
         self._idle = 0
         self._closed = False
         self._helpers: list[threading.Thread] = []
@@ -65,12 +66,19 @@ class Crew:
         with self._changed:
             self._changed.wait_for(lambda: not missing)
 
-    def drop(self, owner: object) -> None:
-        """Forget an owner's tasks, and wait for those that are being done."""
+    def drop(self, owner: object) -> bool:
+        """Forget an owner's tasks, and wait for those that are being done by other threads.
+
+        Returns:
+            whether none is being done any more. One is if it calls this itself: what it works for was dropped
+            unfinished, and the interpreter happens to clean up on this thread.
+        """
+        here = threading.get_ident()
         with self._changed:
             self._tasks = [entry for entry in self._tasks if entry[2] is not owner]
             heapq.heapify(self._tasks)
-            self._changed.wait_for(lambda: owner not in self._running)
+            self._changed.wait_for(lambda: all(thread == here for thread in self._running.get(owner, ())))
+            return owner not in self._running
 
     def dismiss(self) -> None:
         """Send the threads home; tasks that nobody began are dropped. Does not wait: a finalizer may call it."""
@@ -114,7 +122,7 @@ class Crew:
         if not self._tasks:
             return None
         _, _, owner, task = heapq.heappop(self._tasks)
-        self._running[owner] = self._running.get(owner, 0) + 1
+        self._running.setdefault(owner, []).append(threading.get_ident())
         return owner, task
 
     def _do(self, owner: object, task: Task) -> None:
@@ -122,7 +130,7 @@ class Crew:
             task()
         finally:
             with self._changed:
-                self._running[owner] -= 1
+                self._running[owner].remove(threading.get_ident())
                 if not self._running[owner]:
                     del self._running[owner]
                 self._changed.notify_all()

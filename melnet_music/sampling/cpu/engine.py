@@ -163,8 +163,7 @@ class CpuEngine:
                     yield None
                 yield waiting.popleft().generated()
         finally:
-            pipeline.stop()
-            if all(
+            if pipeline.stop() and all(
                 work.frames * grid.stride_frames == first.frames
                 for work, grid in zip(workspaces, self._grids, strict=True)
             ):

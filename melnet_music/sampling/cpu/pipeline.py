@@ -138,10 +138,10 @@ class Pipeline:
         if self._error is not None:
             raise self._error
 
-    def stop(self) -> None:
-        """Stop all work on the take; returns when no thread is at it any more."""
+    def stop(self) -> bool:
+        """Stop all work on the take, and wait for other threads; returns whether none is at it: see `Crew.drop`."""
         self._stopped = True
-        self._crew.drop(self)
+        return self._crew.drop(self)
 
     def _workspace(self, chunk: ChunkInWork) -> Workspace:
         """That of the chunk's tier, with room for the chunk."""
