@@ -20,7 +20,7 @@ from bridge.processes.job import Job
 from bridge.processes.messages import Moved, RequestError, Warn
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
 from bridge.takes.notes_in_sound import NotesInSound
-from bridge.takes.planning import placed
+from bridge.takes.planning import as_the_preset_plans, placed
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
 from bridge.takes.take_files import Origin, save_take
@@ -70,9 +70,11 @@ def make_take(state: PlayerState, job: Job) -> Steps:
 
 def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps:
     """All of a take, block by block, and its files. `CutShortError` thrown into it ends the take there."""
-    if take.job.is_planned:
+    take.job = as_the_preset_plans(take.job, instrument)
+    if take.job.planning and take.job.is_planned:
         take.held = True
-        yield from _wait_for_planner(state)
+        if not take.job.planning.by_preset:
+            yield from _wait_for_planner(state)
         if take.job.span and not take.job.again and instrument.follows_notes:
             yield from instrument.listen_again()  # what its plan is to fit between
         take.held = False
@@ -171,19 +173,22 @@ def _plan(state: PlayerState, instrument: Instrument, take: Take, known: Sequenc
     Raises:
         RequestError: it was to be planned anew, and cannot be.
     """
-    job = take.job
-    if job.planning is None or not job.is_planned:
+    job, planning = take.job, take.job.planning
+    if planning is None or not job.is_planned:
         return None
-    if job.planning.begins_at is None:
-        join_seconds = _join_seconds(state, instrument, take, job.planning.rate_hz)
-        job = replace(job, planning=placed(job.planning, join_seconds))
+    if planning.begins_at is None:
+        join_seconds = _join_seconds(state, instrument, take, planning.rate_hz)
+        job = replace(job, planning=placed(planning, join_seconds))
     try:
         plan = state.planner.plan(instrument, job, known)
     except ValueError as error:
         if job.again:
             raise RequestError("refused", f"its notes cannot be planned anew: {error}") from error
-        if state.planner.is_news(str(error)):
-            state.tell(Warn(job.number, f"its notes are not planned: {error}"))
+        if state.planner.is_news(str(error), by_preset=planning.by_preset):
+            more = "; the preset plans by itself, and this is said once" if planning.by_preset else ""
+            state.tell(Warn(job.number, f"its notes are not planned: {error}{more}"))
+        if planning.by_preset:
+            take.job = replace(take.job, planning=None)
         return None
     take.job = job
     return plan

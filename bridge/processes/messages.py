@@ -329,6 +329,8 @@ class Loaded:
     chunk_seconds: float
     midi_map: str = ""
     """The text of the preset's own; empty: it has none."""
+    plans_notes: bool = False
+    """Whether it has the notes of takes planned, where nobody says otherwise."""
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class TakePlanner:
         self._problem = ""
         self._preparing: threading.Thread | None = None
         self._told = ""
+        self._told_of_presets_plan = False
 
     def give_ear(self, instrument: Instrument) -> None:
         """Have an instrument hear notes, if there is an ear for its sound."""
@@ -106,10 +107,23 @@ class TakePlanner:
         self._told = ""
         return plan
 
-    def is_news(self, problem: str) -> bool:
-        """Whether this was not the last problem already; a plan that is made ends it."""
-        news, self._told = problem != self._told, problem
+    def is_news(self, problem: str, *, by_preset: bool = False) -> bool:
+        """Whether this was not the last problem already; a plan that is made ends it.
+
+        Args:
+            by_preset: nobody asked for the plan; of all such problems the first is news, and no other.
+        """
+        if by_preset:
+            news, self._told_of_presets_plan = not self._told_of_presets_plan, True
+        else:
+            news, self._told = problem != self._told, problem
         return news
+
+
+def as_the_preset_plans(job: Job, instrument: Instrument) -> Job:
+    """The job without a plan that nobody asked for and its preset does not make; a take that was planned stays so."""
+    left_to_preset = job.planning and job.planning.by_preset and not job.was_planned
+    return replace(job, planning=None) if left_to_preset and not instrument.plans_notes else job
 
 
 def placed(planning: Planning, begins_at: float | None) -> Planning:

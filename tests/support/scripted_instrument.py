@@ -66,6 +66,7 @@ class Surprise:
 class ScriptedInstrument:
     engine_name = "scripted"
     crossfade_samples = 0
+    plans_notes = False
 
     def __init__(self, preset: str) -> None:
         script = dict(word.split("=") for word in preset.split())
