@@ -31,9 +31,7 @@ class LivePlanner:
         Args:
             first_bar: before it nothing is heard.
         """
-        start = bars.copy().start(first_bar)
-        Plan.begin(ScoreState(model, bars, start), start).extend(start + 1)  # loads compiled code now, not in time
-        self.heard = ScoreState(model, bars, start)
+        self.heard = ScoreState(model, bars, bars.copy().start(first_bar))
         self._last: list[Note] = []
         self._plan: Plan | None = None
         self._rng = np.random.default_rng(0)
