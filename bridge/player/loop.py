@@ -48,6 +48,7 @@ from bridge.processes.messages import (
     StartLoop,
     StopLoop,
     Undo,
+    UseBars,
     UseSound,
 )
 
@@ -123,6 +124,8 @@ class PlayerLoop:
                 listen(state, request)
             case UseSound():
                 use_sound(state, request)
+            case UseBars():
+                state.bars = request
             case MeasureSurprise():
                 measure_surprise(state, request)
             case Key() | Pedal():

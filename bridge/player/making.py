@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bridge.clock.device_clock import Line
 from bridge.player.jobs import fit_to_heard, fit_to_line
 from bridge.player.listening import hear_input
 from bridge.player.priming import hear_phrase
@@ -20,7 +21,7 @@ from bridge.processes.job import Job
 from bridge.processes.messages import Moved, RequestError, Warn
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
 from bridge.takes.notes_in_sound import NotesInSound
-from bridge.takes.planning import as_the_preset_plans, placed
+from bridge.takes.planning import as_the_preset_plans, followed, go_over, placed
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
 from bridge.takes.take_files import Origin, save_take
@@ -97,7 +98,7 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
         take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
     # a repainted part, and one that skips or follows, has no first sound before much of it is made
     tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower)
-    cut_short = False
+    cut_short, bars = False, state.bars
     with closing(blocks_of(instrument, request, job)) as blocks:
         for block in blocks:
             if not np.isfinite(block).all():
@@ -114,11 +115,14 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
             except CutShortError:
                 cut_short = True
                 break
+            if plan and state.bars is not bars:
+                bars = state.bars
+                _follow_bars(state, take, plan)
     if cut_short and not take.generated_seconds:
         return
     take.finish_generation()
     if follower or plan:
-        take.job = replace(job, notes=follower.given if follower else given_notes(plan.given if plan else ()))
+        take.job = replace(take.job, notes=follower.given if follower else given_notes(plan.given if plan else ()))
     state.pace = replace(state.pace, rate=take.estimate.rate)
     _keep(state, instrument, take, prompt, cut_short=cut_short)
 
@@ -176,9 +180,11 @@ def _plan(state: PlayerState, instrument: Instrument, take: Take, known: Sequenc
     job, planning = take.job, take.job.planning
     if planning is None or not job.is_planned:
         return None
+    if not (job.again or job.span or planning.in_own_bars) and state.bars and state.bars.rate_hz == planning.rate_hz:
+        planning = replace(planning, timeline=state.bars.timeline)
     if planning.begins_at is None:
-        join_seconds = _join_seconds(state, instrument, take, planning.rate_hz)
-        job = replace(job, planning=placed(planning, join_seconds))
+        planning = placed(planning, _join_seconds(state, instrument, take, planning.rate_hz))
+    job = replace(job, planning=planning)
     try:
         plan = state.planner.plan(instrument, job, known)
     except ValueError as error:
@@ -194,6 +200,26 @@ def _plan(state: PlayerState, instrument: Instrument, take: Take, known: Sequenc
     return plan
 
 
+def _follow_bars(state: PlayerState, take: Take, plan: PlannedNotes) -> None:
+    """Have a take's plan go over to the transport's bars as they are now; its job keeps those that it followed."""
+    planning, bars = take.job.planning, state.bars
+    if planning is None or planning.begins_at is None or bars is None or take.job.span:
+        return
+    if take.job.again:
+        planning = replace(planning, in_own_bars=True)  # its bars are those of the first attempt
+    if not planning.in_own_bars:
+        if bars.rate_hz != planning.rate_hz:
+            return  # another sound device, whose time is another
+        if take.line and take.job.kind != "inpaint":
+            planning = replace(planning, begins_at=_on_line(take.job, take.line, planning.rate_hz))
+    go_over(plan, planning, bars.timeline)
+    take.job = replace(take.job, planning=followed(planning, plan.grid))
+
+
+def _on_line(job: Job, line: Line, rate_hz: int) -> float:
+    return line.first_sample / rate_hz + job.lead_seconds - job.skip_seconds
+
+
 def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_hz: int) -> float | None:
     """Device time in seconds of the beginning of a take's new sound, or of the part it repaints; None: not known."""
     job = take.job
@@ -202,7 +228,7 @@ def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_h
     if job.span:
         return job.span[0] / rate_hz
     if take.line and job.kind != "inpaint":
-        return take.line.first_sample / rate_hz + job.lead_seconds - job.skip_seconds
+        return _on_line(job, take.line, rate_hz)
     begin = state.tape.input_begin
     if job.kind == "generate" or not state.live_input.listening or begin is None:
         return None

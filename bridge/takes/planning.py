@@ -6,9 +6,10 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from bridge.clock.transport import Timeline
+from bridge.clock.transport import Meter, MeterStart, Tempo, Timeline
 from bridge.processes.job import Job, Planning
 
 if TYPE_CHECKING:
@@ -135,8 +136,53 @@ def placed(planning: Planning, begins_at: float | None) -> Planning:
     timeline = planning.timeline
     if begins_at is None:
         steady = Timeline.steady(timeline.tempos[-1].bpm, timeline.meters[-1].meter)
-        return replace(planning, timeline=steady, begins_at=0.0)
+        return replace(planning, timeline=steady, begins_at=0.0, in_own_bars=True)
     return replace(planning, timeline=timeline.since(begins_at - _BEFORE_SECONDS), begins_at=begins_at)
+
+
+def go_over(plan: PlannedNotes, planning: Planning, timeline: Timeline) -> None:
+    """Have a plan follow the transport's bars as they are now, where it has given no notes yet.
+
+    Args:
+        planning: how the plan was made, with the place where its take's new sound begins now.
+        timeline: the transport's, in seconds of the same device time.
+    """
+    from melnet_music.notes.score.grid import Meter as PlanMeter
+
+    assert planning.begins_at is not None
+    tempo_bpm, meter = timeline.tempos[-1].bpm, timeline.meters[-1].meter
+    try:
+        if planning.in_own_bars:
+            plan.go_on_in(tempo_bpm, PlanMeter(meter.count, meter.unit))
+        else:
+            plan.go_over(grid_of(timeline, planning.begins_at))
+    except ValueError as error:  # no grid for the meter
+        _LOG.info("a planned take goes on in its old bars: %s", error)
+
+
+def followed(planning: Planning, grid: TakeGrid) -> Planning:
+    """With the bars of a grid that its plan went over to, in place of those in which it began."""
+    from melnet_music.notes.score.grid import STEPS_PER_QUARTER
+
+    assert planning.begins_at is not None
+    pairs = list(zip(grid.times.beats.tolist(), (grid.times.seconds + planning.begins_at).tolist(), strict=True))
+    meters, starts = grid.bars.meters, grid.bars.starts
+    changes = [bar for bar, meter in enumerate(meters) if bar == 0 or meter != meters[bar - 1]]
+    try:
+        timeline = Timeline(
+            tuple(
+                Tempo(beat, at, 60.0 * (later - beat) / (then - at)) for (beat, at), (later, then) in pairwise(pairs)
+            ),
+            tuple(
+                MeterStart(
+                    int(starts[bar]) / STEPS_PER_QUARTER, bar, Meter(meters[bar].numerator, meters[bar].denominator)
+                )
+                for bar in changes
+            ),
+        )
+    except ValueError:  # it met the transport's bars in a tempo that no transport may have
+        return planning
+    return replace(planning, timeline=timeline)
 
 
 def grid_of(timeline: Timeline, join_seconds: float) -> TakeGrid:

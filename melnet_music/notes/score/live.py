@@ -88,6 +88,11 @@ class LivePlanner:
         if self._plan is not None:
             self._plan.follow(quantise(notes, times, self._feel.swing), replan_from)
 
+    def use_bars(self, bars: Bars) -> None:
+        """Plan in other bars from here on; those up to what was planned have to be the same."""
+        if self._plan is not None:
+            self._plan.use_bars(bars)
+
     def change(self, settings: PlanSettings) -> None:
         """For what is planned from now on."""
         if self._plan is not None:
