@@ -16,7 +16,7 @@ from bridge.player.heartbeat import beat
 from bridge.player.jobs import accept, retime
 from bridge.player.listening import HeardReports, hear_input, listen, measure_surprise, record_notes, take_in_input
 from bridge.player.loading import PresetLoader, list_presets
-from bridge.player.making import make_take
+from bridge.player.making import NotesAhead, make_take
 from bridge.player.priming import clear_prompt, prime_file, render_phrase
 from bridge.player.serving import serve_takes
 from bridge.player.state import HEARD_AT_ONCE_SECONDS, CutShortError, PlayerState, RunningRequest, Steps
@@ -68,6 +68,7 @@ class PlayerLoop:
         self._state = state
         self._loader = PresetLoader(state)
         self._heard_reports = HeardReports(state)
+        self._notes_ahead = NotesAhead(state)
 
     def run(self) -> None:
         """Play until told to stop.
@@ -86,6 +87,8 @@ class PlayerLoop:
             if self._may_step():
                 self._step()
             serve_takes(state)
+            if not self._is_busy():
+                self._notes_ahead.read()
             self._heard_reports.tell()
         self._save_what_is_made()
 

@@ -17,8 +17,8 @@ from bridge.player.jobs import fit_to_heard, fit_to_line
 from bridge.player.listening import hear_input
 from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
-from bridge.processes.job import Job
-from bridge.processes.messages import Moved, RequestError, Warn
+from bridge.processes.job import Job, Planning
+from bridge.processes.messages import Moved, RequestError, UseBars, Warn
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
 from bridge.takes.notes_in_sound import NotesInSound
 from bridge.takes.planning import as_the_preset_plans, followed, go_over, placed
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _PREPARING_STEP_SECONDS = 0.01
+_AHEAD_EVERY_SECONDS, _AHEAD_CALLS = 0.25, 12
+"""Notes are read ahead so often at most; and when nothing more is heard, so often until all are."""
 _KNOWN_SECONDS = 60.0
 """How far back notes that were played on keys are gone on from."""
 
@@ -67,6 +69,31 @@ def make_take(state: PlayerState, job: Job) -> Steps:
     )
     state.takes.append(take)
     yield from make_blocks(state, instrument, take)
+
+
+class NotesAhead:
+    """Reads heard notes while there is nothing else to do, so that the plan of a take that may come begins at once."""
+
+    def __init__(self, state: PlayerState) -> None:
+        self._state = state
+        self._read: tuple[Instrument, float, UseBars] | None = None
+        """What was last to be read: by which instrument, up to which second, in which bars."""
+        self._calls, self._due_seconds = 0, 0.0
+
+    def read(self) -> None:
+        """Call it whenever there is time for some milliseconds."""
+        state, now = self._state, time.monotonic()
+        instrument, bars = state.instrument, state.bars
+        if instrument is None or bars is None or now < self._due_seconds or not state.planner.is_ready:
+            return
+        self._due_seconds = now + _AHEAD_EVERY_SECONDS
+        heard = instrument, instrument.heard_seconds, bars
+        self._calls = self._calls + 1 if heard == self._read else 0
+        self._read = heard
+        if self._calls >= _AHEAD_CALLS:
+            return
+        planning = placed(Planning(1.0, 1.0, "free", 0.0, bars.timeline, bars.rate_hz), _input_end(state, instrument))
+        state.planner.read_ahead(instrument, planning, _known_notes(state, instrument, Job(0, "continue", 0, 0.0)))
 
 
 def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps:
@@ -232,9 +259,16 @@ def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_h
     begin = state.tape.input_begin
     if job.kind == "generate" or not state.live_input.listening or begin is None:
         return None
-    heard_seconds = state.live_input.heard_samples / instrument.sample_rate_hz
     # it is in time with what it continues or repaints
-    return begin / rate_hz + (heard_seconds if job.kind == "continue" else job.start_seconds)
+    return _input_end(state, instrument) if job.kind == "continue" else begin / rate_hz + job.start_seconds
+
+
+def _input_end(state: PlayerState, instrument: Instrument) -> float | None:
+    """Device time in seconds up to which the input was heard; None: it is not listened to."""
+    begin = state.tape.input_begin
+    if not state.live_input.listening or begin is None:
+        return None
+    return begin / state.tape.rate_hz + state.live_input.heard_samples / instrument.sample_rate_hz
 
 
 def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt, *, cut_short: bool) -> None:

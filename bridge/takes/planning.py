@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument
     from melnet_music.notes.ear.ear import Ear
     from melnet_music.notes.note_map import Note
+    from melnet_music.notes.score.live import HeardAhead
     from melnet_music.notes.score.network import ScoreModel
     from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
 
@@ -23,6 +24,10 @@ _LOG = logging.getLogger(__name__)
 
 _BEFORE_SECONDS = 62.0
 """Bars are known so long before a take."""
+_READ_AT_ONCE = 24
+"""Notes, which take some milliseconds: whatever else is to be done must not wait longer."""
+_BARS_ALIKE = 32
+"""Bars of a plan are counted from one whose number is a multiple of this, so that what was read ahead still counts."""
 _WARMED_UP_FRAMES, _FRAME_SECONDS = 200, 0.02
 _SAME_BEAT = 1e-6
 
@@ -35,6 +40,7 @@ class TakePlanner:
         self._ear, self._model = ear, model
         self._problem = ""
         self._preparing: threading.Thread | None = None
+        self._ahead: HeardAhead | None = None
         self._told = ""
         self._told_of_presets_plan = False
 
@@ -60,6 +66,11 @@ class TakePlanner:
     def prepares(self) -> bool:
         """Whether the score model is on its way."""
         return self._preparing is not None and self._preparing.is_alive()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the score model is there, and compiled."""
+        return self._preparing is not None and not self.prepares and self._model is not None
 
     def _prepare(self) -> None:
         from melnet_music.notes.score.grid import Meter
@@ -104,9 +115,34 @@ class TakePlanner:
             part = job.start_seconds, job.stop_seconds
             plan = plan_part(instrument, self._model, grid, settings, job.seed, *part, known)
         else:
-            plan = plan_take(instrument, self._model, grid, settings, job.seed, from_heard=continues, known=known)
+            plan = plan_take(
+                instrument, self._model, grid, settings, job.seed, from_heard=continues, known=known, ahead=self._ahead
+            )
         self._told = ""
         return plan
+
+    def read_ahead(self, instrument: Instrument, planning: Planning, known: Sequence[Note] | None = None) -> None:
+        """Read some of what was heard since the last call, as for a continuation that begins where it ends.
+
+        Args:
+            planning: with the bars around that place, see `placed`.
+            known: see `plan`.
+        """
+        from melnet_music.instrument.planning.take_plan import heard_before
+        from melnet_music.notes.score.live import HeardAhead
+        from melnet_music.notes.score.planned_notes import read_ahead
+
+        if self._model is None or planning.begins_at is None or not instrument.follows_notes:
+            return
+        heard = heard_before(instrument, known)
+        if not heard:
+            return
+        try:
+            grid = grid_of(planning.timeline, planning.begins_at)
+        except ValueError:  # which is told when a take is to be planned
+            return
+        self._ahead = self._ahead or HeardAhead()
+        read_ahead(self._ahead, self._model, heard, grid, _READ_AT_ONCE)
 
     def is_news(self, problem: str, *, by_preset: bool = False) -> bool:
         """Whether this was not the last problem already; a plan that is made ends it.
@@ -196,6 +232,7 @@ def grid_of(timeline: Timeline, join_seconds: float) -> TakeGrid:
     from melnet_music.notes.score.planned_notes import TakeGrid
 
     first_bar = timeline.place_at(timeline.beat_at(join_seconds - _BEFORE_SECONDS)).bar
+    first_bar -= first_bar % _BARS_ALIKE
     first = timeline.beat_of(first_bar)
     beats = [first]
     for tempo in timeline.tempos:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +21,9 @@ from melnet_music.notes.ear.ear import Ear, as_notes
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.feel import Feel, play
 from melnet_music.notes.score.grid import Meter
+from melnet_music.notes.score.live import HeardAhead
 from melnet_music.notes.score.network import ScoreModel
-from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
+from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid, _first_bar, read_ahead
 from melnet_music.notes.score.settings import PlanSettings
 from melnet_music.sampling.cpu.engine import CpuEngine
 from melnet_music.sound.mel import log_mel
@@ -351,3 +353,53 @@ def test_a_filled_part_stays_in_its_tempo(model: ScoreModel) -> None:
     for notes in filled:
         notes.until_now(0.0, 250, 0.02)
     assert filled[0].given == filled[1].given
+
+
+# --- read ahead ---------------------------------------------------------------------------------------------
+
+
+def long_music(count: int, seed: int = 0) -> list[Note]:
+    """Notes of a minute and more, that end where the new sound begins."""
+    rng = np.random.default_rng(seed)
+    begins = np.sort(rng.integers(-count, 0, count)) / 4
+    return [Note(s, s + 0.3, int(rng.integers(40, 80)), int(rng.integers(40, 100))) for s in begins.tolist()]
+
+
+@pytest.mark.parametrize("count", [3, 40, 200, 700])
+def test_what_was_read_ahead_changes_no_plan(model: ScoreModel, count: int) -> None:
+    ahead, music = HeardAhead(), long_music(count)
+    for until in (count // 3, count // 2, count // 2, count):
+        changed = replace(music[until - 1], end_s=music[until - 1].end_s + 0.5)  # it sounded still
+        for _ in range(4):
+            read_ahead(ahead, model, [*music[: until - 1], changed], GRID, 9)
+    plans = [PlannedNotes(model, music, GRID, PlanSettings(), 1, ahead=each) for each in (None, ahead, ahead)]
+    for notes in plans:
+        notes.until_now(0.0, 300, 0.02)
+    assert plans[0].given
+    assert plans[0].given == plans[1].given == plans[2].given
+
+
+def test_what_is_read_ahead_is_not_read_again(model: ScoreModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead, music, read = HeardAhead(), long_music(200), []
+    step = ScoreModel.step
+    monkeypatch.setattr(ScoreModel, "step", lambda *given: read.append(1) or step(*given))
+    read_ahead(ahead, model, music, GRID, 150)
+    first = len(read)
+    PlannedNotes(model, music, GRID, PlanSettings(), 1, ahead=ahead)
+    assert first >= 150
+    assert len(read) - first < 60
+    other = TakeGrid.steady(90.0, Meter(4, 4))
+    assert PlannedNotes(model, music, other, PlanSettings(), 1, ahead=ahead)
+    assert len(read) - first > 150
+
+
+def test_while_music_goes_on_the_same_bars_are_read() -> None:
+    begins = []
+    for now_s in np.arange(30.0, 150.0, 1.0):
+        grid = TakeGrid(BeatTimes.steady(120.0, -64.0 - now_s), GRID.bars)
+        heard = np.arange(max(0.0, now_s - 60.0), now_s, 0.5) - now_s
+        bars = [grid.bars.bar_at(math.floor(beat * 12)) for beat in grid.times.beats_at(heard)]
+        begins.append(_first_bar(grid, bars))
+        assert begins[-1] in bars
+    assert begins == sorted(begins)
+    assert len(set(begins)) <= 1 + 120 / 16

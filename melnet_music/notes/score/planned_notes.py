@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.grid import STEPS_PER_QUARTER, Bars, Meter
-from melnet_music.notes.score.live import LivePlanner
+from melnet_music.notes.score.live import HeardAhead, LivePlanner
 from melnet_music.notes.score.network import ScoreModel
 from melnet_music.notes.score.settings import PlanSettings
 
 MOST_HEARD_NOTES = 256
 """So many of the last notes that were heard are read before a plan: what the model sees of them at once."""
+_WINDOW_S, _WINDOW_STEP_S = 60.0, 17.0
+"""Notes are known so long, and what is read of them moves on by as many bars as last so long at most."""
 _SHORTEST_S = 0.03
 _EARLY_S = 0.05
 """No planned note is played so much before its place on the grid."""
@@ -118,6 +120,54 @@ def _meeting_line(here: Bars, here_beat: float, there: Bars, there_beat: float) 
     return _Line(here_line, there_line, bar, other)
 
 
+def read_ahead(ahead: HeardAhead, model: ScoreModel, heard: Sequence[Note], grid: TakeGrid, most: int) -> None:
+    """Read what was heard before a take that may come, so that its plan begins at once.
+
+    Args:
+        heard, grid: as for `PlannedNotes`.
+        most: so many notes of those that are not read yet.
+    """
+    _hearing(model, heard, grid, ahead, most)
+
+
+def _hearing(
+    model: ScoreModel, heard: Sequence[Note], grid: TakeGrid, ahead: HeardAhead | None, most: int | None = None
+) -> LivePlanner:
+    bars = grid.bars.copy()
+    first_s = float(grid.times.seconds_at(0.0))
+    known = sorted((note for note in heard if note.onset_s >= first_s), key=lambda note: note.onset_s)
+    begin_bars = [bars.bar_at(math.floor(beat * STEPS_PER_QUARTER)) for beat in _beats(grid, known)]
+    first_bar = _first_bar(grid, begin_bars) if known else bars.bar_at(grid.start)
+    planner = LivePlanner(model, bars, first_bar, ahead)
+    lately = [note for note, bar in zip(known, begin_bars, strict=True) if bar >= first_bar]
+    planner.hear(lately[-MOST_HEARD_NOTES:], grid.times, most)
+    return planner
+
+
+def _beats(grid: TakeGrid, notes: Sequence[Note]) -> list[float]:
+    beats: list[float] = grid.times.beats_at([note.onset_s for note in notes]).tolist()
+    return beats
+
+
+def _first_bar(grid: TakeGrid, begin_bars: Sequence[int]) -> int:
+    """The bar from which on notes are read, which begin in these bars, in order.
+
+    While music goes on it stays the same for some bars, so that what was read ahead still counts.
+    """
+    bars = grid.bars.copy()
+    here = bars.bar_at(grid.start)
+    start, end = (float(bars.start(bar)) / STEPS_PER_QUARTER for bar in (here, here + 1))
+    bar_s = float(grid.times.seconds_at(end) - grid.times.seconds_at(start))
+    every = next((bars for bars in (8, 4, 2) if bars * bar_s <= _WINDOW_STEP_S), 1)
+    oldest = bars.bar_at(math.ceil(max(0.0, float(grid.times.beats_at(-_WINDOW_S))) * STEPS_PER_QUARTER))
+    first = -(-oldest // every) * every  # what begins before it is about to be forgotten
+    if begin_bars[0] >= first or begin_bars[-1] < first:
+        first = begin_bars[0]
+    while sum(bar >= first for bar in begin_bars) > MOST_HEARD_NOTES and first // every < here // every:
+        first = (first // every + 1) * every
+    return first if begin_bars[-1] >= first else begin_bars[max(0, len(begin_bars) - MOST_HEARD_NOTES)]
+
+
 class PlannedNotes:
     """A source of notes for one take, see `LiveNotes`: planned as far as they are asked for, and remembered.
 
@@ -135,22 +185,19 @@ class PlannedNotes:
         seed: int,
         part_s: float | None = None,
         after: Sequence[Note] = (),
+        ahead: HeardAhead | None = None,
     ) -> None:
         """
         Args:
             heard: before the take, in seconds from where its new sound begins, so below 0; none: out of nothing.
             part_s: the length of a part that is filled; None: the take goes on without an end.
             after: what follows such a part, in the same seconds, so not below ``part_s``.
+            ahead: may have read ``heard``, or some of it, see `read_ahead`.
 
         Raises:
             ValueError: the part is shorter than a step of the grid.
         """
-        first_s = float(grid.times.seconds_at(0.0))
-        lately = sorted((n for n in heard if n.onset_s >= first_s), key=lambda note: note.onset_s)[-MOST_HEARD_NOTES:]
-        bars = grid.bars.copy()
-        first_step = int(float(grid.times.beats_at(lately[0].onset_s if lately else 0.0)) * STEPS_PER_QUARTER)
-        self._planner = LivePlanner(model, bars, bars.bar_at(first_step))
-        self._planner.hear(lately, grid.times)
+        self._planner = _hearing(model, heard, grid, ahead)
         if part_s is None:
             self._planner.begin(grid.start, settings, seed, grid.times)
         else:
