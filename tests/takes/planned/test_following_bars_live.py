@@ -12,6 +12,7 @@ from jack_rig import jack_server
 from live_daemon import Player, client, live_daemon, pairs, wait_ready, wait_until
 from short_of_time import SHORT, shorten_ring
 
+from bridge.osc.datagrams import Message
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.stage.daemon import Daemon
 from bridge.takes.take_files import read_take
@@ -35,11 +36,19 @@ def on_the_grid(json_file: Path) -> list[float]:
     return beats
 
 
+def is_being_made(message: Message) -> bool:
+    if message.address != "/melnet/progress":
+        return False
+    told = pairs(message.values)
+    return 0.0 < float(str(told["generated"])) < float(str(told["of"]))
+
+
 def test_a_take_goes_on_in_another_tempo(tmp_path: Path, narrow_piano: Path) -> None:
     with live_daemon(tmp_path, preset=str(narrow_piano), factory=INSTRUMENT_FACTORY) as daemon, client(daemon) as one:
         wait_ready(one)
-        one.send("generate", 1, "seconds", 60.0, "seed", 5, "plan", "on")
-        one.wait_for("progress", "generate", 1, seconds=PATIENCE_SECONDS)
+        one.run_job("generate", 9, "seconds", 0.5, "plan", "on", seconds=PATIENCE_SECONDS)  # readies the score model
+        one.send("generate", 1, "seconds", 120.0, "seed", 5, "plan", "on")
+        one.wait_until(is_being_made, "made part of it", PATIENCE_SECONDS)
         one.send("set", "tempo", 60.0)
         finished = pairs(one.wait_for("finished", "generate", 1, seconds=PATIENCE_SECONDS))
     described = Path(str(finished["file"])).with_suffix(".json")
