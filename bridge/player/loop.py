@@ -56,6 +56,8 @@ _AHEAD_SECONDS = 30.0
 """How far ahead of the ring a take is generated that need not hurry."""
 _RESERVE_SECONDS = 2.0
 """With so much more ready than is needed, a sounding take is not made further while what goes on from it is."""
+_HAND_SECONDS, _ANSWER_AHEAD_SECONDS = 10.0, 2.0
+"""A planned take is made no farther ahead of what sounds, so long after a key was struck: it is to answer soon."""
 _POLL_SECONDS, _IDLE_POLL_SECONDS = 0.01, 0.2
 """How long a request is waited for while there is something to watch, and while there is nothing."""
 
@@ -170,11 +172,13 @@ class PlayerLoop:
         take = state.takes[-1]
         if take.job.number != state.running.request.number:
             return True  # a phrase is being rendered for it
-        if take.job.is_live:
+        answers = take.answers and time.monotonic() - state.played.last_seconds < _HAND_SECONDS
+        if take.job.is_live or answers:
             if swap and swap.wants_sound:
                 return True
             clock, others = state.clock(), list(state.takes)[:-1]
-            return take.needs_block(state.output, sum(each.left_seconds(state.output, clock) for each in others))
+            before_seconds = sum(each.left_seconds(state.output, clock) for each in others)
+            return take.needs_block(state.output, before_seconds, _ANSWER_AHEAD_SECONDS if answers else 0.0)
         hurried = take is state.takes[0] and not take.opened
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
 

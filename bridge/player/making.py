@@ -19,6 +19,7 @@ from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
 from bridge.processes.job import Job, Planning
 from bridge.processes.messages import Moved, RequestError, UseBars, Warn
+from bridge.takes.keys_meanwhile import KeysMeanwhile
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
 from bridge.takes.notes_in_sound import NotesInSound
 from bridge.takes.planning import as_the_preset_plans, followed, go_over, placed
@@ -125,6 +126,8 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
         take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
     # a repainted part, and one that skips or follows, has no first sound before much of it is made
     tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower)
+    keys = KeysMeanwhile(plan) if plan and job.kind != "inpaint" and take.output_hz else None
+    take.answers = keys is not None
     cut_short, bars = False, state.bars
     with closing(blocks_of(instrument, request, job)) as blocks:
         for block in blocks:
@@ -145,6 +148,8 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
             if plan and state.bars is not bars:
                 bars = state.bars
                 _follow_bars(state, take, plan)
+            if keys:
+                _tell_keys(state, take, keys)
     if cut_short and not take.generated_seconds:
         return
     take.finish_generation()
@@ -225,6 +230,27 @@ def _plan(state: PlayerState, instrument: Instrument, take: Take, known: Sequenc
         return None
     take.job = job
     return plan
+
+
+def _tell_keys(state: PlayerState, take: Take, keys: KeysMeanwhile) -> None:
+    """Have a take that sounds go on from what is played on keys meanwhile too."""
+    origin = take.origin_sample(state.output)
+    if origin is None or not take.output_hz:
+        return
+    rate_hz, now = take.output_hz, time.monotonic()
+    begin = origin + round((take.job.lead_seconds - take.job.skip_seconds) * rate_hz)
+
+    def played_in(begin_s: float, end_s: float) -> list[Note]:
+        first, stop = (begin + round(each * rate_hz) for each in (begin_s, end_s))
+        ended = [_later(note, begin_s) for note in state.tape.played_in(first, stop)]
+        held = [
+            replace(note, onset_s=(state.heard_sample_at(note.onset_s) - begin) / rate_hz, end_s=now_s)
+            for note in state.played.sounding(now)
+        ]
+        return [*ended, *(note for note in held if begin_s <= note.onset_s < end_s)]
+
+    now_s = (state.heard_sample_at(now) - begin) / rate_hz
+    keys.tell(now_s, played_in)
 
 
 def _follow_bars(state: PlayerState, take: Take, plan: PlannedNotes) -> None:

@@ -46,6 +46,9 @@ def measure(folder: Path, *, triggers: int, seconds: float) -> dict[str, object]
             player.send("continue", number, "seconds", seconds, "seed", number // 2, "plan", plan)
             started = pairs(player.wait_for("started", "continue", number, seconds=PATIENCE_SECONDS))
             player.wait_for("finished", "continue", number, seconds=PATIENCE_SECONDS)
+            for message in player.heard:
+                if message.address == "/melnet/warning":
+                    _LOG.warning("%s", message.values[2])
             planned_notes += sum(message.values[:1] == ["plan"] for message in player.heard)
             if number >= 2:
                 waited[plan].append(1e3 * float(str(started["waited"])))

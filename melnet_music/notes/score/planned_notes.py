@@ -205,6 +205,7 @@ class PlannedNotes:
         self._grid, self._fills = grid, part_s is not None
         self._planned: list[Note] = []
         self._until_s = 0.0
+        self._planned_step = grid.start
 
     def until_now(self, start_s: float, frames: int, frame_s: float) -> list[Note]:
         """See `melnet_music.instrument.take_request.LiveNotes`."""
@@ -228,6 +229,14 @@ class PlannedNotes:
         self._planned = [self._moved(note, before) if note.onset_s >= self._until_s else note for note in self._planned]
         self._planner.use_bars(self._grid.bars)
 
+    def answer(self, played: Sequence[Note]) -> None:
+        """Go on from notes that somebody else played meanwhile too, in the seconds of the take; a filled part does not.
+
+        What is planned already stays. Those of a beat are told at once, and beats one after the other.
+        """
+        if not self._fills:
+            self._planner.follow(played, self._planned_step, self._grid.times)
+
     def go_on_in(self, tempo_bpm: float, meter: Meter) -> None:
         """As `go_over`, in bars of its own: the tempo changes here, the meter on the next bar line."""
         here, bars = float(self._grid.times.beats_at(self._until_s)), self._grid.bars.copy()
@@ -248,5 +257,6 @@ class PlannedNotes:
 
     def _plan_until(self, stop_s: float) -> None:
         beat = float(self._grid.times.beats_at(stop_s + _EARLY_S))
-        _, played = self._planner.extend(math.ceil(beat * STEPS_PER_QUARTER), self._grid.times)
+        self._planned_step = max(self._planned_step, math.ceil(beat * STEPS_PER_QUARTER))
+        _, played = self._planner.extend(self._planned_step, self._grid.times)
         self._planned += [replace(note, onset_s=max(0.0, note.onset_s)) for note in played]

@@ -1,4 +1,4 @@
-"""Planned takes that follow the transport while they are made, in whole daemons."""
+"""Planned takes that follow the transport, and what is played, while they are made, in whole daemons."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from jack_rig import jack_server
 from live_daemon import Player, client, live_daemon, pairs, wait_ready, wait_until
 from short_of_time import SHORT, shorten_ring
 
+from bridge.cli.main import main
 from bridge.osc.datagrams import Message
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.stage.daemon import Daemon
@@ -94,3 +96,30 @@ def test_bar_lines_of_a_take_that_sounds_fall_on_those_of_the_transport(daemon: 
     for at in lines:
         assert transport.beat_at(at) % 4.0 == pytest.approx(0.0, abs=0.01) or transport.beat_at(at) % 4.0 > 3.99
     assert timeline.tempos[-1].bpm == pytest.approx(150.0)
+
+
+def test_a_take_answers_the_keys_that_are_played_while_it_sounds(
+    player: Player, narrow_piano: Path, tmp_path: Path
+) -> None:
+    def take(number: int, *keys: int) -> Path:
+        player.send("generate", number, "seconds", 10.0, "seed", 5, "plan", "on", "density", 2.0)
+        player.wait_for("started", "generate", number, seconds=PATIENCE_SECONDS)
+        for key in keys:
+            player.send("note", key, 100)
+            player.wait_for("progress", "generate", number)
+            player.send("note", key, 0)
+        finished = pairs(player.wait_for("finished", "generate", number, seconds=PATIENCE_SECONDS))
+        return Path(str(finished["file"]))
+
+    def notes_of(file: Path) -> list[list[float]]:
+        return list(json.loads(file.with_suffix(".json").read_text())["notes"])
+
+    alone, answered = take(1), take(2, 84, 86, 88, 91, 96)
+    first = next(
+        at for at, pair in enumerate(zip(notes_of(alone), notes_of(answered), strict=False)) if pair[0] != pair[1]
+    )
+    assert first > 0  # what it had planned by then stays
+    again = tmp_path / "again.wav"
+    described = str(answered.with_suffix(".json"))
+    assert main(["render", described, str(again), "--preset", str(narrow_piano)]) == 0
+    np.testing.assert_array_equal(*(soundfile.read(path, dtype="float32")[0] for path in (answered, again)))
