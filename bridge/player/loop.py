@@ -172,7 +172,7 @@ class PlayerLoop:
         take = state.takes[-1]
         if take.job.number != state.running.request.number:
             return True  # a phrase is being rendered for it
-        answers = take.answers and time.monotonic() - state.played.last_seconds < _HAND_SECONDS
+        answers = take.answers and self._is_answered()
         if take.job.is_live or answers:
             if swap and swap.wants_sound:
                 return True
@@ -181,6 +181,12 @@ class PlayerLoop:
             return take.needs_block(state.output, before_seconds, _ANSWER_AHEAD_SECONDS if answers else 0.0)
         hurried = take is state.takes[0] and not take.opened
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
+
+    def _is_answered(self) -> bool:
+        """Whether somebody plays, and no other take waits for the one that could answer to be made."""
+        state = self._state
+        waits = any(isinstance(each, Job) for each in state.waiting)
+        return not waits and time.monotonic() - state.played.last_seconds < _HAND_SECONDS
 
     def _step(self) -> None:
         """One step of the running request; if there is none, the next one begins."""

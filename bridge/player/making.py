@@ -109,7 +109,12 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
         take.held = False
     began, sounded = time.monotonic(), False
     follower = state.played.follow() if take.job.is_live else None
-    known = _known_notes(state, instrument, take.job) if take.job.is_planned else None
+    known: Sequence[Note] | None = None
+    if take.job.is_planned:
+        if isinstance(take, Successor) and take.planned_before:
+            known = _known_of_old(instrument, take)
+        else:
+            known = _known_notes(state, instrument, take.job)
     plan = _plan(state, instrument, take, known)
     job = take.job
     if take.output_hz and (plan or job.plays_plan):
@@ -188,6 +193,16 @@ def _known_notes(state: PlayerState, instrument: Instrument, job: Job) -> Sequen
         first = stop - round(length_s * rate_hz)
         played = [_later(note, now_s - length_s) for note in tape.played_in(first, stop)]
     return played if len(played) >= FEWEST_NOTES else None
+
+
+def _known_of_old(instrument: Instrument, successor: Successor) -> Sequence[Note] | None:
+    """What a take was planned that another preset takes over, after what the ear told before it; None: too little."""
+    now_s = instrument.heard_seconds
+    begin_s = now_s + successor.old_begins_at
+    planned = [_later(note, begin_s) for note in successor.planned_before]
+    known = [note for note in instrument.heard_notes() if note.onset_s < begin_s]
+    known += [replace(note, end_s=min(note.end_s, now_s)) for note in planned if note.onset_s < now_s]
+    return known if len(known) >= FEWEST_NOTES else None
 
 
 def _believed(taped: Sequence[Note], told: Sequence[Note], begin_s: float, end_s: float) -> list[Note]:

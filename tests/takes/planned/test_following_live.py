@@ -49,7 +49,7 @@ def test_a_take_goes_on_in_another_tempo(tmp_path: Path, narrow_piano: Path) -> 
     with live_daemon(tmp_path, preset=str(narrow_piano), factory=INSTRUMENT_FACTORY) as daemon, client(daemon) as one:
         wait_ready(one)
         one.run_job("generate", 9, "seconds", 0.5, "plan", "on", seconds=PATIENCE_SECONDS)  # readies the score model
-        one.send("generate", 1, "seconds", 120.0, "seed", 5, "plan", "on")
+        one.send("generate", 1, "seconds", 45.0, "seed", 5, "plan", "on")
         one.wait_until(is_being_made, "made part of it", PATIENCE_SECONDS)
         one.send("set", "tempo", 60.0)
         finished = pairs(one.wait_for("finished", "generate", 1, seconds=PATIENCE_SECONDS))
