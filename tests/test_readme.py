@@ -22,7 +22,19 @@ FACES = sorted((ROOT / "faces").rglob("*.md"))
 CARDS = sorted((ROOT / "presets").glob("*/card.md"))
 TEXTS = {path: path.read_text(encoding="utf-8") for path in [*DOCUMENTS, *CARDS, *FACES]}
 READ_BY_TAG: dict[str, Callable[[str], object]] = {"i": int, "f": float, "s": str}
-ANSWERS = {"done", "started", "progress", "handed", "finished", "warning", "fail", "pong", "event", "synced"}
+ANSWERS = {
+    "done",
+    "started",
+    "progress",
+    "handed",
+    "variation",
+    "finished",
+    "warning",
+    "fail",
+    "pong",
+    "event",
+    "synced",
+}
 
 
 def examples(program: str) -> list[str]:

@@ -41,7 +41,9 @@ def _render(arguments: Namespace) -> int:
     from melnet_music.instrument.take_request import TakeRequest
 
     origin = saved.origin
-    instrument = Instrument.load(arguments.preset or origin.preset, engine=origin.engine, threads=arguments.threads)
+    instrument = Instrument.load(
+        arguments.preset or origin.preset, engine=origin.engine, threads=arguments.threads, fourier=origin.fourier
+    )
     if instrument.preset_digest != origin.preset_digest:
         raise ValueError(
             f"preset {instrument.preset_name} has digest {instrument.preset_digest}, the take was made with "

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from bridge.midi.played_notes import PlayedNotes
 from bridge.player.listening import record_notes
 from bridge.player.state import PlayerState
 from bridge.processes.job import Job
-from bridge.processes.messages import Cancel, Panic, Refusal, Report
+from bridge.processes.messages import Cancel, Panic, Refusal, Report, VariationLost
+from bridge.protocol.errors import FailCode
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
 
 
 def panic(state: PlayerState, request: Panic) -> None:
-    """Drop all jobs, release all keys, and silence the output and the loop at once."""
+    """Drop all jobs and alternatives, release all keys, and silence the output and the loop at once."""
+    lose_variations(state, state.variations.numbers(), "cancelled", "panic dropped all jobs")
     jobs = [take.job.number for take in state.takes]
     running = state.running.request if state.running else None
     jobs += [each.number for each in (running, *state.waiting) if isinstance(each, Job)]
@@ -29,18 +32,44 @@ def panic(state: PlayerState, request: Panic) -> None:
 
 
 def cancel(state: PlayerState, request: Cancel) -> None:
-    """Drop one job; of a take that was handed over to another preset, the take that goes on with it."""
-    job_number = request.job_number
-    number = next((take.job.number for take in state.takes if take.follows == job_number), job_number)
-    if drop(state, number):
-        state.tell(Refusal(number, "cancelled", "it was cancelled"))
+    """Drop one job, or alternatives; of a take that was handed over to another preset, what goes on from it."""
+    job_number, unbegun = request.job_number, {each.number for job in _jobs(state) for each in job.variations}
+    dropped = lose_variations(state, request.variations, "cancelled", "it was cancelled")
+    for variation in unbegun.intersection(request.variations):
+        state.variations.never(variation)
+        state.tell(VariationLost(variation, "cancelled", "it was cancelled"))
+        dropped = True
+    if job_number is not None:
+        number = next((take.job.number for take in state.takes if take.follows == job_number), job_number)
+        if drop(state, number):
+            state.tell(Refusal(number, "cancelled", "it was cancelled"))
+            dropped = True
+    if dropped:
         state.tell(Report(request.number, "done"))
     else:
         state.tell(Refusal(request.number, "unknown_id", "that job is over"))
 
 
+def lose_variations(state: PlayerState, numbers: Collection[int], code: FailCode, message: str) -> bool:
+    """Forget alternatives that are not made yet, and tell it; False: there are none of these."""
+    lost = state.variations.drop(numbers)
+    for number in lost:
+        state.tell(VariationLost(number, code, message))
+    return bool(lost)
+
+
+def _jobs(state: PlayerState) -> list[Job]:
+    running = state.running.request if state.running else None
+    jobs = [each for each in (running, *state.waiting) if isinstance(each, Job)]
+    return [*jobs, *(take.job for take in state.takes)]
+
+
 def drop(state: PlayerState, number: int) -> bool:
-    """Forget a job, wherever it stands; fade it out if it sounds. False: there is no such job."""
+    """Forget a job and its alternatives, wherever it stands; fade it out if it sounds. False: there is no such job.
+
+    Whoever is told of the job knows that its alternatives are gone with it.
+    """
+    state.variations.take_back(number)
     if state.running and state.running.request.number == number:
         state.running.steps.close()
         state.running = None
@@ -63,11 +92,13 @@ def drop(state: PlayerState, number: int) -> bool:
 
 def drop_jobs_on_tape(state: PlayerState) -> None:
     """Refuse all jobs that repaint the tape: it is blank now."""
+    why = "the sound device has another rate, and the tape is blank"
+    lose_variations(state, state.variations.numbers(on_tape=True), "refused", why)
     jobs = [take.job for take in state.takes] + [request for request in state.waiting if isinstance(request, Job)]
     for job in jobs:
         if job.span:
             drop(state, job.number)
-            state.tell(Refusal(job.number, "refused", "the sound device has another rate, and the tape is blank"))
+            state.tell(Refusal(job.number, "refused", why))
 
 
 def _silence(state: PlayerState, take: Take) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from bridge.clock.device_clock import Line
 from bridge.player.state import PlayerState
+from bridge.player.variations.queue import making_seconds
 from bridge.processes.job import Job, Phrase
 from bridge.processes.messages import AT_SAMPLE, Load, RenderPhrase, Report, Retime
 from bridge.protocol.types import Value
@@ -31,7 +32,7 @@ def accept(state: PlayerState, request: Job | RenderPhrase) -> None:
         return
     job = fit_to_heard(state, job, job.phrase.seconds if job.phrase else 0.0)
     values: list[tuple[str, Value]] = [("seed", job.seed), ("seconds", job.length_seconds)]
-    queue = state.job_queue()
+    queue, made_in = state.job_queue(), _making_seconds(state)
     if queue.clock is None:
         job = replace(job, line=None)  # there is no sound, and no time to keep
     else:
@@ -42,7 +43,8 @@ def accept(state: PlayerState, request: Job | RenderPhrase) -> None:
             start_in = queue.seconds_until(job.line)
             values.append((AT_SAMPLE, job.line.first_sample))
         values += [("start_in", start_in), ("ready_in", ready_in)]
-    _enqueue(state, job, values)
+        made_in = ready_in
+    _enqueue(state, job, values, made_in)
 
 
 def _accept_on_tape(state: PlayerState, job: Job) -> None:
@@ -55,10 +57,17 @@ def _accept_on_tape(state: PlayerState, job: Job) -> None:
         job = replace(job, line=Line(at, loop.length))
         values += [(AT_SAMPLE, at), ("start_in", clock.monotonic_at(at) - now)]
     values.append(("ready_in", ready_in))
-    _enqueue(state, job, values)
+    _enqueue(state, job, values, ready_in)
 
 
-def _enqueue(state: PlayerState, job: Job, values: list[tuple[str, Value]]) -> None:
+def _enqueue(state: PlayerState, job: Job, values: list[tuple[str, Value]], ready_in: float) -> None:
+    if job.variations:
+        # when it is ready, it may be that hardly any of it is made
+        seconds = state.variations.seconds + (1 + len(job.variations)) * making_seconds(job)
+        for other in state.waiting:
+            seconds += len(other.variations) * making_seconds(other) if isinstance(other, Job) else 0.0
+        made_in = ready_in + seconds / state.pace.safe_rate
+        values += [("variations", 1 + len(job.variations)), ("variations_in", made_in)]
     state.accepted_at[job.number] = time.monotonic()
     state.waiting.append(job)
     state.tell(Report(job.number, "done", tuple(values)))

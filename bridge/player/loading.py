@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Generator
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -197,12 +198,13 @@ class PresetLoader:
                 state.running.steps.close()
             self._shorten_file(old)
         for take in [take for take in reversed(state.takes) if take is not old]:
-            if take.file:
+            if take.file and not take.job.plays:
                 discard_take(Path(take.file))
             if take.planned:
                 state.tell(PlannedNotesDropped(take.job.number))
             state.accepted_at[take.job.number] = take.accepted_at
-            state.waiting.appendleft(take.job)
+            variations = take.job.variations or state.variations.take_back(take.job.number)
+            state.waiting.appendleft(replace(take.job, variations=variations))
         state.takes = deque([successor])
         state.running = RunningRequest(successor.job, steps)
         gaps, missing_samples = old.gaps(state.output)
@@ -219,7 +221,7 @@ class PresetLoader:
         state.tell(HandedOver(old.job.number, successor.job, values))
 
     def _shorten_file(self, take: Take) -> None:
-        if not take.file:
+        if not take.file or take.job.plays:
             return
         try:
             shorten_take(Path(take.file), round(take.generated_seconds * take.sample_rate_hz))

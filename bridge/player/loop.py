@@ -1,7 +1,8 @@
 """The player's one loop: requests, input, one step of a load and one of the running request, takes to the ring.
 
 A queued request is a generator that yields between its steps (of a job: one engine block), so that to cancel it is to
-close it, and nothing else waits longer than a step. A load is stepped beside it.
+close it, and nothing else waits longer than a step. A load is stepped beside it; alternatives to takes are made where
+nothing else is to be done.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from bridge.player.priming import clear_prompt, prime_file, render_phrase
 from bridge.player.serving import serve_takes
 from bridge.player.state import HEARD_AT_ONCE_SECONDS, CutShortError, PlayerState, RunningRequest, Steps
 from bridge.player.steps import advance
+from bridge.player.variations.making import may_make_variation, step_variation
+from bridge.player.variations.playing import play_again
 from bridge.processes.job import Job
 from bridge.processes.messages import (
     STOP,
@@ -88,6 +91,8 @@ class PlayerLoop:
             self._loader.step()
             if self._may_step():
                 self._step()
+            elif may_make_variation(state):
+                step_variation(state)
             serve_takes(state)
             if not self._is_busy():
                 self._notes_ahead.read()
@@ -156,7 +161,7 @@ class PlayerLoop:
 
     def _is_busy(self) -> bool:
         """Whether there is anything to do at once."""
-        return self._may_step() or self._loader.can_go_on
+        return self._may_step() or self._loader.can_go_on or may_make_variation(self._state)
 
     def _may_step(self) -> bool:
         """Whether the running request, or else the next one, is to make a step now."""
@@ -213,6 +218,6 @@ class PlayerLoop:
             case RenderPhrase():
                 return render_phrase(self._state, request)
             case Job():
-                return make_take(self._state, request)
+                return play_again(self._state, request) if request.plays else make_take(self._state, request)
             case Load():
                 raise AssertionError("a load is stepped beside the queue")

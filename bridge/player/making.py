@@ -18,7 +18,7 @@ from bridge.player.listening import hear_input
 from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
 from bridge.processes.job import Job, Planning
-from bridge.processes.messages import Moved, RequestError, UseBars, Warn
+from bridge.processes.messages import Moved, RequestError, UseBars, VariationLost, Warn
 from bridge.takes.keys_meanwhile import KeysMeanwhile
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
 from bridge.takes.notes_in_sound import NotesInSound
@@ -130,8 +130,9 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
         lead = round(job.lead_seconds * instrument.sample_rate_hz)
         take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
     # a repainted part, and one that skips or follows, has no first sound before much of it is made
-    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower)
-    keys = KeysMeanwhile(plan) if plan and job.kind != "inpaint" and take.output_hz else None
+    is_variation = job.variation_of is not None  # made at leisure, which says nothing of the pace
+    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower or is_variation)
+    keys = KeysMeanwhile(plan) if plan and not is_variation and job.kind != "inpaint" and take.output_hz else None
     take.answers = keys is not None
     cut_short, bars = False, state.bars
     with closing(blocks_of(instrument, request, job)) as blocks:
@@ -150,17 +151,20 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
             except CutShortError:
                 cut_short = True
                 break
-            if plan and state.bars is not bars:
+            if plan and not is_variation and state.bars is not bars:
                 bars = state.bars
                 _follow_bars(state, take, plan)
             if keys:
                 _tell_keys(state, take, keys)
+    if cut_short:
+        _lose_variations(state, take)
     if cut_short and not take.generated_seconds:
         return
     take.finish_generation()
     if follower or plan:
         take.job = replace(take.job, notes=follower.given if follower else given_notes(plan.given if plan else ()))
-    state.pace = replace(state.pace, rate=take.estimate.rate)
+    if not is_variation:
+        state.pace = replace(state.pace, rate=take.estimate.rate)
     _keep(state, instrument, take, prompt, cut_short=cut_short)
 
 
@@ -315,18 +319,35 @@ def _input_end(state: PlayerState, instrument: Instrument) -> float | None:
 def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt, *, cut_short: bool) -> None:
     """Save a take; keep a whole one for another attempt, and put it on the tape if it repaints a part of it."""
     job = take.job
-    origin = Origin(instrument.preset_name, instrument.preset_digest, instrument.engine_name, instrument.sample_rate_hz)
+    origin = Origin(
+        instrument.preset_name,
+        instrument.preset_digest,
+        instrument.engine_name,
+        instrument.sample_rate_hz,
+        instrument.fourier,
+    )
     try:
         folder = state.settings.takes_folder
         take.file = str(save_take(folder, take.audio, job, origin, prompt, cut_short=cut_short))
     except ValueError as error:
+        if job.variation_of is not None:
+            raise RequestError("bad_file", str(error)) from error
         _LOG.warning("%s", error)
         state.tell(Warn(job.number, str(error)))
-    if cut_short:
+    if cut_short or job.variation_of is not None:
         return
-    state.tape_commands.keep(job, origin, prompt, take.audio, take.file)
+    kept = state.tape_commands.keep(job, origin, prompt, take.audio, take.file)
+    state.variations.put(job.variations, kept)
+    take.job = replace(job, variations=())
     if job.span:
         _play_repainted(state, take)
+
+
+def _lose_variations(state: PlayerState, take: Take) -> None:
+    """Tell that a take's alternatives will not be made, since it is not made to its end itself."""
+    for each in take.job.variations:
+        state.tell(VariationLost(each.number, "refused", f"take {take.job.number} ended before it was made whole"))
+    take.job = replace(take.job, variations=())
 
 
 def _play_repainted(state: PlayerState, take: Take) -> None:

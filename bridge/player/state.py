@@ -13,6 +13,7 @@ from bridge.clock.device_clock import DeviceClock, read_device_clock
 from bridge.midi.played_notes import PlayedNotes
 from bridge.player.preset_loading import PresetLoading
 from bridge.player.settings import PlayerSettings
+from bridge.player.variations.queue import VariationQueue
 from bridge.processes.messages import Load, PlayerEvent, QueuedRequest, RequestError, UseBars, UseSound
 from bridge.takes import start_time
 from bridge.takes.job_queue import JobQueue, Pace
@@ -89,6 +90,7 @@ class PlayerState:
     """How fast the instrument makes takes."""
     played: PlayedNotes = field(default_factory=PlayedNotes)
     planner: TakePlanner = field(default_factory=TakePlanner)
+    variations: VariationQueue = field(default_factory=VariationQueue)
     waiting: deque[QueuedRequest] = field(default_factory=deque)
     """Requests that are not begun yet, oldest first."""
     running: RunningRequest | None = None

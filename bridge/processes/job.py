@@ -32,6 +32,17 @@ class Again:
     """What is drawn anew: the sound of the same notes; or its planned notes too."""
     notes_file: str = ""
     """A MIDI file of the notes that it is given in place of its own; empty: none is."""
+    plays_seconds: float | None = None
+    """Length of the take, if its sound is played once more; None: it is made again."""
+
+
+@dataclass(frozen=True)
+class Variation:
+    """An alternative to a take, to be made from what that one went on from."""
+
+    number: int
+    """As a take."""
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,10 @@ class Job:
     planning: Planning | None = None
     """How its notes are planned while it is made, if it was given none and follows none; of a take that is made: how
     they were, and can be again. None: they are not."""
+    variations: tuple[Variation, ...] = ()
+    """Alternatives to it that are to be made once it is made."""
+    variation_of: int | None = None
+    """The take that it is an alternative to: made beside what is more urgent, and heard only when it is recalled."""
 
     @property
     def is_live(self) -> bool:
@@ -127,6 +142,13 @@ class Job:
         return self.planning is not None and self.follow == "off" and self.notes is not None
 
     @property
+    def plays(self) -> bool:
+        """Whether it plays the sound of a take that is there."""
+        return self.again is not None and self.again.plays_seconds is not None
+
+    @property
     def length_seconds(self) -> float:
         """With what is played before and after the new audio."""
+        if self.again and self.again.plays_seconds is not None:
+            return self.again.plays_seconds
         return self.lead_seconds + self.seconds + self.tail_seconds

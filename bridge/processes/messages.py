@@ -123,10 +123,13 @@ class Listen:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Drop a job."""
+    """Drop a job, and alternatives that are not made yet."""
 
     number: int
-    job_number: int
+    job_number: int | None
+    """None: it is over, or shall go on."""
+    variations: tuple[int, ...] = ()
+    """Numbers of those alternatives."""
 
 
 @dataclass(frozen=True)
@@ -177,10 +180,12 @@ class Undo:
 
 @dataclass(frozen=True)
 class Recall:
-    """Put a take on the tape once more, over what is there."""
+    """Put a take on the tape once more: in place of an alternative to it, or over what is there."""
 
     number: int
     take: PlacedTake
+    alternatives: tuple[int, ...] = ()
+    """Takes that it is an alternative to, itself included."""
 
 
 @dataclass(frozen=True)
@@ -313,6 +318,24 @@ class Sounding:
 
 
 @dataclass(frozen=True)
+class VariationMade:
+    """An alternative to a take is made."""
+
+    number: int
+    seconds: float
+    file: str
+
+
+@dataclass(frozen=True)
+class VariationLost:
+    """An alternative to a take is not made, and will not be."""
+
+    number: int
+    code: FailCode
+    message: str
+
+
+@dataclass(frozen=True)
 class HandedOver:
     """A job's take ends, and a take with another preset continues it for the same job.
 
@@ -392,6 +415,8 @@ PlayerEvent: TypeAlias = (
     | Moved
     | Sounding
     | HandedOver
+    | VariationMade
+    | VariationLost
     | Loaded
     | Heard
     | Surprised

@@ -23,6 +23,17 @@ JOB_DONE = (
     Field("start_in", "float", "from now until it sounds", "s", when="a sound device is open"),
     Field("ready_in", "float", "from now until enough of it is made to play it", "s", when="a sound device is open"),
 )
+VARIED_DONE = (
+    *JOB_DONE,
+    Field("variations", "int", "how many takes are made", when="more than one was asked for"),
+    Field(
+        "variations_in",
+        "float",
+        "from now until all of them are made, if nothing else comes",
+        "s",
+        when="more than one was asked for",
+    ),
+)
 LOAD_DONE = (
     Field("preset", "text", "name of the preset"),
     Field("real_time_factor", "float", "seconds of audio made in a second"),
@@ -74,6 +85,9 @@ LISTED_TAKE = (
     Field("file", "text", "its WAV file; empty: it could not be written"),
     Field("from_bar", "int", "first bar that it repaints", when="it repaints bars of the tape"),
     Field("to_bar", "int", "last bar that it repaints", when="it repaints bars of the tape"),
+    Field("variation_of", "int", "number of the take that it is an alternative to", when="it is one"),
+    Field("ready", "bool", "whether it is made", when="it is an alternative"),
+    Field("plays", "int", "number of the take that it played once more", when="`take/play` played it"),
 )
 TAPE_PART = (
     Field("part", "text", "`heard`, `made`, `repainted` or `loop`; later replies lie over earlier ones"),
@@ -127,6 +141,17 @@ _FINISHED = (
     Field("follows", "int", "number of the take that it goes on from", when="a `load` took over that take"),
     *place("it is on the tape and a loop plays: from where it is heard"),
 )
+_VARIATION = (
+    Field("take", "int", "its number, for `take/...`"),
+    Field("variation_of", "int", "number of the job's take"),
+    Field("seed", "int", "its seed"),
+    Field("ready", "bool", "whether it is made; else it will not be"),
+    Field("seconds", "float", "its length", "s", when="it is made"),
+    Field("file", "text", "its WAV file", when="it is made"),
+    Field("code", "text", "one of the error codes", when="it will not be made"),
+    Field("why", "text", "the reason, in a sentence", when="it will not be made"),
+    Field("left", "int", "how many of the job's alternatives are still to be made"),
+)
 _COMMAND = Field("command", "text", f"what was asked for, without `{NAMESPACE}/`", named=False)
 _ID = Field("id", "int", "your id for the job; -1: the command has none", named=False)
 _MESSAGE = Field("message", "text", "what happened, in a sentence", named=False)
@@ -165,6 +190,11 @@ ANSWERS = _by_name(
         (_COMMAND, _ID, *_HANDED),
     ),
     Outgoing("finished", "The job is over: its take was played, and is written.", (_COMMAND, _ID, *_FINISHED)),
+    Outgoing(
+        "variation",
+        "An alternative to the job's take is made, or will not be; also after the job is over.",
+        (_COMMAND, _ID, *_VARIATION),
+    ),
     Outgoing("warning", "The command or job goes on, but not quite as asked.", (_COMMAND, _ID, _MESSAGE)),
     Outgoing(
         "fail",
@@ -178,7 +208,7 @@ ANSWERS = _by_name(
     ),
 )
 JOB_ANSWERS = ("done", "started", "progress", "finished")
-"""What a job is answered by, unless it fails; `handed` and `warning` may come besides."""
+"""What a job is answered by, unless it fails; `handed`, `variation` and `warning` may come besides."""
 
 EVENTS = _by_name(
     *(

@@ -19,10 +19,12 @@ from bridge.protocol.outgoing import (
     STATUS,
     TAPE_PART,
     TRANSPORT,
+    VARIED_DONE,
 )
 from bridge.protocol.plan_arguments import NOTES_FILE, PLAN, PLAN_SETTINGS, RENEW
 from bridge.protocol.repaint_arguments import START, STOP
 from bridge.protocol.surprise_arguments import SURPRISE_LEVEL, SURPRISE_PROPERTIES
+from bridge.protocol.take_arguments import TAKE, VARIATIONS
 from bridge.protocol.types import (
     CURVES,
     FOLLOW_CHOICES,
@@ -39,7 +41,7 @@ SECONDS = Argument("seconds", "float", "length of the new audio", unit="s", low=
 SEED = Argument(
     "seed",
     "int",
-    "seed of the next take; goes up by one with every take that names none",
+    "seed of the next take; goes up by one with every take that names none, and with each of its alternatives",
     low=0,
     high=INT32_MAX,
     default=1,
@@ -103,7 +105,6 @@ AT_BAR = Argument("at_bar", "int", "begin on this bar; the first is 1", low=1, h
 BARS = Argument("bars", "int", "length of the new audio in bars, instead of `seconds`", low=1, high=64)
 FROM_BAR = Argument("from_bar", "int", "the first bar; bars count from 1", low=1, high=1_000_000)
 TO_BAR = Argument("to_bar", "int", "the last bar, included", low=1, high=1_000_000)
-TAKE = Argument("take", "int", "number of a take, as `finished` says it", low=1, high=INT32_MAX)
 AT_BEAT = Argument("at_beat", "float", "with `at_bar`: on this beat of the bar; the first is 1", low=1, high=64)
 
 PROPERTIES: Mapping[str, Argument] = {
@@ -145,8 +146,8 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
             "Continue what was heard.",
             JOB_ANSWERS,
             fixed=(ID,),
-            keys=(SECONDS, BARS, *_HOW, LEAD, *_NOTES, *_WHEN),
-            done=JOB_DONE,
+            keys=(SECONDS, BARS, *_HOW, LEAD, *_NOTES, *_WHEN, VARIATIONS),
+            done=VARIED_DONE,
             fails=_JOB_FAILS,
             example="1 seconds 8.0 seed 7 quantise bar",
         ),
@@ -166,15 +167,17 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
             "`stop`, repaint a part of what was heard, and play it.",
             JOB_ANSWERS,
             fixed=(ID,),
-            keys=(FROM_BAR, TO_BAR, START, STOP, *_HOW, LEAD, TAIL, *_PLANNED, *_WHEN),
-            done=JOB_DONE,
+            keys=(FROM_BAR, TO_BAR, START, STOP, *_HOW, LEAD, TAIL, *_PLANNED, *_WHEN, VARIATIONS),
+            done=VARIED_DONE,
             fails=_JOB_FAILS,
             example="3 from_bar 3 to_bar 4",
         ),
         Command(
             "cancel",
-            "Drop your job; if it sounds, fade it out. The job itself is answered by `fail` with `cancelled`.",
+            "Drop your job; if it sounds, fade it out. The job itself is answered by `fail` with `cancelled`. The "
+            "alternatives that were asked for with it and are not made yet are dropped too, also when it is over.",
             fixed=(ID,),
+            keys=(replace(TAKE, help="only this one of its alternatives"),),
             fails=("unknown_id", "player_died"),
             example="1",
         ),
@@ -256,11 +259,23 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
         Command("take/redo", "Redo the change that was undone last.", done=EDIT_DONE, fails=("refused", "player_died")),
         Command(
             "take/recall",
-            "Put a take back on the bars of the tape that it was made for.",
+            "Put a take back on the bars of the tape that it was made for: in place of the take that it is an "
+            "alternative to, or of another alternative, where one of them is what the tape plays there.",
             fixed=(TAKE,),
             done=EDIT_DONE,
             fails=("unknown_take", "refused", "bad_file", "player_died"),
             example="12",
+        ),
+        Command(
+            "take/play",
+            "Play a take once more, the last one if none is named: an alternative, or one that was heard. Not one that "
+            "repaints bars of the tape, see `take/recall`.",
+            JOB_ANSWERS,
+            fixed=(ID,),
+            keys=(TAKE, *_WHEN),
+            done=JOB_DONE,
+            fails=("unknown_take", "bad_file", *_JOB_FAILS),
+            example="6 take 12 quantise bar",
         ),
         Command(
             "take/reroll",
@@ -293,7 +308,7 @@ GROUPS: Mapping[str, tuple[Command, ...]] = {
                 Field("take", "int", "number of the take"),
                 Field("file", "text", "the WAV file that was written"),
             ),
-            fails=("unknown_take", "forbidden_path", "bad_file"),
+            fails=("unknown_take", "refused", "forbidden_path", "bad_file"),
             example="12 best.wav",
         ),
     ),

@@ -21,6 +21,8 @@ from bridge.processes.messages import (
     Refusal,
     Report,
     Sounding,
+    VariationLost,
+    VariationMade,
     Warn,
 )
 from bridge.protocol.types import Value
@@ -30,6 +32,7 @@ from bridge.stage.pending_lines import PendingLines
 from bridge.stage.planned_notes import PlannedNotesOut
 from bridge.stage.player_lifecycle import PlayerStatus
 from bridge.stage.sound_device import SoundDevice
+from bridge.stage.variations.open_variations import OpenVariations
 from bridge.takes.take_list import ListedTake, TakeList
 from bridge.tape.tape_index import TapeIndex
 
@@ -51,13 +54,14 @@ class PlayerEvents:
         tape_index: TapeIndex,
         takes: TakeList,
         planned_notes: PlannedNotesOut,
+        variations: OpenVariations,
         use_preset_map: Callable[[Loaded], None],
     ) -> None:
         """``use_preset_map`` is called with each preset that is loaded, for its MIDI mapping."""
         self._status, self._answers, self._requests = status, answers, requests
         self._transport, self._lines, self._sound = transport, lines, sound
         self._tape_index, self._takes, self._planned_notes = tape_index, takes, planned_notes
-        self._use_preset_map = use_preset_map
+        self._variations, self._use_preset_map = variations, use_preset_map
 
     def handle(self, event: PlayerEvent) -> None:
         """Take one event of the player's pipe."""
@@ -75,6 +79,10 @@ class PlayerEvents:
                 self._tape_index.sounds(event)
             case HandedOver():
                 self._handed_over(event)
+            case VariationMade():
+                self._variations.made(event)
+            case VariationLost():
+                self._variations.lost(event)
             case PlannedNotesKnown():
                 self._planned_notes.known(event)
             case PlannedNotesMoved():
@@ -125,6 +133,7 @@ class PlayerEvents:
         self._tape_index.refused(refusal.number)
         if asked:
             self._answers.fail(asked, refusal.code, refusal.message)
+            self._variations.lose_of(refusal.number, refusal.code, refusal.message)
         elif not self._status.ever_loaded:
             self._status.startup_error = refusal.message
         self._requests.tell_syncs(refusal.number)

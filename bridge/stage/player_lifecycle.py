@@ -18,6 +18,7 @@ from bridge.stage.pending_lines import PendingLines
 from bridge.stage.planned_notes import PlannedNotesOut
 from bridge.stage.properties import Properties
 from bridge.stage.sound_device import SoundDevice
+from bridge.stage.variations.open_variations import OpenVariations
 from bridge.takes.take_list import TakeList
 from bridge.tape.tape_index import TapeIndex
 
@@ -63,11 +64,12 @@ class PlayerLifecycle:
         takes: TakeList,
         planned_notes: PlannedNotesOut,
         properties: Properties,
+        variations: OpenVariations,
     ) -> None:
         self._status, self._player, self._output_ring = status, player, output_ring
         self._answers, self._requests, self._lines = answers, requests, lines
         self._sound, self._notes, self._tape_index, self._takes = sound, notes, tape_index, takes
-        self._planned_notes, self._properties = planned_notes, properties
+        self._planned_notes, self._properties, self._variations = planned_notes, properties, variations
         self._deaths: list[float] = []
         """Monotonic times of the last ones."""
 
@@ -101,10 +103,10 @@ class PlayerLifecycle:
         self._output_ring.hush()
         self._planned_notes.end_all()
         how = "hung, and was killed" if hung else "died"
+        why = f"the player process {how}; another one starts, and hears again what was heard"
         for asked in self._requests.waiting:
-            self._answers.fail(
-                asked, "player_died", f"the player process {how}; another one starts, and hears again what was heard"
-            )
+            self._answers.fail(asked, "player_died", why)
+        self._variations.lose_all("player_died", why)
         self._player.stop(_DYING_SECONDS)
         self._answers.tell("player", ["died"])
         self._requests.clear()

@@ -58,6 +58,7 @@ from bridge.stage.player_lifecycle import PlayerLifecycle, PlayerStatus
 from bridge.stage.properties import Properties, Publish
 from bridge.stage.requested_bars import RequestedBars
 from bridge.stage.sound_device import SoundDevice
+from bridge.stage.variations.open_variations import OpenVariations
 from bridge.takes.surprise_trigger import SurpriseTrigger
 from bridge.takes.take_list import TakeList
 from bridge.tape.tape_index import TapeIndex
@@ -102,6 +103,7 @@ class Stage:
         requests = OpenRequests(player, answers)
         notes = LiveNotes(player)
         tape_index, takes = TapeIndex(), TakeList()
+        variations = OpenVariations(answers, takes)
         status = PlayerStatus(preset, preset)
         sound = SoundDevice(
             answers=answers,
@@ -128,6 +130,7 @@ class Stage:
             takes=takes,
             planned_notes=planned_notes,
             properties=properties,
+            variations=variations,
         )
         midi = MidiInput(
             controller=controller,
@@ -185,7 +188,14 @@ class Stage:
                 lines=lines,
                 loop=loop_commands,
             ),
-            JobCommands(requests=requests, job_requests=job_requests, properties=properties, notes=notes, lines=lines),
+            JobCommands(
+                requests=requests,
+                job_requests=job_requests,
+                properties=properties,
+                notes=notes,
+                lines=lines,
+                variations=variations,
+            ),
             loop_commands,
             TakeCommands(
                 answers=answers,
@@ -222,6 +232,7 @@ class Stage:
             tape_index=tape_index,
             takes=takes,
             planned_notes=planned_notes,
+            variations=variations,
             use_preset_map=midi.use_preset_map,
         )
         self._surprise_trigger, self._surprise_takes = SurpriseTrigger(), 0
@@ -230,6 +241,7 @@ class Stage:
         self._controller, self._midi = controller, midi
         self._sound, self._lifecycle, self._status = sound, lifecycle, status
         self._output_ring, self._loop, self._planned_notes = output_ring, loop, planned_notes
+        self._variations = variations
 
     # --- life -------------------------------------------------------------------------------------------
 
@@ -251,6 +263,7 @@ class Stage:
         for asked in (*self._requests.waiting, *self._held.clear()):
             kept = "; what is made of the take by now is kept as a file" if asked.is_job else ""
             self._answers.fail(asked, "cancelled", f"the daemon is stopping{kept}")
+        self._variations.lose_all("cancelled", "the daemon is stopping")
 
     # --- in: datagrams, and the reports of the other processes ------------------------------------------
 

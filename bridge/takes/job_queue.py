@@ -44,10 +44,12 @@ class Pace:
 
     def making_seconds(self, job: Job) -> float:
         """How long the job's new audio takes to make."""
-        return job.seconds / self.safe_rate
+        return 0.0 if job.plays else job.seconds / self.safe_rate
 
     def wait_seconds(self, job: Job) -> float:
         """How long after its start a job may begin to sound."""
+        if job.plays:
+            return start_time.MARGIN_SECONDS
         unplayed_seconds = job.skip_seconds + (job.phrase.seconds if job.phrase else 0.0)
         return unplayed_seconds / self.safe_rate + start_time.start_wait_seconds(
             job.lead_seconds, job.seconds, self.safe_rate, self.block_seconds, self.first_sound_seconds

@@ -223,6 +223,7 @@ class PresetSwap:
             chunk_frames=None,
             line=None,
             again=None,
+            variations=(),
             planning=_planning_after(old.job, join.line_sample / rate_hz),
         )
         assert old.output_hz is not None

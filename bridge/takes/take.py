@@ -15,7 +15,7 @@ from bridge.takes import start_time
 from bridge.takes.notes_in_sound import NotesInSound
 from melnet_music.sound.resample import StreamResampler
 
-_CHAIN_SECONDS = 0.5
+CHAIN_SECONDS = 0.5
 """So long before a take ends, the take that begins on a line there is appended to it in the ring; earlier, a cancel
 or a change of tempo would still be likely."""
 _CHAIN_GAP_SECONDS = 0.25
@@ -238,7 +238,7 @@ class Take:
         if not (self._ended and self.sounds(ring) and self.output_hz and ring.read > self.sound_from):
             return False
         left_seconds = (self.sound_until - ring.read) / self.output_hz
-        return start_time.LINE_GUARD_SECONDS < left_seconds <= _CHAIN_SECONDS
+        return start_time.LINE_GUARD_SECONDS < left_seconds <= CHAIN_SECONDS
 
     def _leave_out(self, samples: int) -> None:
         """Drop so many samples from its beginning, of which nothing is in the ring yet."""

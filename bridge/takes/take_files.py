@@ -25,7 +25,9 @@ from melnet_music.sound.audio_file import AudioClip, read_audio, write_audio
 if TYPE_CHECKING:
     from melnet_music.instrument.prompt_state import Prompt
 
-_NOT_HOW_IT_IS_MADE = ("number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase")
+_NOT_HOW_IT_IS_MADE = (
+    "number", "line", "late", "span", "again", "ahead_seconds", "ends_phrase", "phrase", "variations", "variation_of",
+)  # fmt: skip
 """Fields of a job that do not change the take: who asked, and when it sounded; a phrase is in the prompt."""
 CUT_SHORT = "cut_short_after_seconds"
 """The key in the JSON file of a take that was ended early."""
@@ -39,6 +41,8 @@ class Origin:
     preset_digest: str
     engine: str
     sample_rate_hz: int
+    fourier: str = "numpy"
+    """Of the vocoder; takes that do not tell are older than the choice."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ def read_take(path: Path) -> SavedTake:
     """
     try:
         how = json.loads(path.read_text(encoding="utf-8"))
-        origin = Origin(**{field.name: how[field.name] for field in fields(Origin)})
+        origin = Origin(**{f.name: how[f.name] for f in fields(Origin) if f.name in how or f.default is MISSING})
         known = {field.name: how[field.name] for field in fields(Job) if field.name in how}
         missing = [f.name for f in fields(Job) if f.default is MISSING and f.name not in {*known, "number"}]
         if missing:

@@ -17,7 +17,7 @@ _REMEMBERED = 256
 
 @dataclass(frozen=True)
 class ListedTake:
-    """A finished take."""
+    """A finished take, or an alternative to one, which may be still to be made."""
 
     number: int
     job: Job
@@ -25,6 +25,15 @@ class ListedTake:
     seconds: float
     file: str
     """Its WAV file; empty: it could not be written."""
+    variation_of: int | None = None
+    """The take that it is an alternative to."""
+    ready: bool = True
+    """Whether it is made."""
+
+    @property
+    def plays(self) -> int | None:
+        """The take whose sound it was, played once more."""
+        return self.job.again.take if self.job.again and self.job.plays else None
 
     @property
     def placed(self) -> PlacedTake | None:
@@ -39,10 +48,20 @@ class TakeList:
         self._takes: dict[int, ListedTake] = {}
 
     def add(self, take: ListedTake) -> None:
-        """Add a take; the oldest is dropped."""
+        """Add a take, or one that has changed; the oldest is dropped."""
+        self._takes.pop(take.number, None)
         self._takes[take.number] = take
         while len(self._takes) > _REMEMBERED:
             del self._takes[next(iter(self._takes))]
+
+    def remove(self, number: int) -> None:
+        """Drop a take that will not be made."""
+        self._takes.pop(number, None)
+
+    def alternatives(self, take: ListedTake) -> tuple[int, ...]:
+        """The take that it is an alternative to, or else itself, with all that are alternatives to that one."""
+        first = take.number if take.variation_of is None else take.variation_of
+        return (first, *(each.number for each in self._takes.values() if each.variation_of == first))
 
     def forget_tape(self) -> None:
         """The tape was cleared: no take is on it, nor can be put there again."""
@@ -57,17 +76,18 @@ class TakeList:
         return self._takes.get(number)
 
     def find(self, number: int | None) -> ListedTake:
-        """The take of that number; None: the last one.
+        """The take of that number; None: the last one that is no alternative to another.
 
         Raises:
             ValueError: there is none.
         """
+        last_one = next((take for take in reversed(self._takes.values()) if take.variation_of is None), None)
         if number is None:
-            if not self._takes:
+            if last_one is None:
                 raise ValueError("there is no take yet")
-            return next(reversed(self._takes.values()))
+            return last_one
         if number not in self._takes:
-            last = f"; the last one is {next(reversed(self._takes))}" if self._takes else "; there is none yet"
+            last = f"; the last one is {last_one.number}" if last_one else "; there is none yet"
             raise ValueError(f"no take {number} in this session{last}")
         return self._takes[number]
 

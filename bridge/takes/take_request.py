@@ -37,6 +37,7 @@ def request_of(job: Job, request_type: type[TakeRequest], live: LiveNotes | None
         chunk_frames=job.chunk_frames,
         notes=live or (None if job.notes is None else notes_of(job.notes)),
         rests=job.follow != "free",
+        at_leisure=job.variation_of is not None,
     )
 
 

@@ -101,6 +101,10 @@ class EditHistory:
         """Put a take where another one is; what was undone cannot be redone any more."""
         self._change(tuple(edit if each.take == take else each for each in self.current))
 
+    def topmost(self, first: int, stop: int) -> int | None:
+        """The take of the last edit in force that reaches into a part of the tape; None: there is none."""
+        return next((e.take for e in reversed(self.current) if e.first < stop and e.stop > first), None)
+
     def _change(self, version: tuple[Edit, ...]) -> None:
         self._versions = [*self._versions[: self._place + 1], version][-_KEPT_VERSIONS:]
         self._place = len(self._versions) - 1

@@ -88,7 +88,8 @@ class TapeCommands:
                 if not (self._tape.redo() if request.redo else self._tape.undo()):
                     raise RequestError("refused", f"there is nothing to {'redo' if request.redo else 'undo'}")
             case Recall():
-                self._tape.add(self._edit_of(request.take))
+                topmost = self._tape.history.topmost(*request.take.span)
+                self._tape.add(self._edit_of(request.take), topmost if topmost in request.alternatives else None)
         return self._tape.refresh_loop(now_sample)
 
     @property
@@ -156,6 +157,14 @@ class TapeCommands:
             path = _file_of(again.take, again.file).with_suffix(".json")
             saved = read_take(path)
             kept = KeptTake(saved.job, saved.origin, read_prompt(path, saved.prompt) if saved.prompt else {}, None)
+        return self.beside(instrument, kept, job, again)
+
+    def beside(self, instrument: Instrument, kept: KeptTake, job: Job, again: Again) -> tuple[Instrument, Job]:
+        """What `instrument_for` returns for another attempt at a take that is kept.
+
+        Raises:
+            RequestError: it was made with another preset, or its notes were not planned and are to be planned anew.
+        """
         if kept.origin.preset_digest != instrument.preset_digest:
             raise RequestError(
                 "refused",
@@ -175,7 +184,7 @@ class TapeCommands:
             RequestError: its notes were not planned, and are to be planned anew.
         """
         kept = self._kept.get(job.again.take) if job.again else None
-        if job.again is None or kept is None:
+        if job.again is None or kept is None or job.plays:
             return job
         _check_renewal(kept.job, job.again)
         return _made_again(kept.job, job)
@@ -195,7 +204,7 @@ class TapeCommands:
             tail_seconds=min(margin, after) / rate,
         )
 
-    def keep(self, job: Job, origin: Origin, prompt: Prompt, audio: Samples, file: str) -> None:
+    def keep(self, job: Job, origin: Origin, prompt: Prompt, audio: Samples, file: str) -> KeptTake:
         """Keep what another attempt at a take needs; put it on the tape if it repaints a part of it.
 
         Args:
@@ -208,9 +217,10 @@ class TapeCommands:
             rate_hz, notes = origin.sample_rate_hz, notes_of(job.notes or ())
             edit = edit_of(job.number, audio, rate_hz, job.lead_seconds, job.span, self._tape.rate_hz, file, notes)
             self._tape.add(edit, job.again.take if job.again else None)
-        self._kept[job.number] = KeptTake(job, origin, prompt, edit)
+        kept = self._kept[job.number] = KeptTake(replace(job, variations=()), origin, prompt, edit)
         while len(self._kept) > _KEPT_TAKES:
             del self._kept[next(iter(self._kept))]
+        return kept
 
 
 def _file_of(take: int, file: str) -> Path:
@@ -243,4 +253,5 @@ def _made_again(made: Job, job: Job) -> Job:
         again=job.again,
         phrase=None,  # it is in the prompt
         ends_phrase=False,
+        variation_of=job.variation_of,
     )

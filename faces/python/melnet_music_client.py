@@ -5,11 +5,6 @@
         take = net.continue_(seconds=8, seed=7)
         print(take.accepted["start_in"], take.wait()["file"])
 
-    async with AsyncMelNet() as net:
-        take = await net.continue_(bars=4, quantise="bar")
-        await take.wait_started()
-        print((await take.wait())["file"])
-
 Commands, their keys, answers and error codes are those of the daemon's OSC reference, by the same names: a command is
 its address without ``/melnet/``, keys are keyword arguments. `AsyncMelNet` has the methods of `MelNet`, to be awaited.
 
@@ -45,7 +40,7 @@ Answer = dict[str, Any]
 
 NAMESPACE = "/melnet"
 DEFAULT_PORT = 9100
-JOBS = ("continue", "generate", "inpaint", "take/reroll", "take/render")
+JOBS = ("continue", "generate", "inpaint", "take/reroll", "take/render", "take/play")
 """Commands that make a take. Their id is chosen here."""
 _LISTS = frozenset({"take/list", "midi/map"})
 """Queries that are answered by any number of replies, and then `done`."""
@@ -100,6 +95,9 @@ class _AnyTake:
         """What did not go quite as asked."""
         self.handed: list[Answer] = []
         """Takes that a `load` ended on a line; the job went on as another."""
+        self.variations: list[Answer] = []
+        """Alternatives that are made, or will not be: ``take``, ``seed``, ``ready``...; also when it is over."""
+        self._left = 0
         self._accepted: Future[Answer] = Future()
         self._started: Future[Answer] = Future()
         self._finished: Future[Answer] = Future()
@@ -116,6 +114,7 @@ class _AnyTake:
     def _hear(self, answer: str, values: Sequence[Any]) -> None:
         match answer:
             case "done":
+                self._left = _named(values).get("variations", 1) - 1
                 _resolve(self._accepted, _named(values))
             case "started":
                 _resolve(self._started, _named(values))
@@ -125,6 +124,9 @@ class _AnyTake:
                 self.warnings.append(str(values[0]))
             case "handed":
                 self.handed.append(_named(values))
+            case "variation":
+                self.variations.append(_named(values))
+                self._left = self.variations[-1]["left"]
             case "finished":
                 _resolve(self._started, {})  # of a take that never sounded
                 _resolve(self._finished, _named(values))
@@ -253,7 +255,7 @@ class _Connection:
             take = self._takes.get(job_id)
         if take is not None and take.command == name:
             take._hear(answer, values)
-            if take.is_over:
+            if take.is_over and not take._left:
                 with self._lock:
                     self._takes.pop(job_id, None)
         elif answer == "done":
@@ -295,10 +297,8 @@ class _Connection:
 
 def _resolve(future: Future[T], outcome: T | Exception) -> None:
     """Unless it is answered already."""
-    if not future.done() and isinstance(outcome, Exception):
-        future.set_exception(outcome)
-    elif not future.done():
-        future.set_result(outcome)  # type: ignore[arg-type]
+    if not future.done():
+        (future.set_exception if isinstance(outcome, Exception) else future.set_result)(outcome)  # type: ignore[arg-type]
 
 
 def _named(values: Sequence[Any]) -> Answer:

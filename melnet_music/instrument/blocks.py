@@ -24,8 +24,14 @@ def without_first(blocks: Iterator[Samples], count: int) -> Iterator[Samples]:
         count -= min(count, len(block))
 
 
-def with_start(blocks: Iterator[Samples], count: int, change: Callable[[Samples], Samples]) -> Iterator[Samples]:
-    """The same, the first ``count`` samples (fewer, if there are no more) put through ``change``."""
+def with_start(
+    blocks: Iterator[Samples], count: int, change: Callable[[Samples], Samples], *, at_leisure: bool = False
+) -> Iterator[Samples]:
+    """The same, the first ``count`` samples (fewer, if there are no more) put through ``change``.
+
+    Args:
+        at_leisure: whether empty blocks come while these are waited for.
+    """
     held, waiting = [], count
     for block in blocks:
         if waiting <= 0:
@@ -36,8 +42,17 @@ def with_start(blocks: Iterator[Samples], count: int, change: Callable[[Samples]
         if waiting <= 0:
             start = np.concatenate(held)
             yield np.concatenate([change(start[:count]), start[count:]])
+        elif at_leisure:
+            yield block[:0]
     if waiting > 0 and held:
         yield change(np.concatenate(held))
+
+
+def in_pieces(blocks: Iterator[Samples], count: int) -> Iterator[Samples]:
+    """The same, no block longer than ``count`` samples or frames."""
+    for block in blocks:
+        for first in range(0, max(1, len(block)), count):
+            yield block[first : first + count]
 
 
 def with_end(blocks: Iterator[Samples], count: int, change: Callable[[Samples], Samples]) -> Iterator[Samples]:

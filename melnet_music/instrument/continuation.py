@@ -21,7 +21,8 @@ Samples = npt.NDArray[np.float32]
 def continuation(prompt: PromptState, sampler: FrameSampler, request: TakeRequest) -> Iterator[Samples]:
     """Lead and new sound, crossfaded: see `Instrument.continuation`."""
     sound, rate = uncut_continuation(prompt, sampler, request), sampler.sound.sample_rate_hz
-    return faded_out(with_lead(prompt.audio, sound, prompt.audio.stop_sample, request.lead_seconds, rate), rate)
+    stop, leisure = prompt.audio.stop_sample, request.at_leisure
+    return faded_out(with_lead(prompt.audio, sound, stop, request.lead_seconds, rate, at_leisure=leisure), rate)
 
 
 def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: TakeRequest) -> GeneratedSound:
@@ -31,7 +32,7 @@ def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: Take
     if not heard:
         raise ValueError("nothing was heard yet to continue: play something in first, or generate from nothing")
     offset = prompt.context_start(heard)
-    vocoder = PhaseVocoder(sound)
+    vocoder = PhaseVocoder(sound, fourier=sampler.fourier)
     vocoder.prime(prompt.audio.read(offset, heard))
     stop = heard - offset + round(request.seconds * sound.sample_rate_hz)
     state, known = sampler.prime(prompt.state, prompt.unprimed, request.chunk_frames or sampler.chunk_frames)
@@ -46,4 +47,4 @@ def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: Take
         loudest_power=prompt.loudest_power,
     )
     start = vocoder.next_sample
-    return GeneratedSound(offset + start, vocoded(vocoder, frames, stop - start))
+    return GeneratedSound(offset + start, vocoded(vocoder, frames, stop - start, at_leisure=request.at_leisure))

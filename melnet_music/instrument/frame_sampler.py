@@ -26,8 +26,10 @@ Samples = npt.NDArray[np.float32]
 class FrameSampler:
     """Draws log-mel frames from one preset's model on one engine. Holds nothing of a take."""
 
-    def __init__(self, preset: Preset, engine: Engine) -> None:
+    def __init__(self, preset: Preset, engine: Engine, fourier: str) -> None:
         self.preset, self.engine, self.sound = preset, engine, preset.config.sound
+        self.fourier = fourier
+        """What vocodes the frames; `phase.FOURIERS`."""
         self.chunk_frames = preset.config.sampling.chunk_frames
         """Frames drawn together by default."""
         self.no_frames: Samples = np.zeros((0, self.sound.mel_bins), np.float32)
@@ -76,7 +78,8 @@ class FrameSampler:
         hold = LevelHold(usual_power, self.preset.config.sampling.level_hold, self.sound.frames_per_second)
         chunks = self._chunks(known, len(known) + count, request, notes, hold)
         in_advance = request.notes is None or isinstance(request.notes, tuple) or request.notes.known_ahead
-        made = self._made(state, chunks) if in_advance else self._made_one_by_one(state, chunks)
+        together = in_advance and not request.at_leisure
+        made = self._made(state, chunks) if together else self._made_one_by_one(state, chunks)
         frames = first_of(without_first(_followed(made, hold), len(known)), count)
         return (limited(block, loudest_power) for block in frames)
 
@@ -88,7 +91,13 @@ class FrameSampler:
         Args:
             notes: numbered from the first frame of ``around``.
         """
-        state, before = self.prime(self.engine.init_state(), around[:first], self.chunk_frames)
+        state, at_once = self.engine.init_state(), self.chunk_frames if request.at_leisure else max(1, first)
+        before = self.no_frames
+        for begin in range(0, first, at_once):
+            heard = np.concatenate([before, around[begin : min(begin + at_once, first)]])
+            state, before = self.prime(state, heard, self.chunk_frames)
+            if request.at_leisure:
+                yield self.no_frames
         model = self.preset.config.model
         after = around[first + count :]
         length = -(-(len(before) + count + len(after)) // model.frames_per_group) * model.frames_per_group
@@ -152,7 +161,7 @@ class FrameSampler:
                 yield self.no_frames if made is None else self.log_mel(made.frames)
 
     def _made_one_by_one(self, state: SamplerState, chunks: Iterable[Chunk]) -> Iterator[Samples]:
-        """The same bits, but a chunk is asked for only after the one before it was taken: its notes are played live."""
+        """The same bits, but a chunk is begun only after the one before it was taken, and none is in work meanwhile."""
         for chunk in chunks:
             with closing(self.engine.sampling(state, [chunk])) as making:
                 for made in making:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.instrument.blocks import first_of
+from melnet_music.instrument.blocks import first_of, in_pieces
 from melnet_music.model.config import SoundConfig
 from melnet_music.sound.limiter import soft_clipped
 from melnet_music.sound.vocoders.phase import PhaseVocoder
 
 Samples = npt.NDArray[np.float32]
+
+_FRAMES_AT_LEISURE = 2
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,16 @@ class GeneratedSound:
     """Mono float32[n] each; empty blocks come while work goes on."""
 
 
-def vocoded(vocoder: PhaseVocoder, frames: Iterator[Samples], length: int | None) -> Iterator[Samples]:
+def vocoded(
+    vocoder: PhaseVocoder, frames: Iterator[Samples], length: int | None, *, at_leisure: bool = False
+) -> Iterator[Samples]:
     """The sound of log-mel frames ``[t, M]``, float32[n] a block, ended after ``length`` samples.
 
     Args:
         length: None: it ends with the frames.
+        at_leisure: whether blocks are short, since the vocoder takes its time for each frame.
     """
+    frames = in_pieces(frames, _FRAMES_AT_LEISURE) if at_leisure else frames
 
     def blocks() -> Iterator[Samples]:
         for block in frames:

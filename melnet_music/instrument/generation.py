@@ -32,5 +32,5 @@ def generation(sampler: FrameSampler, request: TakeRequest) -> Iterator[Samples]
         usual_power=usual_power(weights),
         loudest_power=loud_power(weights),
     )
-    blocks = vocoded(PhaseVocoder(sound), frames, length)
+    blocks = vocoded(PhaseVocoder(sound, fourier=sampler.fourier), frames, length)
     return faded_out(faded_in(blocks, sound.sample_rate_hz), sound.sample_rate_hz)

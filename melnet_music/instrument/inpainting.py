@@ -36,7 +36,7 @@ def inpainting(
     after = prompt.audio.read(stop, stop + tail)
     overlap = min(tail, round(CROSSFADE_SECONDS * rate))
     wanted = GeneratedSound(sound.start_sample, first_of(sound.blocks, stop + overlap - sound.start_sample))
-    led_in = with_lead(prompt.audio, wanted, start, request.lead_seconds, rate)
+    led_in = with_lead(prompt.audio, wanted, start, request.lead_seconds, rate, at_leisure=request.at_leisure)
     return with_tail(led_in, after, overlap) if overlap else faded_out(led_in, rate)
 
 
@@ -51,7 +51,9 @@ def uncut_inpainting(
     horizon = stop + round((FUTURE_SECONDS + CROSSFADE_SECONDS) * sound.sample_rate_hz)
     heard = prompt.audio.read(offset, min(horizon, prompt.audio.stop_sample))
     future = heard[stop - offset :] if len(heard) > stop - offset else None
-    vocoder = PhaseVocoder(sound, phase_lookahead_frames=PHASE_LOOKAHEAD_FRAMES, sweeps=PHASE_SWEEPS)
+    vocoder = PhaseVocoder(
+        sound, phase_lookahead_frames=PHASE_LOOKAHEAD_FRAMES, sweeps=PHASE_SWEEPS, fourier=sampler.fourier
+    )
     vocoder.prime(heard[: start - offset], future, stop - start)
     wanted = vocoder.frames_wanted
     count = frames_until(stop - offset, sound) - vocoder.next_frame if wanted is None else wanted
@@ -62,7 +64,8 @@ def uncut_inpainting(
     loudest_power = max(prompt.loud_power, frame_powers(known).max(initial=0.0))
     kept_down = (limited(block, loudest_power) for block in frames)
     length = None if wanted is not None else stop - offset - vocoder.next_sample
-    return GeneratedSound(offset + vocoder.next_sample, vocoded(vocoder, kept_down, length))
+    made = vocoded(vocoder, kept_down, length, at_leisure=request.at_leisure)
+    return GeneratedSound(offset + vocoder.next_sample, made)
 
 
 def _frames_between_edges(

@@ -31,7 +31,7 @@ from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
 from melnet_music.sampling.engine import Engine
 from melnet_music.sampling.surprise import Surprise, SurpriseMeter
 from melnet_music.sound.mel import LogMelStream
-from melnet_music.sound.vocoders.phase import PhaseVocoder
+from melnet_music.sound.vocoders.phase import FOURIERS, PhaseVocoder
 
 Samples = npt.NDArray[np.float32]
 _LOG = logging.getLogger(__name__)
@@ -46,28 +46,36 @@ class Instrument:
     Times are in seconds, and samples are numbered, from the last `clear`.
     """
 
-    def __init__(self, preset: Preset, engine: Engine) -> None:
+    def __init__(self, preset: Preset, engine: Engine, *, fourier: str = FOURIERS[0]) -> None:
         self.preset, self.engine, self.sound = preset, engine, preset.config.sound
-        self._sampler = FrameSampler(preset, engine)
+        self.fourier = fourier
+        """Of the vocoder; one of `FOURIERS`."""
+        self._sampler = FrameSampler(preset, engine, fourier)
         self._prompt = PromptState(self._sampler)
 
     @classmethod
     def load(
-        cls, preset: str | Path = "piano", *, engine: str = DEFAULT_ENGINE, threads: int | None = None
+        cls,
+        preset: str | Path = "piano",
+        *,
+        engine: str = DEFAULT_ENGINE,
+        threads: int | None = None,
+        fourier: str = FOURIERS[0],
     ) -> Instrument:
         """Load a preset by name or folder.
 
         Args:
             threads: that the engine works on; None: as many as fit.
+            fourier: of the vocoder; a take is made again to the sample only with the one that made it.
 
         Raises:
-            ValueError: no such preset or engine, or a file of the preset is wrong.
+            ValueError: no such preset, engine or ``fourier``, or a file of the preset is wrong.
         """
         if engine not in ENGINES:
             raise ValueError(f"no engine {engine!r}; there are: {', '.join(ENGINES)}")
         with _telling_why_it_takes_long():
             loaded = load_preset(preset)
-            instrument = cls(loaded, ENGINES[engine](loaded, threads))
+            instrument = cls(loaded, ENGINES[engine](loaded, threads), fourier=fourier)
             instrument._compile()
         return instrument
 
@@ -75,7 +83,7 @@ class Instrument:
         """Have all that turns frames into sound and back compiled, or fetched from where it is kept."""
         silence = np.zeros(self.sound.window_samples, np.float32)
         frames = LogMelStream(self.sound).push(silence)
-        PhaseVocoder(self.sound).push(frames)
+        PhaseVocoder(self.sound, fourier=self.fourier).push(frames)
 
     @property
     def preset_name(self) -> str:
@@ -182,7 +190,7 @@ class Instrument:
 
         It knows no notes of it before `listen_again`.
         """
-        other = Instrument(self.preset, self.engine)
+        other = Instrument(self.preset, self.engine, fourier=self.fourier)
         other._prompt.use_ear(self._prompt.ear)
         other._prompt.audio.append(audio)
         return other

@@ -52,6 +52,8 @@ class TakeRequest:
     """Notes that the new sound plays, in seconds from where it begins. None: unconditioned; an empty tuple: a rest."""
     rests: bool = True
     """Whether it rests where none of these notes sounds; else it is unconditioned there."""
+    at_leisure: bool = False
+    """Whether it is made beside what is more urgent: in short steps, with nothing done between them. The same bits."""
 
 
 def check_request(request: TakeRequest, preset: Preset) -> None:

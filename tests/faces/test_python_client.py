@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from live_daemon import Player
+from live_daemon import Player, wait_until
 from melnet_music_client import JOBS, AsyncMelNet, DaemonFailed, MelNet, NoAnswer
 
 from bridge.protocol.table import COMMANDS, PROPERTIES
@@ -40,6 +40,16 @@ def test_a_take_from_trigger_to_file(net: MelNet) -> None:
     assert again["seed"] == 8
     listed = net.command("take/list")
     assert [each["take"] for each in listed[-2:]] == [finished["take"], again["take"]]
+
+
+def test_variations_are_told_and_played(net: MelNet) -> None:
+    net.command("prime/file", "good.wav")
+    take = net.continue_(seconds=0.5, seed=7, variations=3)
+    assert take.wait(20)["seed"] == 7
+    wait_until(lambda: len(take.variations) == 2)
+    assert [(each["seed"], each["ready"], each["left"]) for each in take.variations] == [(8, 1, 1), (9, 1, 0)]
+    last = take.variations[1]
+    assert net.job("take/play", take=last["take"]).wait(20)["file"] == last["file"]
 
 
 def test_queries_and_properties(net: MelNet) -> None:

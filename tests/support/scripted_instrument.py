@@ -2,7 +2,8 @@
 
 The preset's text is the script: ``rtf=0.5 hz=48000 block=0.1`` sets the speed (audio seconds per second), the
 sample rate and the block length in seconds; ``really=0.2`` makes takes at another speed than it says. New audio
-counts its samples (`counted`), so that a capture shows every gap, repeat and change. Some seeds misbehave.
+counts its samples (`counted`), so that a capture shows every gap, repeat and change; with ``seeds=1`` every take is as
+loud as its seed says (`seed_gain`). Some seeds misbehave.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ def counted(first: int, count: int) -> NDArray[np.float32]:
     return (np.arange(first + 1, first + count + 1) * COUNT_STEP).astype(np.float32)
 
 
+def seed_gain(seed: int) -> np.float32:
+    """Exact in float32; of four seeds in a row each has another."""
+    return np.float32(2.0 ** -(seed % 4))
+
+
 @dataclass(frozen=True)
 class TakeRequest:
     """As `melnet_music.instrument.take_request.TakeRequest`, whose module would bring numba along."""
@@ -45,6 +51,7 @@ class TakeRequest:
     chunk_frames: int | None
     notes: object = None
     rests: bool = True
+    at_leisure: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class Surprise:
 
 class ScriptedInstrument:
     engine_name = "scripted"
+    fourier = "numpy"
     crossfade_samples = 0
     plans_notes = False
 
@@ -77,6 +85,7 @@ class ScriptedInstrument:
         self.preset_folder = Path(script.get("folder", "."))
         self.sample_rate_hz = int(script.get("hz", "48000"))
         self.chunk_seconds = float(script.get("block", "0.1"))
+        self._by_seed = "seeds" in script
         self._tape = np.zeros(0, np.float32)
         self._surprises: list[Surprise] | None = None
 
@@ -155,6 +164,8 @@ class ScriptedInstrument:
             while request.seed == SEED_HANGS and first:
                 pass
             samples = counted(first, min(block, total - first))
+            if self._by_seed:
+                samples *= seed_gain(request.seed)
             yield samples * np.float32("nan") if request.seed == SEED_NOT_FINITE else samples
 
     def inpainting(

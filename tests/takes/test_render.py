@@ -65,6 +65,13 @@ def test_every_kind_of_take_is_made_again(takes: list[Path], tmp_path: Path, nar
     same(takes[number], tmp_path / "again.wav")
 
 
+def test_a_take_older_than_the_choice_of_transforms_is_made_with_numpys(takes: list[Path], tmp_path: Path) -> None:
+    how = json.loads(takes[0].read_text(encoding="utf-8"))
+    assert how.pop("fourier") == "vectors" == read_take(takes[0]).origin.fourier
+    (tmp_path / "old.json").write_text(json.dumps(how), encoding="utf-8")
+    assert read_take(tmp_path / "old.json").origin.fourier == "numpy"
+
+
 def same(take: Path, again: Path) -> None:
     first, second = (soundfile.read(path, dtype="float32") for path in (take.with_suffix(".wav"), again))
     assert first[1] == second[1]

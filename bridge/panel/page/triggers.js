@@ -122,6 +122,10 @@ export class Triggers {
     }
     if (answer === "warning") return this.tell(command, values[2], "warning");
     const told = named(values.slice(2));
+    if (answer === "variation") {
+      const what = `take ${told.take}, an alternative to take ${told.variation_of}`;
+      return this.tell(command, told.ready ? `${what}, is made: seed ${told.seed}` : `${what}, is not made: ${told.why}`);
+    }
     if (answer === "finished") {
       this.forget(id);
       const gaps = told.gaps ? `, ${told.gaps} gaps` : "";

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
-from bridge.processes.job import Again, Job, JobKind, Planning, Span
+from bridge.processes.job import Again, Job, JobKind, Planning, Span, Variation
 from bridge.protocol.errors import CommandError
 from bridge.protocol.plan_arguments import (
     DENSITY,
@@ -19,7 +19,8 @@ from bridge.protocol.plan_arguments import (
     SCALE,
 )
 from bridge.protocol.repaint_arguments import START, STOP
-from bridge.protocol.table import AHEAD, BARS, FOLLOW, FROM_BAR, LATE, SECONDS, SEED, TAKE, TO_BAR
+from bridge.protocol.table import AHEAD, BARS, FOLLOW, FROM_BAR, LATE, SECONDS, SEED, TO_BAR
+from bridge.protocol.take_arguments import TAKE, VARIATIONS
 from bridge.protocol.types import INT32_MAX, PRESET_OWN, Argument, Follow, Invocation, Late, Renew, Value
 from bridge.stage.allowed_folders import AllowedFolders
 from bridge.stage.device_transport import DeviceTransport, LineBeat
@@ -56,6 +57,9 @@ class JobRequests:
             check_scale(str(arguments[SCALE.name]))
         if TAKE in invocation.command.keys:
             take = requested_take(self._takes, arguments.get(TAKE.name))
+            if invocation.command.name == "take/play":
+                line = self._bars.line(arguments)
+                return self._played(arguments, take, line), line
             line = None if take.job.span else self._bars.line(arguments)
             made_again = self._rerolled if invocation.command.name == "take/reroll" else self._rendered
             return made_again(arguments, take, line), line
@@ -75,7 +79,7 @@ class JobRequests:
             job = replace(job, planning=_changed(job.planning, arguments))
         elif given:
             raise CommandError("refused", f"{given[0]} is of planned notes, which stay: ask for renew notes")
-        seed = int(arguments.get(SEED.name, job.seed + 1 if job.seed < INT32_MAX else 0))
+        seed = int(arguments.get(SEED.name, next_seed(job.seed)))
         return self._again(arguments, job, line, seed, Again(take.number, take.file, renew))
 
     def _rendered(self, arguments: Arguments, take: ListedTake, line: LineBeat | None) -> Job:
@@ -90,6 +94,18 @@ class JobRequests:
         seed = int(arguments.get(SEED.name, take.job.seed))
         return self._again(arguments, take.job, line, seed, Again(take.number, take.file, notes_file=str(path)))
 
+    def _played(self, arguments: Arguments, take: ListedTake, line: LineBeat | None) -> Job:
+        """The sound of the take once more."""
+        if take.job.span:
+            raise CommandError(
+                "refused",
+                f"take {take.number} repaints bars of the tape: take/recall puts it on them, and a loop plays it",
+            )
+        if not take.file:
+            raise CommandError("bad_file", f"take {take.number} could not be written when it was made, and is gone")
+        again = Again(take.number, take.file, plays_seconds=take.seconds)
+        return self._again(arguments, take.job, line, take.job.seed, again)
+
     def _again(self, arguments: Arguments, job: Job, line: LineBeat | None, seed: int, again: Again) -> Job:
         return replace(
             job,
@@ -99,6 +115,7 @@ class JobRequests:
             late=cast(Late, arguments.get(LATE.name, self._properties.values[LATE.name])),
             again=again,
             ends_phrase=False,  # it goes on from the phrase that the first one ended
+            variations=(),
         )
 
     def _new_take(self, invocation: Invocation, line: LineBeat | None, *, phrase_is_played: bool) -> Job:
@@ -110,10 +127,13 @@ class JobRequests:
             return arguments.get(name, self._properties.values[name]) if name in keys else None
 
         temperature, bias, chunk_frames = chosen("temperature"), chosen("bias"), chosen("chunk_frames")
+        number, seed = self._next_number(), int(chosen(SEED.name) or 0)
+        alternatives = int(arguments.get(VARIATIONS.name, 1)) - 1
+        seeds = [next_seed(seed, place) for place in range(1, 1 + alternatives)]
         return Job(
-            self._next_number(),
+            number,
             kind,
-            seed=int(chosen(SEED.name) or 0),
+            seed=seed,
             seconds=stop - start if kind == "inpaint" else self._length_seconds(arguments, chosen(SECONDS.name), line),
             lead_seconds=float(chosen("lead") or 0.0),
             tail_seconds=float(chosen("tail") or 0.0),
@@ -129,6 +149,7 @@ class JobRequests:
             ahead_seconds=float(chosen(AHEAD.name) or 0.0),
             ends_phrase=kind == "continue" and phrase_is_played,
             planning=self._planning(chosen, span) if chosen(PLAN.name) in ("on", PRESET_OWN) else None,
+            variations=tuple(Variation(self._next_number(), each) for each in seeds),
         )
 
     def _planning(self, chosen: Callable[[str], Value | None], span: Span | None) -> Planning:
@@ -172,6 +193,11 @@ class JobRequests:
         return span, start, stop
 
 
+def next_seed(seed: int, place: int = 1) -> int:
+    """The seed that the take has that comes so many after the one with ``seed``."""
+    return (seed + place) % (INT32_MAX + 1)
+
+
 def _changed(planning: Planning, arguments: Arguments) -> Planning:
     """With the settings that are given."""
 
@@ -190,6 +216,11 @@ def _changed(planning: Planning, arguments: Arguments) -> Planning:
 def requested_take(takes: TakeList, number: Value | None) -> ListedTake:
     """The finished take of that number; None: the last one. Raises CommandError: there is none."""
     try:
-        return takes.find(None if number is None else int(number))
+        take = takes.find(None if number is None else int(number))
     except ValueError as error:
         raise CommandError("unknown_take", str(error)) from error
+    if not take.ready:
+        raise CommandError(
+            "refused", f"take {take.number} is not made yet: `variation` says when it is, and take/list whether"
+        )
+    return take

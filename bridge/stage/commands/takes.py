@@ -6,7 +6,8 @@ from bridge.clock.transport import Timeline
 from bridge.osc.answers import Answers, Asked, flat
 from bridge.processes.messages import ExportTape, Recall, Undo
 from bridge.protocol.errors import CommandError
-from bridge.protocol.table import FROM_BAR, TAKE, TO_BAR
+from bridge.protocol.table import FROM_BAR, TO_BAR
+from bridge.protocol.take_arguments import TAKE
 from bridge.protocol.types import Value
 from bridge.stage.allowed_folders import AllowedFolders
 from bridge.stage.commands.handlers import Handlers
@@ -18,7 +19,7 @@ from bridge.takes.take_list import ListedTake, TakeList, export_take
 from bridge.tape.tape_export import files_of
 from bridge.tape.tape_index import TapeIndex
 
-_LISTED_TAKES = 32
+_LISTED_TAKES = 64
 
 
 class TakeCommands:
@@ -63,6 +64,10 @@ class TakeCommands:
         if take.job.span and self._transport.has_device:
             first, stop = (self._transport.place_of(sample).bar for sample in take.job.span)
             shown |= {"from_bar": first + 1, "to_bar": max(stop, first + 1)}
+        if take.variation_of is not None:
+            shown |= {"variation_of": take.variation_of, "ready": take.ready}
+        if take.plays is not None:
+            shown["plays"] = take.plays
         return shown
 
     def _undo(self, asked: Asked) -> None:
@@ -74,8 +79,11 @@ class TakeCommands:
     def _recall(self, asked: Asked) -> None:
         take = requested_take(self._takes, asked.invocation.arguments[TAKE.name])
         if take.placed is None:
-            raise CommandError("refused", f"take {take.number} was made for no bars of the tape; export or reroll it")
-        self._requests.send(asked, Recall(self._requests.next_number(), take.placed))
+            raise CommandError(
+                "refused", f"take {take.number} was made for no bars of the tape; play, export or reroll it"
+            )
+        alternatives = self._takes.alternatives(take)
+        self._requests.send(asked, Recall(self._requests.next_number(), take.placed, alternatives))
 
     def _export_take(self, asked: Asked) -> None:
         arguments = asked.invocation.arguments

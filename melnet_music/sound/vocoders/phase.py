@@ -27,10 +27,13 @@ from melnet_music.model.config import SoundConfig
 from melnet_music.sound.crossfade import fade_in
 from melnet_music.sound.mel import analysis_window
 from melnet_music.sound.vocoders.mel_inversion import MelInversion
+from melnet_music.sound.vocoders.vector_fft import fits, make_plan, project_frame, work_floats
 
 Float32Array = NDArray[np.float32]
 Complex64Array = NDArray[np.complex64]
 
+FOURIERS = ("vectors", "numpy")
+"""What transforms the frames: `vector_fft`, which is quicker, or numpy. They differ by rounding."""
 _ENTRIES_A_HOP = 8
 """So short a part of a hop is what real sound fades in over, where it comes after."""
 
@@ -67,12 +70,17 @@ class PhaseVocoder:
         phase_lookahead_frames: frames after a frame that are refined with it before it is let go. 3 is for live
             use; repainting, where nobody waits, gains from more.
         sweeps: Griffin-Lim sweeps over the open frames at each new frame.
+        fourier: one of `FOURIERS`; lengths that the first cannot do are numpy's.
 
     Raises:
         ValueError: the numbers are out of range, or the window does not overlap enough to add up evenly.
     """
 
-    def __init__(self, sound: SoundConfig, *, phase_lookahead_frames: int = 3, sweeps: int = 4) -> None:
+    def __init__(
+        self, sound: SoundConfig, *, phase_lookahead_frames: int = 3, sweeps: int = 4, fourier: str = FOURIERS[0]
+    ) -> None:
+        if fourier not in FOURIERS:
+            raise ValueError(f"fourier is {fourier!r}, expected one of {', '.join(FOURIERS)}")
         if phase_lookahead_frames < 0 or sweeps < 1:
             raise ValueError(
                 f"want phase_lookahead_frames >= 0 and sweeps >= 1, got {phase_lookahead_frames} and {sweeps}"
@@ -90,6 +98,9 @@ class PhaseVocoder:
         # Squared Hann windows a third of a window or less apart add up to a constant.
         self._synthesis = self._window * np.float32(sound.hop_samples / np.sum(self._window.astype(float) ** 2))
         self._left = sound.window_samples // 2
+        quick = fourier == "vectors" and fits(sound.n_fft) and sound.window_samples % 2 == 0
+        self._plan = make_plan(sound.n_fft) if quick else None
+        self._work = np.zeros(work_floats(sound.n_fft) if quick else 0, np.float32)
         entry = sound.hop_samples // _ENTRIES_A_HOP
         self._entry = fade_in(np.ones(entry, np.float32), entry)
         self._right = sound.window_samples - self._left
@@ -234,10 +245,14 @@ class PhaseVocoder:
         here = state.overlap[index * self.sound.hop_samples :][:window]
         sound = here.copy()
         self._lay_real(sound, self._open_from + index * self.sound.hop_samples, self._entry)
+        magnitude, old = state.spectra[index], state.waves[index]
+        if self._plan:
+            project_frame(self._plan, self._work, sound, self._window, magnitude, self._synthesis, here, old)
+            return
         spectrum = np.fft.rfft(sound * self._window, self.sound.n_fft)
-        _impose_magnitude(spectrum, state.spectra[index])
+        _impose_magnitude(spectrum, magnitude)
         wave = np.fft.irfft(spectrum, self.sound.n_fft)[:window] * self._synthesis
-        here += wave - state.waves[index]
+        here += wave - old
         state.waves[index] = wave
 
     def _real_wave(self, frame: int) -> Float32Array:
