@@ -264,7 +264,8 @@ def _play_over_osc(client: OscClient, daemon: threading.Thread, phrase: Path, ar
     _write(f"heard {phrase.name}, {phrase_seconds:.1f} s; output: {status['output']}")
     client.send(
         f"{NAMESPACE}/continue",
-        [_JOB_ID, "seconds", arguments.seconds, "seed", arguments.seed, "lead", phrase_seconds],
+        # the phrase is in no tempo of the transport's, which a plan would keep to
+        [_JOB_ID, "seconds", arguments.seconds, "seed", arguments.seed, "lead", phrase_seconds, "plan", "off"],
     )
     done = _answer(client, daemon, "done")
     if "start_in" in done:

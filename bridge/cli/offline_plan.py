@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,11 @@ _ONLY_WITH_PLAN = ("tempo", "meter", *_SETTINGS, "plan_out", "ear")
 
 def add_plan_arguments(parser: ArgumentParser, usual_tempo: str) -> None:
     """Add ``--plan`` and the options that go with it."""
-    parser.add_argument("--plan", action="store_true", help="plan the notes on the beat grid first, and play them")
+    parser.add_argument(
+        "--plan",
+        action=BooleanOptionalAction,
+        help="plan the notes on the beat grid first, and play them; or do not (as the preset does by itself)",
+    )
     parser.add_argument("--tempo", type=float, metavar="BPM", help=f"of the plan, in quarters a minute ({usual_tempo})")
     parser.add_argument("--meter", metavar="N/D", help=f"of the plan ({_USUAL_METER})")
     parser.add_argument("--plan-temperature", type=float, help="of the plan: 1 as trained, less is tamer")
@@ -111,18 +115,19 @@ class Planner:
 
 
 def planner_of(arguments: Namespace) -> Planner | None:
-    """None where no plan is asked for.
+    """None where no plan is asked for, nor made by the preset itself.
 
     Raises:
-        ValueError: an option is out of range, or given without ``--plan``.
+        ValueError: there is no such preset; an option is out of range, or given without a plan.
     """
-    if not arguments.plan:
+    given_notes = getattr(arguments, "notes", None) is not None
+    if arguments.plan and given_notes:
+        raise ValueError("--plan plans the notes, and --notes gives them: leave one of them out")
+    if not (_preset_plans(arguments.preset) and not given_notes if arguments.plan is None else arguments.plan):
         for name in _ONLY_WITH_PLAN:
             if getattr(arguments, name, None) is not None:
                 raise ValueError(f"--{name.replace('_', '-')} is of a plan: give --plan too")
         return None
-    if getattr(arguments, "notes", None) is not None:
-        raise ValueError("--plan plans the notes, and --notes gives them: leave one of them out")
     from melnet_music.instrument.planning.offline_plan import PlanOrder
     from melnet_music.notes.score.settings import PlanSettings
 
@@ -132,6 +137,13 @@ def planner_of(arguments: Namespace) -> Planner | None:
     settings = PlanSettings(**{name: value for name, value in asked.items() if value is not None})
     order = PlanOrder(settings, _meter(arguments.meter or _USUAL_METER), arguments.tempo, arguments.seed)
     return Planner(order, getattr(arguments, "ear", None), arguments.plan_out)
+
+
+def _preset_plans(preset: str) -> bool:
+    from melnet_music.model.config import read_preset_config
+    from melnet_music.model.preset import CONFIG_FILE, find_preset
+
+    return read_preset_config(find_preset(preset) / CONFIG_FILE).sampling.plan
 
 
 def _meter(text: str) -> Any:

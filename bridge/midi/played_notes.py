@@ -66,9 +66,13 @@ class PlayedNotes:
         self._keyboard = Keyboard()
         self._phrase: Keyboard | None = None
         self._follower: Callable[[], Follower | None] = lambda: None
+        self.last_seconds = -math.inf
+        """When a key was struck last."""
 
     def take(self, played: Key | Pedal) -> list[Note]:
         """Take one movement of a key or the pedal; returns the notes that it ended."""
+        if isinstance(played, Key) and played.velocity:
+            self.last_seconds = played.at_seconds
         for keyboard in (self._keyboard, self._phrase):
             if keyboard:
                 _play(keyboard, played, played.at_seconds)
@@ -77,6 +81,10 @@ class PlayedNotes:
             follower.take(played)
         ended, self._keyboard.notes = self._keyboard.notes, []
         return ended
+
+    def sounding(self, now_seconds: float) -> list[Note]:
+        """What is held, by keys or the pedal, as if it ended now."""
+        return self._keyboard.sounding(now_seconds)
 
     def release_all(self, now_seconds: float) -> list[Note]:
         """Release all keys and the pedal; returns the notes that this ended."""

@@ -6,6 +6,7 @@ Takes are made while it waits for its preset, and for its line; only what was re
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Generator
 from contextlib import closing, suppress
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from bridge.midi.mapping_file import read_preset_map
 from bridge.player.heartbeat import beat, beat_before_disk
 from bridge.player.making import make_blocks
-from bridge.player.preset_loading import PresetLoading
+from bridge.player.preset_loading import LOADING_SECONDS, PresetLoading
 from bridge.player.priming import hear_again
 from bridge.player.state import CutShortError, LoadInProgress, PlayerState, RunningRequest, Steps
 from bridge.player.steps import advance
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from melnet_music.instrument.take_speed import TakeSpeed
 
 _LOG = logging.getLogger(__name__)
+
+_SILENT_SECONDS = 2.0
+"""The score model takes longer to make ready only where there is something to compile."""
 
 
 def list_presets(state: PlayerState, request: ListPresets) -> None:
@@ -94,6 +98,8 @@ class PresetLoader:
         instrument, speed = load.loading.result()
         load.loading = None
         state.planner.give_ear(instrument)
+        if instrument.plans_notes:
+            yield from _prepare_planner(state, load)
         yield from hear_again(state, instrument)
         load.swap = PresetSwap(
             load.request,
@@ -133,6 +139,7 @@ class PresetLoader:
             state.pace.rate,
             instrument.chunk_seconds,
             read_preset_map(instrument.preset_folder),
+            instrument.plans_notes,
         )
         beat(state)  # whoever hears of it may count on the usual patience again, not on that of a load
         state.tell(loaded)
@@ -221,6 +228,17 @@ class PresetLoader:
         except ValueError as error:
             _LOG.warning("%s", error)
             self._state.tell(Warn(take.job.number, str(error)))
+
+
+def _prepare_planner(state: PlayerState, load: LoadInProgress) -> Steps:
+    """Make the score model ready, which takes no take's time then."""
+    state.planner.prepare()
+    began, told = time.monotonic(), False
+    while state.planner.prepares and time.monotonic() - began < LOADING_SECONDS:
+        if not told and time.monotonic() - began > _SILENT_SECONDS:
+            told = True
+            _LOG.warning("still loading: a first start compiles the score model too")
+        yield from _wait(load)
 
 
 def _wait(load: LoadInProgress) -> Steps:

@@ -17,7 +17,7 @@ from bridge.player.heartbeat import beat
 from bridge.player.jobs import accept, retime
 from bridge.player.listening import HeardReports, hear_input, listen, measure_surprise, record_notes, take_in_input
 from bridge.player.loading import PresetLoader, list_presets
-from bridge.player.making import make_take
+from bridge.player.making import NotesAhead, make_take
 from bridge.player.priming import clear_prompt, prime_file, render_phrase
 from bridge.player.serving import serve_takes
 from bridge.player.state import HEARD_AT_ONCE_SECONDS, CutShortError, PlayerState, RunningRequest, Steps
@@ -51,6 +51,7 @@ from bridge.processes.messages import (
     StartLoop,
     StopLoop,
     Undo,
+    UseBars,
     UseSound,
 )
 
@@ -58,6 +59,8 @@ _AHEAD_SECONDS = 30.0
 """How far ahead of the ring a take is generated that need not hurry."""
 _RESERVE_SECONDS = 2.0
 """With so much more ready than is needed, a sounding take is not made further while what goes on from it is."""
+_HAND_SECONDS, _ANSWER_AHEAD_SECONDS = 10.0, 2.0
+"""A planned take is made no farther ahead of what sounds, so long after a key was struck: it is to answer soon."""
 _POLL_SECONDS, _IDLE_POLL_SECONDS = 0.01, 0.2
 """How long a request is waited for while there is something to watch, and while there is nothing."""
 
@@ -70,6 +73,7 @@ class PlayerLoop:
         self._state = state
         self._loader = PresetLoader(state)
         self._heard_reports = HeardReports(state)
+        self._notes_ahead = NotesAhead(state)
 
     def run(self) -> None:
         """Play until told to stop.
@@ -90,6 +94,8 @@ class PlayerLoop:
             elif may_make_variation(state):
                 step_variation(state)
             serve_takes(state)
+            if not self._is_busy():
+                self._notes_ahead.read()
             self._heard_reports.tell()
         self._save_what_is_made()
 
@@ -128,6 +134,8 @@ class PlayerLoop:
                 listen(state, request)
             case UseSound():
                 use_sound(state, request)
+            case UseBars():
+                state.bars = request
             case MeasureSurprise():
                 measure_surprise(state, request)
             case Key() | Pedal():
@@ -169,13 +177,21 @@ class PlayerLoop:
         take = state.takes[-1]
         if take.job.number != state.running.request.number:
             return True  # a phrase is being rendered for it
-        if take.job.is_live:
+        answers = take.answers and self._is_answered()
+        if take.job.is_live or answers:
             if swap and swap.wants_sound:
                 return True
             clock, others = state.clock(), list(state.takes)[:-1]
-            return take.needs_block(state.output, sum(each.left_seconds(state.output, clock) for each in others))
+            before_seconds = sum(each.left_seconds(state.output, clock) for each in others)
+            return take.needs_block(state.output, before_seconds, _ANSWER_AHEAD_SECONDS if answers else 0.0)
         hurried = take is state.takes[0] and not take.opened
         return hurried or take.backlog_seconds < _AHEAD_SECONDS
+
+    def _is_answered(self) -> bool:
+        """Whether somebody plays, and no other take waits for the one that could answer to be made."""
+        state = self._state
+        waits = any(isinstance(each, Job) for each in state.waiting)
+        return not waits and time.monotonic() - state.played.last_seconds < _HAND_SECONDS
 
     def _step(self) -> None:
         """One step of the running request; if there is none, the next one begins."""

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bridge.clock.device_clock import Line
 from bridge.player.jobs import fit_to_heard, fit_to_line
 from bridge.player.listening import hear_input
 from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
-from bridge.processes.job import Job
-from bridge.processes.messages import Moved, RequestError, VariationLost, Warn
+from bridge.processes.job import Job, Planning
+from bridge.processes.messages import Moved, RequestError, UseBars, VariationLost, Warn
+from bridge.takes.keys_meanwhile import KeysMeanwhile
 from bridge.takes.notes_file import given_in_file, read_notes_in_steps
 from bridge.takes.notes_in_sound import NotesInSound
-from bridge.takes.planning import placed
+from bridge.takes.planning import as_the_preset_plans, followed, go_over, placed
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
 from bridge.takes.take_files import Origin, save_take
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _PREPARING_STEP_SECONDS = 0.01
+_AHEAD_EVERY_SECONDS, _AHEAD_CALLS = 0.25, 12
+"""Notes are read ahead so often at most; and when nothing more is heard, so often until all are."""
 _KNOWN_SECONDS = 60.0
 """How far back notes that were played on keys are gone on from."""
 
@@ -68,17 +72,49 @@ def make_take(state: PlayerState, job: Job) -> Steps:
     yield from make_blocks(state, instrument, take)
 
 
+class NotesAhead:
+    """Reads heard notes while there is nothing else to do, so that the plan of a take that may come begins at once."""
+
+    def __init__(self, state: PlayerState) -> None:
+        self._state = state
+        self._read: tuple[Instrument, float, UseBars] | None = None
+        """What was last to be read: by which instrument, up to which second, in which bars."""
+        self._calls, self._due_seconds = 0, 0.0
+
+    def read(self) -> None:
+        """Call it whenever there is time for some milliseconds."""
+        state, now = self._state, time.monotonic()
+        instrument, bars = state.instrument, state.bars
+        if instrument is None or bars is None or now < self._due_seconds or not state.planner.is_ready:
+            return
+        self._due_seconds = now + _AHEAD_EVERY_SECONDS
+        heard = instrument, instrument.heard_seconds, bars
+        self._calls = self._calls + 1 if heard == self._read else 0
+        self._read = heard
+        if self._calls >= _AHEAD_CALLS:
+            return
+        planning = placed(Planning(1.0, 1.0, "free", 0.0, bars.timeline, bars.rate_hz), _input_end(state, instrument))
+        state.planner.read_ahead(instrument, planning, _known_notes(state, instrument, Job(0, "continue", 0, 0.0)))
+
+
 def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps:
     """All of a take, block by block, and its files. `CutShortError` thrown into it ends the take there."""
-    if take.job.is_planned:
+    take.job = as_the_preset_plans(take.job, instrument)
+    if take.job.planning and take.job.is_planned:
         take.held = True
-        yield from _wait_for_planner(state)
+        if not take.job.planning.by_preset:
+            yield from _wait_for_planner(state)
         if take.job.span and not take.job.again and instrument.follows_notes:
             yield from instrument.listen_again()  # what its plan is to fit between
         take.held = False
     began, sounded = time.monotonic(), False
     follower = state.played.follow() if take.job.is_live else None
-    known = _known_notes(state, instrument, take.job) if take.job.is_planned else None
+    known: Sequence[Note] | None = None
+    if take.job.is_planned:
+        if isinstance(take, Successor) and take.planned_before:
+            known = _known_of_old(instrument, take)
+        else:
+            known = _known_notes(state, instrument, take.job)
     plan = _plan(state, instrument, take, known)
     job = take.job
     if take.output_hz and (plan or job.plays_plan):
@@ -96,7 +132,9 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
     # a repainted part, and one that skips or follows, has no first sound before much of it is made
     is_variation = job.variation_of is not None  # made at leisure, which says nothing of the pace
     tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower or is_variation)
-    cut_short = False
+    keys = KeysMeanwhile(plan) if plan and not is_variation and job.kind != "inpaint" and take.output_hz else None
+    take.answers = keys is not None
+    cut_short, bars = False, state.bars
     with closing(blocks_of(instrument, request, job)) as blocks:
         for block in blocks:
             if not np.isfinite(block).all():
@@ -113,13 +151,18 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
             except CutShortError:
                 cut_short = True
                 break
+            if plan and not is_variation and state.bars is not bars:
+                bars = state.bars
+                _follow_bars(state, take, plan)
+            if keys:
+                _tell_keys(state, take, keys)
     if cut_short:
         _lose_variations(state, take)
     if cut_short and not take.generated_seconds:
         return
     take.finish_generation()
     if follower or plan:
-        take.job = replace(job, notes=follower.given if follower else given_notes(plan.given if plan else ()))
+        take.job = replace(take.job, notes=follower.given if follower else given_notes(plan.given if plan else ()))
     if not is_variation:
         state.pace = replace(state.pace, rate=take.estimate.rate)
     _keep(state, instrument, take, prompt, cut_short=cut_short)
@@ -156,6 +199,16 @@ def _known_notes(state: PlayerState, instrument: Instrument, job: Job) -> Sequen
     return played if len(played) >= FEWEST_NOTES else None
 
 
+def _known_of_old(instrument: Instrument, successor: Successor) -> Sequence[Note] | None:
+    """What a take was planned that another preset takes over, after what the ear told before it; None: too little."""
+    now_s = instrument.heard_seconds
+    begin_s = now_s + successor.old_begins_at
+    planned = [_later(note, begin_s) for note in successor.planned_before]
+    known = [note for note in instrument.heard_notes() if note.onset_s < begin_s]
+    known += [replace(note, end_s=min(note.end_s, now_s)) for note in planned if note.onset_s < now_s]
+    return known if len(known) >= FEWEST_NOTES else None
+
+
 def _believed(taped: Sequence[Note], told: Sequence[Note], begin_s: float, end_s: float) -> list[Note]:
     """The notes of the tape that begin in a stretch; where it has none to speak of, those that the ear told."""
     known, heard = ([note for note in notes if begin_s <= note.onset_s < end_s] for notes in (taped, told))
@@ -175,22 +228,68 @@ def _plan(state: PlayerState, instrument: Instrument, take: Take, known: Sequenc
     Raises:
         RequestError: it was to be planned anew, and cannot be.
     """
-    job = take.job
-    if job.planning is None or not job.is_planned:
+    job, planning = take.job, take.job.planning
+    if planning is None or not job.is_planned:
         return None
-    if job.planning.begins_at is None:
-        join_seconds = _join_seconds(state, instrument, take, job.planning.rate_hz)
-        job = replace(job, planning=placed(job.planning, join_seconds))
+    if not (job.again or job.span or planning.in_own_bars) and state.bars and state.bars.rate_hz == planning.rate_hz:
+        planning = replace(planning, timeline=state.bars.timeline)
+    if planning.begins_at is None:
+        planning = placed(planning, _join_seconds(state, instrument, take, planning.rate_hz))
+    job = replace(job, planning=planning)
     try:
         plan = state.planner.plan(instrument, job, known)
     except ValueError as error:
         if job.again:
             raise RequestError("refused", f"its notes cannot be planned anew: {error}") from error
-        if state.planner.is_news(str(error)):
-            state.tell(Warn(job.number, f"its notes are not planned: {error}"))
+        if state.planner.is_news(str(error), by_preset=planning.by_preset):
+            more = "; the preset plans by itself, and this is said once" if planning.by_preset else ""
+            state.tell(Warn(job.number, f"its notes are not planned: {error}{more}"))
+        if planning.by_preset:
+            take.job = replace(take.job, planning=None)
         return None
     take.job = job
     return plan
+
+
+def _tell_keys(state: PlayerState, take: Take, keys: KeysMeanwhile) -> None:
+    """Have a take that sounds go on from what is played on keys meanwhile too."""
+    origin = take.origin_sample(state.output)
+    if origin is None or not take.output_hz:
+        return
+    rate_hz, now = take.output_hz, time.monotonic()
+    begin = origin + round((take.job.lead_seconds - take.job.skip_seconds) * rate_hz)
+
+    def played_in(begin_s: float, end_s: float) -> list[Note]:
+        first, stop = (begin + round(each * rate_hz) for each in (begin_s, end_s))
+        ended = [_later(note, begin_s) for note in state.tape.played_in(first, stop)]
+        held = [
+            replace(note, onset_s=(state.heard_sample_at(note.onset_s) - begin) / rate_hz, end_s=now_s)
+            for note in state.played.sounding(now)
+        ]
+        return [*ended, *(note for note in held if begin_s <= note.onset_s < end_s)]
+
+    now_s = (state.heard_sample_at(now) - begin) / rate_hz
+    keys.tell(now_s, played_in)
+
+
+def _follow_bars(state: PlayerState, take: Take, plan: PlannedNotes) -> None:
+    """Have a take's plan go over to the transport's bars as they are now; its job keeps those that it followed."""
+    planning, bars = take.job.planning, state.bars
+    if planning is None or planning.begins_at is None or bars is None or take.job.span:
+        return
+    if take.job.again:
+        planning = replace(planning, in_own_bars=True)  # its bars are those of the first attempt
+    if not planning.in_own_bars:
+        if bars.rate_hz != planning.rate_hz:
+            return  # another sound device, whose time is another
+        if take.line and take.job.kind != "inpaint":
+            planning = replace(planning, begins_at=_on_line(take.job, take.line, planning.rate_hz))
+    go_over(plan, planning, bars.timeline)
+    take.job = replace(take.job, planning=followed(planning, plan.grid))
+
+
+def _on_line(job: Job, line: Line, rate_hz: int) -> float:
+    return line.first_sample / rate_hz + job.lead_seconds - job.skip_seconds
 
 
 def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_hz: int) -> float | None:
@@ -201,13 +300,20 @@ def _join_seconds(state: PlayerState, instrument: Instrument, take: Take, rate_h
     if job.span:
         return job.span[0] / rate_hz
     if take.line and job.kind != "inpaint":
-        return take.line.first_sample / rate_hz + job.lead_seconds - job.skip_seconds
+        return _on_line(job, take.line, rate_hz)
     begin = state.tape.input_begin
     if job.kind == "generate" or not state.live_input.listening or begin is None:
         return None
-    heard_seconds = state.live_input.heard_samples / instrument.sample_rate_hz
     # it is in time with what it continues or repaints
-    return begin / rate_hz + (heard_seconds if job.kind == "continue" else job.start_seconds)
+    return _input_end(state, instrument) if job.kind == "continue" else begin / rate_hz + job.start_seconds
+
+
+def _input_end(state: PlayerState, instrument: Instrument) -> float | None:
+    """Device time in seconds up to which the input was heard; None: it is not listened to."""
+    begin = state.tape.input_begin
+    if not state.live_input.listening or begin is None:
+        return None
+    return begin / state.tape.rate_hz + state.live_input.heard_samples / instrument.sample_rate_hz
 
 
 def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt, *, cut_short: bool) -> None:

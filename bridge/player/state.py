@@ -14,7 +14,7 @@ from bridge.midi.played_notes import PlayedNotes
 from bridge.player.preset_loading import PresetLoading
 from bridge.player.settings import PlayerSettings
 from bridge.player.variations.queue import VariationQueue
-from bridge.processes.messages import Load, PlayerEvent, QueuedRequest, RequestError, UseSound
+from bridge.processes.messages import Load, PlayerEvent, QueuedRequest, RequestError, UseBars, UseSound
 from bridge.takes import start_time
 from bridge.takes.job_queue import JobQueue, Pace
 from bridge.takes.planning import TakePlanner
@@ -81,6 +81,8 @@ class PlayerState:
     live_input: LiveInput
     sound: UseSound = field(default_factory=lambda: UseSound(None, None))
     """Rates and latencies of the devices that are open."""
+    bars: UseBars | None = None
+    """Where bars are, as the stage told last."""
     measures_surprise: bool = False
     instrument: Instrument | None = None
     """None: no preset is loaded yet."""

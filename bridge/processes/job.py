@@ -71,6 +71,10 @@ class Planning:
     """Of device time."""
     begins_at: float | None = None
     """Time of the timeline at which the plan begins, with the take's new sound; None: nothing is planned yet."""
+    in_own_bars: bool = False
+    """Whether the timeline is the take's own, which begins on a bar line at time 0; else it is the transport's."""
+    by_preset: bool = False
+    """Whether nobody asked for a plan: only a preset that plans by itself then has one, if one can be had at once."""
 
 
 @dataclass(frozen=True)

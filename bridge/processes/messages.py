@@ -1,9 +1,9 @@
 """The pipe between stage and player: requests one way, reports the other.
 
-Every request but ``UseSound``, ``MeasureSurprise``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has a number
-and is closed by exactly one report with that number: a ``Refusal``, or a ``Report`` that says ``done`` (``finished``
-for a ``Job``, whose ``done`` says that it was accepted). A ``Load`` that hands a take over on a line says ``done``
-when the line is known, and is closed by ``started``.
+Every request but ``UseSound``, ``UseBars``, ``MeasureSurprise``, ``Retime``, ``RestoreTape``, ``Key`` and ``Pedal`` has
+a number and is closed by exactly one report with that number: a ``Refusal``, or a ``Report`` that says ``done``
+(``finished`` for a ``Job``, whose ``done`` says that it was accepted). A ``Load`` that hands a take over on a line says
+``done`` when the line is known, and is closed by ``started``.
 """
 
 from __future__ import annotations
@@ -143,6 +143,16 @@ class Retime:
 
 
 @dataclass(frozen=True)
+class UseBars:
+    """Bars and tempo are these from now on: planned takes go over to them where they have no notes yet."""
+
+    timeline: Timeline
+    """In seconds of device time."""
+    rate_hz: int
+    """Of device time."""
+
+
+@dataclass(frozen=True)
 class StartLoop:
     """Repeat a part of the tape from a device time on."""
 
@@ -251,7 +261,7 @@ NumberedRequest: TypeAlias = (
     QueuedRequest | Listen | Cancel | Panic | ListPresets | StartLoop | StopLoop | Undo | Recall | BeginPhrase
 )
 """Requests that are reported on."""
-PlayerRequest: TypeAlias = NumberedRequest | UseSound | MeasureSurprise | Retime | RestoreTape | Key | Pedal
+PlayerRequest: TypeAlias = NumberedRequest | UseSound | UseBars | MeasureSurprise | Retime | RestoreTape | Key | Pedal
 
 Stop = Literal["stop"]
 STOP: Stop = "stop"
@@ -352,6 +362,8 @@ class Loaded:
     chunk_seconds: float
     midi_map: str = ""
     """The text of the preset's own; empty: it has none."""
+    plans_notes: bool = False
+    """Whether it has the notes of takes planned, where nobody says otherwise."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ STATUS = (
     Field("digest", "text", "fingerprint of its weights; empty while none is loaded"),
     Field("engine", "text", "the engine that computes the model; empty while none is loaded"),
     Field("real_time_factor", "float", "seconds of audio made in a second; 0 while none is loaded"),
+    Field("plans", "bool", "whether the preset has notes planned where `plan` is `preset`"),
     Field("output", "text", "output device and sample rate, `starting`, or `none` and why"),
     Field("input", "text", "input device and sample rate, `starting` or `none`"),
     Field("midi_in", "text", "open MIDI inputs, or `none`"),

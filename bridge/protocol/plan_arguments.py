@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bridge.protocol.types import RENEW_CHOICES, Argument
+from bridge.protocol.types import PRESET_OWN, RENEW_CHOICES, Argument
 
 PLAN = Argument(
     "plan",
     "text",
-    "whether the notes of a take are planned first, on the beat grid, and then played; not of one that follows notes",
-    choices=("off", "on"),
-    default="off",
+    "whether the notes of a take are planned first, on the beat grid, and then played; `preset`: if the preset that "
+    "plays it is made so; not of one that follows notes",
+    choices=(PRESET_OWN, "off", "on"),
+    default=PRESET_OWN,
 )
 PLAN_TEMPERATURE = Argument(
     "plan_temperature", "float", "of the planned notes: 1 as trained, less is tamer", low=0.0625, high=4, default=1.0

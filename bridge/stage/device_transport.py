@@ -113,6 +113,11 @@ class DeviceTransport:
         return self._timeline.meter_at(self.beat)
 
     @property
+    def timeline(self) -> Timeline:
+        """Beats and bars by seconds of device time: another value whenever one of them moves."""
+        return self._timeline
+
+    @property
     def recent_timeline(self) -> Timeline:
         """Beats and bars by seconds of device time, as they are now; of its past, the last minute."""
         return self.timeline_around(self._now_seconds())

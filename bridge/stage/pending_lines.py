@@ -1,11 +1,12 @@
-"""The lines that jobs and presets wait for, kept in device time while tempo, master and place change."""
+"""The lines that jobs and presets wait for, and all bars, kept in device time while tempo, master and place change."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from bridge.processes.messages import Retime
+from bridge.clock.transport import Timeline
+from bridge.processes.messages import Retime, UseBars
 from bridge.stage.device_transport import DeviceTransport, LineBeat
 
 _STEERED_SECONDS = 0.001
@@ -24,10 +25,11 @@ class _Waiting:
 class PendingLines:
     """By the numbers of the requests that wait for them. Belongs to the daemon's one thread."""
 
-    def __init__(self, transport: DeviceTransport, retime: Callable[[Retime], None]) -> None:
-        """``retime``: sends the player the line of a request in device time."""
-        self._transport, self._retime = transport, retime
+    def __init__(self, transport: DeviceTransport, send: Callable[[Retime | UseBars], None]) -> None:
+        """``send``: tells the player the line of a request, or all bars, in device time."""
+        self._transport, self._send = transport, send
         self._waiting: dict[int, _Waiting] = {}
+        self._told_timeline: Timeline | None = None
 
     def put(self, number: int, line: LineBeat) -> None:
         """A request waits for a line from now on."""
@@ -40,6 +42,17 @@ class PendingLines:
     def clear(self) -> None:
         """No request waits any more."""
         self._waiting.clear()
+
+    def tell_bars(self, *, to_another: bool = False) -> None:
+        """Tell the player where bars are, if they have moved since it was told; call it after all that may move them.
+
+        Args:
+            to_another: it is another player, and was told nothing.
+        """
+        timeline = self._transport.timeline
+        if timeline is not self._told_timeline or to_another:
+            self._told_timeline = timeline
+            self._send(UseBars(self._transport.recent_timeline, self._transport.rate_hz))
 
     def promised(self, number: int, at_sample: float) -> None:
         """The player has chosen another line than was asked for, at this device time."""
@@ -71,4 +84,4 @@ class PendingLines:
     def _tell(self, number: int, line: LineBeat) -> None:
         here = self._transport.in_device_time(line)
         self._waiting[number] = _Waiting(line, here.sample)
-        self._retime(Retime(number, here, self._transport.recent_timeline))
+        self._send(Retime(number, here, self._transport.recent_timeline))

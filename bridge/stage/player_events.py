@@ -99,6 +99,7 @@ class PlayerEvents:
                 self._reported(event)
 
     def _loaded(self, event: Loaded) -> None:
+        self._lines.tell_bars(to_another=self._status.loaded is None)
         self._status.loaded, self._status.ever_loaded = event, True
         self._status.preset, self._status.requested = event.preset, event.requested
         self._answers.tell("player", ["ready", event.preset, event.digest])

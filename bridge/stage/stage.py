@@ -343,6 +343,8 @@ class Stage:
         if clock_due is not None and clock_due <= time.monotonic():
             self._follow_clock()
         self._midi.perform(self._controller.run_due())
+        if self._status.loaded:
+            self._lines.tell_bars()
 
     def _follow_clock(self) -> None:
         looked = self._clock.look()

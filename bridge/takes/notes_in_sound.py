@@ -36,6 +36,11 @@ class NotesInSound:
         self._known = known
         self._untold += notes_in_sound(replace(self._job, notes=given_notes(new)))
 
+    @property
+    def planned(self) -> tuple[Note, ...]:
+        """All notes that the take was given so far, in seconds from where its new sound begins."""
+        return tuple(sorted(self._known.elements(), key=lambda note: (note.onset_s, note.pitch)))
+
     def tell(self, origin: int | None) -> list[PlannedNotesKnown | PlannedNotesMoved]:
         """What there is to be told now, at most 32 notes: call it again and again.
 

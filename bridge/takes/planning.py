@@ -6,15 +6,17 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from bridge.clock.transport import Timeline
+from bridge.clock.transport import Meter, MeterStart, Tempo, Timeline
 from bridge.processes.job import Job, Planning
 
 if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument
     from melnet_music.notes.ear.ear import Ear
     from melnet_music.notes.note_map import Note
+    from melnet_music.notes.score.live import HeardAhead
     from melnet_music.notes.score.network import ScoreModel
     from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
 
@@ -22,6 +24,10 @@ _LOG = logging.getLogger(__name__)
 
 _BEFORE_SECONDS = 62.0
 """Bars are known so long before a take."""
+_READ_AT_ONCE = 24
+"""Notes, which take some milliseconds: whatever else is to be done must not wait longer."""
+_BARS_ALIKE = 32
+"""Bars of a plan are counted from one whose number is a multiple of this, so that what was read ahead still counts."""
 _WARMED_UP_FRAMES, _FRAME_SECONDS = 200, 0.02
 _SAME_BEAT = 1e-6
 
@@ -34,7 +40,9 @@ class TakePlanner:
         self._ear, self._model = ear, model
         self._problem = ""
         self._preparing: threading.Thread | None = None
+        self._ahead: HeardAhead | None = None
         self._told = ""
+        self._told_of_presets_plan = False
 
     def give_ear(self, instrument: Instrument) -> None:
         """Have an instrument hear notes, if there is an ear for its sound."""
@@ -58,6 +66,11 @@ class TakePlanner:
     def prepares(self) -> bool:
         """Whether the score model is on its way."""
         return self._preparing is not None and self._preparing.is_alive()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the score model is there, and compiled."""
+        return self._preparing is not None and not self.prepares and self._model is not None
 
     def _prepare(self) -> None:
         from melnet_music.notes.score.grid import Meter
@@ -102,14 +115,52 @@ class TakePlanner:
             part = job.start_seconds, job.stop_seconds
             plan = plan_part(instrument, self._model, grid, settings, job.seed, *part, known)
         else:
-            plan = plan_take(instrument, self._model, grid, settings, job.seed, from_heard=continues, known=known)
+            plan = plan_take(
+                instrument, self._model, grid, settings, job.seed, from_heard=continues, known=known, ahead=self._ahead
+            )
         self._told = ""
         return plan
 
-    def is_news(self, problem: str) -> bool:
-        """Whether this was not the last problem already; a plan that is made ends it."""
-        news, self._told = problem != self._told, problem
+    def read_ahead(self, instrument: Instrument, planning: Planning, known: Sequence[Note] | None = None) -> None:
+        """Read some of what was heard since the last call, as for a continuation that begins where it ends.
+
+        Args:
+            planning: with the bars around that place, see `placed`.
+            known: see `plan`.
+        """
+        from melnet_music.instrument.planning.take_plan import heard_before
+        from melnet_music.notes.score.live import HeardAhead
+        from melnet_music.notes.score.planned_notes import read_ahead
+
+        if self._model is None or planning.begins_at is None or not instrument.follows_notes:
+            return
+        heard = heard_before(instrument, known)
+        if not heard:
+            return
+        try:
+            grid = grid_of(planning.timeline, planning.begins_at)
+        except ValueError:  # which is told when a take is to be planned
+            return
+        self._ahead = self._ahead or HeardAhead()
+        read_ahead(self._ahead, self._model, heard, grid, _READ_AT_ONCE)
+
+    def is_news(self, problem: str, *, by_preset: bool = False) -> bool:
+        """Whether this was not the last problem already; a plan that is made ends it.
+
+        Args:
+            by_preset: nobody asked for the plan; of all such problems the first is news, and no other.
+        """
+        if by_preset:
+            news, self._told_of_presets_plan = not self._told_of_presets_plan, True
+        else:
+            news, self._told = problem != self._told, problem
         return news
+
+
+def as_the_preset_plans(job: Job, instrument: Instrument) -> Job:
+    """The job without a plan that nobody asked for and its preset does not make; a take that was planned stays so."""
+    left_to_preset = job.planning and job.planning.by_preset and not job.was_planned
+    return replace(job, planning=None) if left_to_preset and not instrument.plans_notes else job
 
 
 def placed(planning: Planning, begins_at: float | None) -> Planning:
@@ -121,8 +172,53 @@ def placed(planning: Planning, begins_at: float | None) -> Planning:
     timeline = planning.timeline
     if begins_at is None:
         steady = Timeline.steady(timeline.tempos[-1].bpm, timeline.meters[-1].meter)
-        return replace(planning, timeline=steady, begins_at=0.0)
+        return replace(planning, timeline=steady, begins_at=0.0, in_own_bars=True)
     return replace(planning, timeline=timeline.since(begins_at - _BEFORE_SECONDS), begins_at=begins_at)
+
+
+def go_over(plan: PlannedNotes, planning: Planning, timeline: Timeline) -> None:
+    """Have a plan follow the transport's bars as they are now, where it has given no notes yet.
+
+    Args:
+        planning: how the plan was made, with the place where its take's new sound begins now.
+        timeline: the transport's, in seconds of the same device time.
+    """
+    from melnet_music.notes.score.grid import Meter as PlanMeter
+
+    assert planning.begins_at is not None
+    tempo_bpm, meter = timeline.tempos[-1].bpm, timeline.meters[-1].meter
+    try:
+        if planning.in_own_bars:
+            plan.go_on_in(tempo_bpm, PlanMeter(meter.count, meter.unit))
+        else:
+            plan.go_over(grid_of(timeline, planning.begins_at))
+    except ValueError as error:  # no grid for the meter
+        _LOG.info("a planned take goes on in its old bars: %s", error)
+
+
+def followed(planning: Planning, grid: TakeGrid) -> Planning:
+    """With the bars of a grid that its plan went over to, in place of those in which it began."""
+    from melnet_music.notes.score.grid import STEPS_PER_QUARTER
+
+    assert planning.begins_at is not None
+    pairs = list(zip(grid.times.beats.tolist(), (grid.times.seconds + planning.begins_at).tolist(), strict=True))
+    meters, starts = grid.bars.meters, grid.bars.starts
+    changes = [bar for bar, meter in enumerate(meters) if bar == 0 or meter != meters[bar - 1]]
+    try:
+        timeline = Timeline(
+            tuple(
+                Tempo(beat, at, 60.0 * (later - beat) / (then - at)) for (beat, at), (later, then) in pairwise(pairs)
+            ),
+            tuple(
+                MeterStart(
+                    int(starts[bar]) / STEPS_PER_QUARTER, bar, Meter(meters[bar].numerator, meters[bar].denominator)
+                )
+                for bar in changes
+            ),
+        )
+    except ValueError:  # it met the transport's bars in a tempo that no transport may have
+        return planning
+    return replace(planning, timeline=timeline)
 
 
 def grid_of(timeline: Timeline, join_seconds: float) -> TakeGrid:
@@ -136,6 +232,7 @@ def grid_of(timeline: Timeline, join_seconds: float) -> TakeGrid:
     from melnet_music.notes.score.planned_notes import TakeGrid
 
     first_bar = timeline.place_at(timeline.beat_at(join_seconds - _BEFORE_SECONDS)).bar
+    first_bar -= first_bar % _BARS_ALIKE
     first = timeline.beat_of(first_bar)
     beats = [first]
     for tempo in timeline.tempos:

@@ -49,6 +49,8 @@ class Take:
         """Whether the device may play it, from its line on if it has one."""
         self.held = False
         """Whether it cannot be made yet, for a time that nobody knows: it opens on no line until then."""
+        self.answers = False
+        """Whether keys that are played while it sounds change how it goes on."""
         self.told_started = self.told_sounding = False
         self.prompt_audio: Samples = np.zeros(0, np.float32)
         """Of a continuation: the audio that it continues, up to its first new sample; else empty."""
@@ -293,19 +295,21 @@ class Take:
         """Samples in the ring that sound before its backlog."""
         return ring.available_samples
 
-    def needs_block(self, ring: OutputRing, before_seconds: float) -> bool:
+    def needs_block(self, ring: OutputRing, before_seconds: float, least_seconds: float = 0.0) -> bool:
         """Whether a take that follows notes needs its next block now: it is made as little ahead as the job says.
 
         Args:
             before_seconds: how long other takes will sound before it.
+            least_seconds: it is made so far ahead at least.
         """
+        ahead_seconds = max(self.job.ahead_seconds, least_seconds)
         if self.output_hz is None or not self.has_sound:  # it is made at the pace at which it would sound
-            return self.generated_seconds - (time.monotonic() - self._began_at) < self.job.ahead_seconds
+            return self.generated_seconds - (time.monotonic() - self._began_at) < ahead_seconds
         ready = before_seconds + self.backlog_seconds
         if before_seconds:
-            return ready < self.job.ahead_seconds
+            return ready < ahead_seconds
         ready += ring.available_samples / self.output_hz
-        return ready < self.job.ahead_seconds or self.spare_seconds(ring) < start_time.MARGIN_SECONDS
+        return ready < ahead_seconds or self.spare_seconds(ring) < start_time.MARGIN_SECONDS
 
     def played_seconds(self, ring: OutputRing) -> float:
         """Audio that the device has played."""

@@ -97,6 +97,10 @@ class Successor(Take):
         self._unsounded = join.first_count - join.origin_count
         self.entry = entry
         """The report for when it begins to sound."""
+        self.old_begins_at = old.job.lead_seconds - old.job.skip_seconds - join.line_sample / sample_rate_hz
+        """Where the new sound of the old take begins, in seconds from the line, so below 0."""
+        self.planned_before = old.planned.planned if old.planned else ()
+        """The notes that were planned for the old take, in seconds from there."""
         self.before: tuple[int, Samples] | None = None
         """Device time and sound of the old take up to here; from when this one replaces it until that is recorded."""
 

@@ -238,8 +238,9 @@ def _check_renewal(made: Job, again: Again) -> None:
 
 def _made_again(made: Job, job: Job) -> Job:
     if job.again and job.again.renew == "notes" and made.planning and job.planning:
-        wanted = replace(job.planning, timeline=made.planning.timeline, rate_hz=made.planning.rate_hz)
-        made = replace(made, notes=None, planning=replace(wanted, begins_at=made.planning.begins_at))
+        was = made.planning
+        wanted = replace(job.planning, timeline=was.timeline, rate_hz=was.rate_hz, in_own_bars=was.in_own_bars)
+        made = replace(made, notes=None, planning=replace(wanted, begins_at=was.begins_at))
     elif not made.was_planned:
         made = replace(made, planning=None)  # it could not be planned, and stays as it was made
     return replace(

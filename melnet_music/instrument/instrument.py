@@ -150,6 +150,11 @@ class Instrument:
         return self.preset.config.model.note_conditioning
 
     @property
+    def plans_notes(self) -> bool:
+        """Whether its preset has the notes of takes planned first, where nobody says otherwise."""
+        return self.preset.config.sampling.plan
+
+    @property
     def has_ear(self) -> bool:
         """Whether the notes of what is heard are told."""
         return self._prompt.ear is not None

@@ -132,6 +132,8 @@ class SamplingConfig(_Strict):
     known."""
     level_hold: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Tilt for every dB that a take has become softer than what was heard."""
+    plan: bool = False
+    """Whether takes have their notes planned first, where nobody says otherwise. The same notes make the same sound."""
     context_seconds: Annotated[float, Field(gt=0)] = 20.0
     """How much of the past is fed to the model when it has to catch up."""
 
@@ -203,6 +205,8 @@ class PresetConfig(_Strict):
             for chunk in chunks:
                 if chunk % group:
                     raise ValueError(f"{where}.chunk_frames {chunk} must be a multiple of {group}, by the time splits")
+        if self.sampling.plan and not self.model.note_conditioning:
+            raise ValueError("sampling.plan plans notes, which a model without note_conditioning cannot play")
         if self.training.tiers and len(self.training.tiers) != len(self.model.tiers):
             raise ValueError(
                 f"training.tiers lists {len(self.training.tiers)} tiers, the model has {len(self.model.tiers)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -33,6 +34,7 @@ CONFIG_FILE = "preset.toml"
 WEIGHTS_FILE = "weights.safetensors"
 PHRASE_FILE = "phrase.flac"
 STATISTICS = ("mean", "deviation")
+_PLAN_LINE = re.compile(rb"^plan *=.*\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,10 @@ class Preset:
     config: PresetConfig
     weights: Weights
     digest: str
-    """16 hex digits over configuration and weights: two presets with one digest play the same takes."""
+    """16 hex digits over configuration and weights: two presets with one digest play the same takes.
+
+    Not over whether notes are planned: a take is kept with its notes, and stays what it is.
+    """
 
     @property
     def mel_bins(self) -> int:
@@ -192,5 +197,6 @@ def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         path = folder / name
-        digest.update(path.read_bytes() if path.exists() else b"")
+        content = path.read_bytes() if path.exists() else b""
+        digest.update(_PLAN_LINE.sub(b"", content) if name == CONFIG_FILE else content)
     return digest.hexdigest()[:16]

@@ -25,6 +25,8 @@ from melnet_music.sound.resample import resample
 Samples = npt.NDArray[np.float64]
 CONFIG = read_preset_config(find_preset("piano") / CONFIG_FILE)
 RATE_HZ = CONFIG.sound.sample_rate_hz
+UNPLANNED = ["--no-plan"]
+"""The piano itself plans: of that are other tests."""
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def test_continue_keeps_the_input_and_joins_without_a_click(
 ) -> None:
     source = written(tmp_path / "in.wav", phrase, rate, channels, subtype)
     target = tmp_path / "out.wav"
-    assert main(["continue", str(source), str(target), "--seconds", "0.4", "--seed", "7", "--json"]) == 0
+    assert main(["continue", str(source), str(target), "--seconds", "0.4", "--seed", "7", "--json", *UNPLANNED]) == 0
     before, after = samples(source), samples(target)
     assert soundfile.info(target).subtype == subtype
     assert after.shape == (len(before) + round(0.4 * rate), channels)
@@ -93,7 +95,8 @@ def test_inpaint_touches_only_the_part_and_its_crossfades(
 ) -> None:
     source = written(tmp_path / "in.wav", phrase, rate, channels, subtype)
     target = tmp_path / "out.wav"
-    assert main(["inpaint", str(source), str(target), "--start", "1", "--stop", "1.5", "--seed", "7", "--json"]) == 0
+    options = ["--start", "1", "--stop", "1.5", "--seed", "7", "--json", *UNPLANNED]
+    assert main(["inpaint", str(source), str(target), *options]) == 0
     before, after = samples(source), samples(target)
     start, stop, fade = rate, round(1.5 * rate), round(CROSSFADE_SECONDS * rate)
     assert after.shape == before.shape

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from narrow_piano import write_narrow_piano
 from tiny_ear import random_ear_weights
 from tiny_score import tiny_score_model
 
@@ -80,6 +81,25 @@ def test_generate_plays_a_plan_and_writes_it(
     planned = read_audio(out).samples
     assert main(asked) == 0
     assert not np.array_equal(planned, read_audio(out).samples)
+
+
+@pytest.mark.usefixtures("tiny_plans")
+def test_a_preset_that_plans_by_itself_does_unless_told_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preset, song, given = write_narrow_piano(tmp_path, plans=True), tmp_path / "plan.mid", tmp_path / "given.wav"
+    asked = ["--preset", str(preset), "--seconds", "1", "--json"]
+
+    def planned(*options: str) -> int:
+        assert main(["generate", str(given), *asked, *options]) == 0
+        return int(json.loads(capsys.readouterr().out).get("planned_notes", 0))
+
+    assert planned("--tempo", "100", "--plan-out", str(song)) == len(read_midi_notes(song)) > 0
+    assert planned("--no-plan") == 0
+    assert planned("--notes", str(song)) == 0
+    assert main(["generate", str(given), *asked, "--notes", str(song), "--plan"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+    assert main(["generate", str(given), *asked, "--no-plan", "--tempo", "100"]) == 2
 
 
 @pytest.mark.usefixtures("tiny_plans")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -20,8 +21,9 @@ from melnet_music.notes.ear.ear import Ear, as_notes
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.feel import Feel, play
 from melnet_music.notes.score.grid import Meter
+from melnet_music.notes.score.live import HeardAhead
 from melnet_music.notes.score.network import ScoreModel
-from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
+from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid, _first_bar, read_ahead
 from melnet_music.notes.score.settings import PlanSettings
 from melnet_music.sampling.cpu.engine import CpuEngine
 from melnet_music.sound.mel import log_mel
@@ -267,3 +269,137 @@ def test_what_cannot_be_filled_says_why(instrument: Instrument, model: ScoreMode
     list(beside.listen_again())
     with pytest.raises(NotPlannableError, match="no ear"):
         plan(beside)
+
+
+# --- another tempo while it is played -----------------------------------------------------------------------
+
+
+def steady_from(at_s: float, tempo_bpm: float, meter: Meter | None = None, beats_ahead: float = 0.0) -> TakeGrid:
+    """As GRID up to a time, then in another tempo; its beats may then be others, and the meter on the next bar line."""
+    beat = float(GRID.times.beats_at(at_s))
+    begin = float(GRID.times.seconds_at(0.0))
+    bars = GRID.bars.copy()
+    if meter:
+        bars.change(bars.bar_at(int(beat * 12)) + 1, meter)
+    beat += beats_ahead
+    return TakeGrid(BeatTimes.of([(0.0, begin), (beat, at_s), (beat + 1, at_s + 60 / tempo_bpm)]), bars)
+
+
+def test_a_grid_goes_over_to_another_tempo_without_a_jump() -> None:
+    gone = GRID.gone_over(steady_from(3.0, 60.0), 3.0)
+    beats = GRID.times.beats_at([-30.0, 0.0, 2.9])
+    np.testing.assert_allclose(gone.times.seconds_at(beats), [-30.0, 0.0, 2.9])
+    np.testing.assert_allclose(
+        gone.times.beats_at([3.0, 4.0, 13.0, 100.0]), float(GRID.times.beats_at(3.0)) + np.array([0, 1, 10, 97])
+    )
+    assert not gone.bars.differs_from(GRID.bars)
+
+
+@pytest.mark.parametrize("beats_ahead", [0.7, -1.3, 17.0])
+def test_grids_that_parted_meet_on_a_bar_line(beats_ahead: float) -> None:
+    to = steady_from(3.0, 60.0, beats_ahead=beats_ahead)
+    gone = GRID.gone_over(to, 5.0)
+    assert float(gone.times.beats_at(5.0)) == pytest.approx(float(GRID.times.beats_at(5.0)))
+    far = np.arange(200.0, 280.0, 4.0)
+    np.testing.assert_allclose((to.times.beats_at(gone.times.seconds_at(far)) + 2.0) % 4.0, 2.0, atol=1e-6)
+    quarters_s = np.diff(gone.times.seconds_at(np.arange(140.0, 200.0)))
+    assert 0.75 < quarters_s.min() <= 1.0 <= quarters_s.max() < 1.34
+
+
+def test_a_meter_changes_on_the_next_bar_line() -> None:
+    gone = GRID.gone_over(steady_from(3.0, 120.0, Meter(3, 4)), 3.0)
+    first = GRID.bars.bar_at(round(float(GRID.times.beats_at(3.0)) * 12)) + 1
+    assert [int(gone.bars.start(first + bar)) - int(gone.bars.start(first)) for bar in (-1, 0, 1, 2)] == [
+        -48,
+        0,
+        36,
+        72,
+    ]
+
+
+def test_a_plan_goes_over_where_it_has_given_no_notes_yet(model: ScoreModel) -> None:
+    frame_s, frames = 0.02, 200
+    steady, moved = (PlannedNotes(model, some_notes(GRID), GRID, PlanSettings(), 1) for _ in range(2))
+    for notes in (steady, moved):
+        notes.until_now(0.0, frames, frame_s)
+    before, from_s = moved.given, (frames + 1) * frame_s
+    moved.go_over(steady_from(from_s, 60.0))
+    steady.until_now(from_s, 400, frame_s)
+    moved.until_now(from_s, 800, frame_s)
+    assert moved.given[: len(before)] == before == steady.given[: len(before)]
+    later, slower = steady.given[len(before) :], moved.given[len(before) :]
+    assert len(later) > 10
+    for note, slow in zip(later, slower, strict=False):
+        assert (slow.pitch, slow.velocity) == (note.pitch, note.velocity)
+        assert slow.onset_s - from_s == pytest.approx(2 * (note.onset_s - from_s), abs=0.05)
+
+
+def test_a_plan_in_its_own_bars_goes_on_in_another_tempo_and_meter(model: ScoreModel) -> None:
+    notes = PlannedNotes(model, [], GRID, PlanSettings(), 1)
+    notes.until_now(0.0, 100, 0.02)
+    notes.go_on_in(90.0, Meter(6, 8))
+    notes.go_on_in(90.0, Meter(6, 8))
+    here = float(notes.grid.times.beats_at(2.02))
+    np.testing.assert_allclose(notes.grid.times.seconds_at([here, here + 3.0]), [2.02, 4.02])
+    bar = GRID.bars.bar_at(round(here * 12)) + 1
+    assert int(notes.grid.bars.start(bar + 1)) - int(notes.grid.bars.start(bar)) == 36
+    notes.until_now(2.02, 500, 0.02)
+    assert max(note.onset_s for note in notes.given) > 10.0
+
+
+def test_a_filled_part_stays_in_its_tempo(model: ScoreModel) -> None:
+    filled = [PlannedNotes(model, some_notes(GRID), GRID, PlanSettings(), 1, 4.0, ()) for _ in range(2)]
+    filled[0].go_over(steady_from(1.0, 60.0))
+    for notes in filled:
+        notes.until_now(0.0, 250, 0.02)
+    assert filled[0].given == filled[1].given
+
+
+# --- read ahead ---------------------------------------------------------------------------------------------
+
+
+def long_music(count: int, seed: int = 0) -> list[Note]:
+    """Notes of a minute and more, that end where the new sound begins."""
+    rng = np.random.default_rng(seed)
+    begins = np.sort(rng.integers(-count, 0, count)) / 4
+    return [Note(s, s + 0.3, int(rng.integers(40, 80)), int(rng.integers(40, 100))) for s in begins.tolist()]
+
+
+@pytest.mark.parametrize("count", [3, 40, 200, 700])
+def test_what_was_read_ahead_changes_no_plan(model: ScoreModel, count: int) -> None:
+    ahead, music = HeardAhead(), long_music(count)
+    for until in (count // 3, count // 2, count // 2, count):
+        changed = replace(music[until - 1], end_s=music[until - 1].end_s + 0.5)  # it sounded still
+        for _ in range(4):
+            read_ahead(ahead, model, [*music[: until - 1], changed], GRID, 9)
+    plans = [PlannedNotes(model, music, GRID, PlanSettings(), 1, ahead=each) for each in (None, ahead, ahead)]
+    for notes in plans:
+        notes.until_now(0.0, 300, 0.02)
+    assert plans[0].given
+    assert plans[0].given == plans[1].given == plans[2].given
+
+
+def test_what_is_read_ahead_is_not_read_again(model: ScoreModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead, music, read = HeardAhead(), long_music(200), []
+    step = ScoreModel.step
+    monkeypatch.setattr(ScoreModel, "step", lambda *given: read.append(1) or step(*given))
+    read_ahead(ahead, model, music, GRID, 150)
+    first = len(read)
+    PlannedNotes(model, music, GRID, PlanSettings(), 1, ahead=ahead)
+    assert first >= 150
+    assert len(read) - first < 60
+    other = TakeGrid.steady(90.0, Meter(4, 4))
+    assert PlannedNotes(model, music, other, PlanSettings(), 1, ahead=ahead)
+    assert len(read) - first > 150
+
+
+def test_while_music_goes_on_the_same_bars_are_read() -> None:
+    begins = []
+    for now_s in np.arange(30.0, 150.0, 1.0):
+        grid = TakeGrid(BeatTimes.steady(120.0, -64.0 - now_s), GRID.bars)
+        heard = np.arange(max(0.0, now_s - 60.0), now_s, 0.5) - now_s
+        bars = [grid.bars.bar_at(math.floor(beat * 12)) for beat in grid.times.beats_at(heard)]
+        begins.append(_first_bar(grid, bars))
+        assert begins[-1] in bars
+    assert begins == sorted(begins)
+    assert len(set(begins)) <= 1 + 120 / 16

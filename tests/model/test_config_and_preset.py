@@ -287,6 +287,27 @@ def test_the_digest_follows_config_and_weights(folder: Path) -> None:
     assert all(len(digest) == 16 for digest in digests)
 
 
+def test_whether_it_plans_changes_no_take_and_no_digest(folder: Path) -> None:
+    before = load_preset(folder)
+    (folder / CONFIG_FILE).write_text(PRESET.replace("[sampling]", "[sampling]\nplan = true"))
+    after = load_preset(folder)
+    assert (before.config.sampling.plan, after.config.sampling.plan) == (False, True)
+    assert after.digest == before.digest
+
+
+def test_only_a_model_that_plays_notes_plans_them() -> None:
+    raw = with_value("sampling", "plan", True)
+    assert parse_preset_config(raw, "my.toml").sampling.plan
+    raw["model"]["note_conditioning"] = False
+    with pytest.raises(ValueError, match=r"sampling\.plan .* without note_conditioning"):
+        parse_preset_config(raw, "my.toml")
+
+
+def test_the_shipped_presets_plan_and_the_papers_does_not() -> None:
+    plans = {info.name: read_preset_config(info.path / CONFIG_FILE).sampling.plan for info in list_presets()}
+    assert plans == {"music": True, "paper-maestro": False, "piano": True}
+
+
 def test_a_preset_that_is_not_there_is_answered_with_those_that_are(tmp_path: Path) -> None:
     for missing in ("pianoo", tmp_path / "nothing", tmp_path):
         with pytest.raises(ValueError, match=r"no preset .*preset\.toml, or one of .*paper-maestro, piano") as failure:

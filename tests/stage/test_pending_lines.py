@@ -6,6 +6,7 @@ import pytest
 from made_up_master import RATE_HZ, Master, Now, keep_up
 
 from bridge.clock.transport import Meter, Place
+from bridge.processes.messages import Retime, UseBars
 from bridge.stage.device_transport import DeviceTransport
 from bridge.stage.pending_lines import PendingLines
 
@@ -14,10 +15,32 @@ class Told:
     """A player that only listens."""
 
     def __init__(self, transport: DeviceTransport) -> None:
-        self.lines = PendingLines(
-            transport, lambda retime: self.samples.append((retime.job_number, retime.line.sample))
-        )
+        self.lines = PendingLines(transport, self._take)
         self.samples: list[tuple[int, float]] = []
+        self.bars: list[UseBars] = []
+
+    def _take(self, request: Retime | UseBars) -> None:
+        if isinstance(request, UseBars):
+            self.bars.append(request)
+        else:
+            self.samples.append((request.job_number, request.line.sample))
+
+
+def test_bars_are_told_once_whenever_they_have_moved(now: Now, transport: DeviceTransport) -> None:
+    told = Told(transport)
+    for _ in range(2):
+        told.lines.tell_bars()
+    transport.set_tempo(90.0)
+    told.lines.tell_bars()
+    now.seconds += 1.0
+    told.lines.tell_bars()
+    transport.set_meter(Meter(3, 4))
+    told.lines.tell_bars()
+    told.lines.tell_bars(to_another=True)
+    assert [(bars.timeline.tempos[-1].bpm, str(bars.timeline.meters[-1].meter)) for bars in told.bars] == [
+        (120.0, "4/4"), (90.0, "4/4"), (90.0, "3/4"), (90.0, "3/4"),
+    ]  # fmt: skip
+    assert {bars.rate_hz for bars in told.bars} == {RATE_HZ}
 
 
 @pytest.fixture

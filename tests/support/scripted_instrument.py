@@ -74,6 +74,7 @@ class ScriptedInstrument:
     engine_name = "scripted"
     fourier = "numpy"
     crossfade_samples = 0
+    plans_notes = False
 
     def __init__(self, preset: str) -> None:
         script = dict(word.split("=") for word in preset.split())

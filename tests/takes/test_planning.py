@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from live_daemon import Player, client, live_daemon, pairs, wait_ready
+from narrow_piano import write_narrow_piano
 from tiny_score import tiny_score_model
 
 from bridge.cli.main import main
@@ -19,7 +20,7 @@ from bridge.clock.transport import Meter, Timeline
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.processes.job import Job, Planning
 from bridge.stage.daemon import Daemon
-from bridge.takes.planning import TakePlanner, grid_of, placed
+from bridge.takes.planning import TakePlanner, as_the_preset_plans, grid_of, placed
 from melnet_music.notes.midi_file import read_midi_notes
 from melnet_music.notes.note_map import Note
 
@@ -30,7 +31,7 @@ PLANNING = Planning(1.0, 1.0, "free", 0.0, TIMELINE, 48000, begins_at=100.0)
 class Hearing:
     """An instrument, as far as a planner looks at it."""
 
-    preset_name, follows_notes, has_ear = "tiny", True, True
+    preset_name, follows_notes, has_ear, plans_notes = "tiny", True, True, False
     heard_seconds = 8.0
 
     def __init__(self, heard: int = 20) -> None:
@@ -92,7 +93,7 @@ def test_a_plan_keeps_the_bars_around_it_and_no_others() -> None:
     assert kept.begins_at == 130.0
     first, second = (grid_of(each.timeline, 130.0) for each in (changed, kept))
     assert first.start == second.start
-    np.testing.assert_allclose(*(grid.times.seconds_at([0.0, 20.0, 60.0, 100.0]) for grid in (first, second)))
+    np.testing.assert_allclose(*(grid.times.seconds_at([20.0, 60.0, 100.0]) for grid in (first, second)))
 
 
 # --- plans --------------------------------------------------------------------------------------------------
@@ -135,6 +136,24 @@ def test_what_cannot_be_planned_is_told_once(planner: TakePlanner) -> None:
         planner.plan(mute, job())  # type: ignore[arg-type]
 
 
+def test_of_what_only_a_preset_wants_planned_the_first_problem_is_told(planner: TakePlanner) -> None:
+    fresh = TakePlanner()
+    assert fresh.is_news("3 notes", by_preset=True)
+    assert not fresh.is_news("2 notes", by_preset=True)
+    assert fresh.is_news("2 notes")
+    assert not fresh.is_news("no meter", by_preset=True)
+
+
+def test_the_preset_that_plays_a_take_says_whether_it_is_planned() -> None:
+    plain, planning = Hearing(), Hearing()
+    planning.plans_notes = True
+    left = job(planning=replace(PLANNING, begins_at=None, by_preset=True))
+    assert as_the_preset_plans(left, planning) is left  # type: ignore[arg-type]
+    assert as_the_preset_plans(left, plain).planning is None  # type: ignore[arg-type]
+    for settled in (job(), job(planning=replace(PLANNING, by_preset=True)), job(planning=None)):
+        assert as_the_preset_plans(settled, plain) is settled  # type: ignore[arg-type]
+
+
 def test_what_is_played_or_given_goes_before_a_plan() -> None:
     assert job().is_planned
     assert not job(follow="rest").is_planned
@@ -151,9 +170,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def daemon(folder: Path, narrow_piano: Path) -> Iterator[Daemon]:
-    preset = str(narrow_piano)
-    with live_daemon(folder / "takes", preset=preset, factory=INSTRUMENT_FACTORY, allowed=(folder,)) as running:
+def planning_piano(folder: Path) -> str:
+    """A preset that plans by itself."""
+    return str(write_narrow_piano(folder, plans=True))
+
+
+@pytest.fixture(scope="module")
+def daemon(folder: Path, planning_piano: str) -> Iterator[Daemon]:
+    with live_daemon(folder / "takes", preset=planning_piano, factory=INSTRUMENT_FACTORY, allowed=(folder,)) as running:
         yield running
 
 
@@ -162,6 +186,8 @@ def player(daemon: Daemon) -> Iterator[Player]:
     with client(daemon) as one:
         wait_ready(one)
         yield one
+        one.send("set", "plan", "preset")
+        one.wait_for("done", "set", -1, "plan")
 
 
 def notes_of(finished: dict[str, object]) -> list[list[float]] | None:
@@ -170,7 +196,7 @@ def notes_of(finished: dict[str, object]) -> list[list[float]] | None:
 
 
 def test_a_planned_take_is_made_again_rerolled_and_exported(
-    player: Player, folder: Path, tmp_path: Path, narrow_piano: Path
+    player: Player, folder: Path, planning_piano: str, tmp_path: Path
 ) -> None:
     player.send("set", "scale", "c major")
     player.wait_for("done", "set")
@@ -180,12 +206,36 @@ def test_a_planned_take_is_made_again_rerolled_and_exported(
     assert {int(pitch) % 12 for _, _, pitch, _ in notes} <= {0, 2, 4, 5, 7, 9, 11}
     assert notes_of(player.run_job("generate", 2, "seconds", 2.0, "seed", 5, "plan", "on")) == notes
     wav, again = Path(str(finished["file"])), tmp_path / "again.wav"
-    assert main(["render", str(wav.with_suffix(".json")), str(again), "--preset", str(narrow_piano)]) == 0
+    assert main(["render", str(wav.with_suffix(".json")), str(again), "--preset", planning_piano]) == 0
     np.testing.assert_array_equal(*(soundfile.read(path, dtype="float32")[0] for path in (wav, again)))
     assert notes_of(player.run_job("take/reroll", 3, "take", int(str(finished["take"])), "seed", 6)) == notes
     player.send("take/export", int(str(finished["take"])), "planned.wav")
     player.wait_for("done", "take/export")
     assert len(read_midi_notes(folder / "planned.mid")) == len(notes)
+
+
+def test_a_preset_plans_by_itself_until_somebody_says_otherwise(
+    player: Player, narrow_piano: Path, planning_piano: str
+) -> None:
+    def plans(*values: str) -> bool:
+        return bool(notes_of(player.run_job("generate", 1, "seconds", 1.0, "seed", 5, *values)))
+
+    def load(preset: str) -> None:
+        player.send("load", preset)
+        player.wait_for("done", "load")
+
+    before = player.ask("status")
+    assert (before["plans"], before["player"]) == (1, "ready")
+    assert plans()
+    assert not plans("plan", "off")
+    load(str(narrow_piano))
+    assert player.ask("status")["plans"] == 0
+    assert not plans()
+    assert plans("plan", "on")
+    player.send("set", "plan", "off")
+    load(planning_piano)
+    assert not plans()
+    assert plans("plan", "preset")
 
 
 def test_settings_of_plans_are_checked(player: Player) -> None:
@@ -207,3 +257,21 @@ def test_without_notes_it_warns_and_goes_on_unplanned(player: Player, folder: Pa
     player.heard.clear()
     assert pairs(["", 0, *sum(player.run_job("continue", 6, "seconds", 0.5, "plan", "on").items(), ())])["seconds"]
     assert not [message for message in player.heard if message.address == "/melnet/warning"]
+
+
+def test_a_preset_that_cannot_plan_what_it_heard_says_so_once(player: Player, folder: Path) -> None:
+    def warned(job_id: int) -> list[str]:
+        player.heard.clear()
+        assert notes_of(player.run_job("continue", job_id, "seconds", 0.5)) is None
+        return [str(message.values[2]) for message in player.heard if message.address == "/melnet/warning"]
+
+    soundfile.write(folder / "hum.wav", 0.01 * np.random.default_rng(1).standard_normal(22050), 22050)
+    player.send("prime/clear")
+    player.send("prime/file", "hum.wav")
+    player.wait_for("done", "prime/file")
+    (warning,) = warned(7)
+    assert "not planned" in warning
+    assert "said once" in warning
+    assert warned(8) == []
+    player.send("take/reroll", 9, "renew", "notes")
+    assert player.wait_for("fail", "take/reroll", 9)[2] == "refused"

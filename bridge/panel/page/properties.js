@@ -24,9 +24,9 @@ export class Properties {
     }
   }
 
-  /** A property has another value now; "preset" or null: the preset's own. */
+  /** A property has another value now. */
   show(name, value) {
-    this.rows.get(name)?.show(value === "preset" ? null : value);
+    this.rows.get(name)?.show(value);
   }
 
   value(name) {
@@ -105,8 +105,9 @@ class Row {
     }, SEND_EVERY_MS);
   }
 
-  /** What the daemon says; while a hand is on it, the hand is right. */
-  show(value) {
+  /** What the daemon says, a null or its word for the preset's own; while a hand is on it, the hand is right. */
+  show(told) {
+    const value = this.preset && told === "preset" ? null : told;
     this.value = value;
     const busy = performance.now() - (this.touchedAt ?? -Infinity) < HANDS_OFF_MS;
     if (busy && value !== null && document.activeElement === this.slider) return;

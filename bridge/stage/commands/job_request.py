@@ -21,7 +21,7 @@ from bridge.protocol.plan_arguments import (
 from bridge.protocol.repaint_arguments import START, STOP
 from bridge.protocol.table import AHEAD, BARS, FOLLOW, FROM_BAR, LATE, SECONDS, SEED, TO_BAR
 from bridge.protocol.take_arguments import TAKE, VARIATIONS
-from bridge.protocol.types import INT32_MAX, Argument, Follow, Invocation, Late, Renew, Value
+from bridge.protocol.types import INT32_MAX, PRESET_OWN, Argument, Follow, Invocation, Late, Renew, Value
 from bridge.stage.allowed_folders import AllowedFolders
 from bridge.stage.device_transport import DeviceTransport, LineBeat
 from bridge.stage.properties import Properties, check_scale
@@ -148,7 +148,7 @@ class JobRequests:
             follow=cast(Follow, chosen(FOLLOW.name) or "off"),
             ahead_seconds=float(chosen(AHEAD.name) or 0.0),
             ends_phrase=kind == "continue" and phrase_is_played,
-            planning=self._planning(chosen, span) if chosen(PLAN.name) == "on" else None,
+            planning=self._planning(chosen, span) if chosen(PLAN.name) in ("on", PRESET_OWN) else None,
             variations=tuple(Variation(self._next_number(), each) for each in seeds),
         )
 
@@ -159,7 +159,8 @@ class JobRequests:
         )
         transport, rate_hz = self._transport, self._transport.rate_hz
         timeline = transport.timeline_around(span[0] / rate_hz) if span else transport.recent_timeline
-        return Planning(temperature, density, scale, register, timeline, rate_hz)
+        by_preset = chosen(PLAN.name) == PRESET_OWN  # of the preset that plays when the take is begun
+        return Planning(temperature, density, scale, register, timeline, rate_hz, by_preset=by_preset)
 
     def _length_seconds(self, arguments: Arguments, seconds: Value | None, line: LineBeat | None) -> float:
         """Of new audio: as asked in seconds, or in bars from where it begins."""

@@ -55,6 +55,7 @@ class StatusCommand:
             "digest": loaded.digest if loaded else "",
             "engine": loaded.engine if loaded else "",
             "real_time_factor": loaded.real_time_factor if loaded else 0.0,
+            "plans": loaded.plans_notes if loaded else False,
             "output": self._sound.output_text,
             "input": self._sound.input_text,
             "midi_in": self._midi.ports_text("inputs"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from melnet_music.instrument.instrument import Instrument
 from melnet_music.notes.note_map import Note
+from melnet_music.notes.score.live import HeardAhead
 from melnet_music.notes.score.network import ScoreModel
 from melnet_music.notes.score.planned_notes import PlannedNotes, TakeGrid
 from melnet_music.notes.score.settings import FEWEST_NOTES, PlanSettings
@@ -45,6 +46,7 @@ def plan_take(
     *,
     from_heard: bool,
     known: Sequence[Note] | None = None,
+    ahead: HeardAhead | None = None,
 ) -> PlannedNotes:
     """A plan for a take whose new sound begins at the end of what was heard.
 
@@ -52,15 +54,25 @@ def plan_take(
         grid: beats and bars around that place.
         from_heard: go on from the notes of the last minute; else out of nothing.
         known: these, in the instrument's seconds; None: those that its ear told.
+        ahead: may have read them, or some of them.
 
     Raises:
         NotPlannableError: the preset plays no notes, or too few were heard.
     """
     check_plannable(instrument, from_heard=from_heard, known=known)
+    before = heard_before(instrument, known) if from_heard else []
+    return PlannedNotes(model, before, grid, settings, seed, ahead=ahead if from_heard else None)
+
+
+def heard_before(instrument: Instrument, known: Sequence[Note] | None = None) -> list[Note]:
+    """The notes of the last minute, in seconds from the end of what was heard.
+
+    Args:
+        known: these, in the instrument's seconds; None: those that its ear told.
+    """
     now_s = instrument.heard_seconds
-    heard = (instrument.heard_notes() if known is None else known) if from_heard else ()
-    before = [replace(note, onset_s=note.onset_s - now_s, end_s=note.end_s - now_s) for note in heard]
-    return PlannedNotes(model, before, grid, settings, seed)
+    heard = instrument.heard_notes() if known is None else known
+    return [replace(note, onset_s=note.onset_s - now_s, end_s=note.end_s - now_s) for note in heard]
 
 
 def plan_part(

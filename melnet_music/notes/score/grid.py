@@ -124,6 +124,14 @@ class Bars:
         self.starts = np.append(self.starts[:bar], (start, start + meter.steps)).astype(np.int32)
         self.compound = np.append(self.compound[:bar], meter.is_compound).astype(np.int8)
 
+    def differs_from(self, other: Bars) -> bool:
+        """Whether a bar that is written out in one begins elsewhere, or has another meter, in the other."""
+        bars = max(len(self), len(other))
+        mine, others = self.copy(), other.copy()
+        for each in (mine, others):
+            each.start(bars)
+        return mine.meters[:bars] != others.meters[:bars] or bool((mine.starts[:bars] != others.starts[:bars]).any())
+
     def copy(self) -> Bars:
         """An equal one, to be written out on its own."""
         return Bars([int(start) for start in self.starts[:-1]], self.meters)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.notes.score.grid import LOWEST_PITCH, PITCHES, STEPS_PER_QUARTER, GridNote
+from melnet_music.notes.score.grid import LOWEST_PITCH, PITCHES, STEPS_PER_QUARTER, Bars, GridNote
 from melnet_music.notes.score.heard import HeardTrait, trait_of
 from melnet_music.notes.score.kernels import Floats, draw
 from melnet_music.notes.score.network import FORBIDDEN
@@ -121,6 +121,12 @@ class Plan:
         self.state.add(note for note in played if note.onset < replan_from)
         self.state.rest_until(replan_from)
         self.state.not_before = replan_from
+
+    def use_bars(self, bars: Bars) -> None:
+        """Plan in other bars from here on; those up to what was planned have to be the same."""
+        if self.state.bars.differs_from(bars):
+            self.state.pending = None  # it was drawn for a place in the bars that were
+            self.state.bars = bars.copy()
 
     def change(self, settings: PlanSettings) -> None:
         """What is planned from now on follows these settings."""

@@ -77,14 +77,13 @@ def quantise(notes: Sequence[Note], times: BeatTimes, swing: float = EVEN) -> li
     costs = np.stack((astray + _SIXTEENTHS, astray + _TRIPLETS))
     best = costs.argmin(2)
     least = costs.min(2)
+    _, of_beat = np.unique(beat, return_inverse=True)
+    sixteenths, triplets = (np.bincount(of_beat, weights=cost) for cost in least)
+    chosen = best[(triplets + _TRIPLET_COST < sixteenths).astype(np.intp)[of_beat], np.arange(len(notes))]
+    steps = (beat * STEPS_PER_QUARTER + chosen).astype(np.int64)
+    lengths = np.maximum(np.rint(ends - steps), 1).astype(np.int64)
     found: dict[tuple[int, int], GridNote] = {}
-    for number in np.unique(beat):
-        here = beat == number
-        triplets = int(least[1, here].sum() + _TRIPLET_COST < least[0, here].sum())
-        for index in np.flatnonzero(here):
-            onset = int(number) * STEPS_PER_QUARTER + int(best[triplets, index])
-            steps = max(round(float(ends[index]) - onset), 1)
-            note = notes[index]
-            if onset >= 0:
-                found[onset, note.pitch] = GridNote(onset, note.pitch, steps, note.velocity)
+    for note, onset, length in zip(notes, steps.tolist(), lengths.tolist(), strict=True):
+        if onset >= 0:
+            found[onset, note.pitch] = GridNote(onset, note.pitch, length, note.velocity)
     return [found[key] for key in sorted(found)]

@@ -1,6 +1,7 @@
 """The shipped piano made narrow: its sound, splits, sampling and phrase, but few hidden units and random weights.
 
-For laws that hold whatever a model has learnt: a take costs a fraction, most of it the vocoder's.
+For laws that hold whatever a model has learnt: a take costs a fraction, most of it the vocoder's. Unlike the piano it
+plans no notes by itself, which costs every daemon half a second and few laws are about.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from melnet_music.model.preset import CONFIG_FILE, PHRASE_FILE, STATISTICS, WEIG
 HIDDEN = 16
 
 
-def write_narrow_piano(parent: Path) -> Path:
+def write_narrow_piano(parent: Path, *, plans: bool = False) -> Path:
     """Write it as the preset folder ``piano``.
 
     The statistics of the frames are the shipped ones, so that what it makes is about as loud as music.
@@ -27,6 +28,7 @@ def write_narrow_piano(parent: Path) -> Path:
     folder.mkdir()
     text = (shipped.path / CONFIG_FILE).read_text()
     text = re.sub(r"hidden = \d+", f"hidden = {HIDDEN}", text)
+    text = re.sub(r"plan = \w+", f"plan = {str(plans).lower()}", text)
     (folder / CONFIG_FILE).write_text(re.sub(r"layers = \d+", "layers = 1", text))
     weights = tiny_weights(read_preset_config(folder / CONFIG_FILE).model, shipped.mel_bins)
     weights |= {name: shipped.weights[name] for name in STATISTICS}
