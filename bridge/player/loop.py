@@ -94,7 +94,7 @@ class PlayerLoop:
             elif may_make_variation(state):
                 step_variation(state)
             serve_takes(state)
-            if not self._is_busy():
+            if not self._hurries():
                 self._notes_ahead.read()
             self._heard_reports.tell()
         self._save_what_is_made()
@@ -161,7 +161,11 @@ class PlayerLoop:
 
     def _is_busy(self) -> bool:
         """Whether there is anything to do at once."""
-        return self._may_step() or self._loader.can_go_on or may_make_variation(self._state)
+        return self._hurries() or may_make_variation(self._state)
+
+    def _hurries(self) -> bool:
+        """Whether somebody waits for what is to be done."""
+        return self._may_step() or self._loader.can_go_on
 
     def _may_step(self) -> bool:
         """Whether the running request, or else the next one, is to make a step now."""
