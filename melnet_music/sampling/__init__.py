@@ -1,4 +1,4 @@
-"""Engines that draw frames bin by bin: the naive reference, and the compiled CPU engine in ``cpu/``.
+"""Engines that draw frames bin by bin: the naive reference, the compiled one in ``cpu/``, a card's in ``cuda/``.
 
 Imports ``model`` only.
 The CPU engine has a crew of worker threads; an engine belongs to the thread that calls it.
@@ -34,10 +34,26 @@ def _cpu_bfloat16(preset: Preset, threads: int | None) -> Engine:
     return CpuEngine(preset, threads, bfloat16=True)
 
 
+def _cuda(preset: Preset, threads: int | None, *, bfloat16: bool = False) -> Engine:
+    from melnet_music.sampling.cuda.available import why_not
+
+    if reason := why_not():
+        raise ValueError(f"the engine cuda cannot run here: {reason}; --engine {DEFAULT_ENGINE} runs everywhere")
+    from melnet_music.sampling.cuda.engine import CudaEngine
+
+    return CudaEngine(preset, bfloat16=bfloat16)
+
+
+def _cuda_bfloat16(preset: Preset, threads: int | None) -> Engine:
+    return _cuda(preset, threads, bfloat16=True)
+
+
 ENGINES: dict[str, Callable[[Preset, int | None], Engine]] = {
     "cpu": _cpu,
     "cpu-bf16": _cpu_bfloat16,
     "reference": _reference,
+    "cuda": _cuda,
+    "cuda-bf16": _cuda_bfloat16,
 }
 """What makes an engine for a preset, on a number of threads (None: as many as fit)."""
 
