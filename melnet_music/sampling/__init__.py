@@ -7,9 +7,16 @@ The CPU engine has a crew of worker threads; an engine belongs to the thread tha
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from melnet_music.model.preset import Preset
 from melnet_music.sampling.engine import Engine
+
+if TYPE_CHECKING:
+    from melnet_music.sampling.choice import Choice
+
+AUTO = "auto"
+"""Not an engine of its own: the one that is fastest here."""
 
 
 def _reference(preset: Preset, threads: int | None) -> Engine:
@@ -48,12 +55,24 @@ def _cuda_bfloat16(preset: Preset, threads: int | None) -> Engine:
     return _cuda(preset, threads, bfloat16=True)
 
 
+def choose_engine(preset: Preset, threads: int | None) -> Choice:
+    """What `auto` takes here, and why; see `melnet_music.sampling.choice.choose`."""
+    from melnet_music.sampling.choice import choose
+
+    return choose(preset, lambda: _cpu_bfloat16(preset, threads), lambda: _cuda_bfloat16(preset, threads))
+
+
+def _auto(preset: Preset, threads: int | None) -> Engine:
+    return choose_engine(preset, threads).engine
+
+
 ENGINES: dict[str, Callable[[Preset, int | None], Engine]] = {
     "cpu": _cpu,
     "cpu-bf16": _cpu_bfloat16,
     "reference": _reference,
     "cuda": _cuda,
     "cuda-bf16": _cuda_bfloat16,
+    AUTO: _auto,
 }
 """What makes an engine for a preset, on a number of threads (None: as many as fit)."""
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_cpu_engine import SHARPNESS, Grid, assert_same_bits, chunks_of, largest_difference, random, take
+from test_cpu_engine import SHARPNESS, assert_same_bits, chunks_of, largest_difference, random, take
 from tiny_models import tiny_config, tiny_preset
 
 from melnet_music.model.cells import CELLS
@@ -22,6 +23,7 @@ from melnet_music.model.conditioning import Conditioning
 from melnet_music.model.config import CellName, ModelConfig
 from melnet_music.model.scan import scan
 from melnet_music.sampling import ENGINES
+from melnet_music.sampling.cpu.engine import CpuEngine
 from melnet_music.sampling.cuda import draw_kernel
 from melnet_music.sampling.cuda.engine import CudaEngine
 from melnet_music.sampling.cuda.scan_kernel import Direction, scan_lines
@@ -36,10 +38,12 @@ from melnet_music.sampling.engine import (
     state_from_arrays,
     take_noise,
 )
+from melnet_music.sampling.failover import FailoverEngine
 from melnet_music.sampling.reference import ReferenceEngine
 
 MOST_DIFFERENCE = 1e-6
 """Of a frame or a state from the reference's, both in float32; 3e-7 was the largest seen."""
+FAILURE = "CUDA error: unspecified launch failure"
 MOST_BFLOAT16_DIFFERENCE = 0.05
 """Of a frame, with the weights of the frequency-delayed stack rounded; 0.004 was the largest seen."""
 
@@ -237,25 +241,46 @@ def test_what_does_not_fit_is_refused() -> None:
         take(engine, engine.init_state(), chunks_of([3], 3))
 
 
-def test_a_card_that_fails_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_a_card_fails_the_cpu_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = small()
-    expected, state = take(engine, engine.init_state(), chunks_of([2], 3))
+    start, told = engine.init_state(), list[str]()
+    expected, state = take(engine, start, chunks_of([2], 3))
     draw, calls = engine._lanes[1].draw, itertools.count()
 
     def failing(*given: Any) -> Any:
-        if next(calls) == 1:
-            raise RuntimeError("CUDA error: unspecified launch failure\nmore")
+        if next(calls):
+            raise RuntimeError(f"{FAILURE}\nmore")
         return draw(*given)
 
     monkeypatch.setattr(engine._lanes[1], "draw", failing)
-    made: list[Grid] = []
+    cpu = CpuEngine(tiny_preset(tiny_config(hidden=4, layers=1, splits=("time",)), 3), 1)
+    both_engines = FailoverEngine(engine, cpu)
+    both_engines.on_failure = told.append
+    frames, end = take(both_engines, start, chunks_of([2, 4, 2], 3))
+    rest, expected_end = take(cpu, state, itertools.islice(chunks_of([2, 4, 2], 3), 1, None))
+    np.testing.assert_array_equal(frames, np.concatenate([expected, rest], 1))
+    assert_same_bits(end, expected_end)
+    assert told == [f"engine cuda failed (the card failed: {FAILURE}); cpu goes on"]
+    assert both_engines.name == "cpu"
 
-    def play() -> None:
-        for each in engine.sampling(engine.init_state(), chunks_of([2, 2, 2], 3)):
-            if each is not None:
-                made.append(each.frames)
-                assert_same_bits(each.state, state)
 
-    with pytest.raises(EngineFailedError, match=r"^the card failed: CUDA error: unspecified launch failure$"):
-        play()
-    np.testing.assert_array_equal(np.concatenate(made, 1), expected)
+def test_memory_that_is_out_is_a_failure_and_a_mistake_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = small()
+    for error, told in (
+        (torch.OutOfMemoryError("none left"), "failed: none left"),
+        (MemoryError(), "failed: MemoryError"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(engine.tiers[0], "prime", _raising(error))
+            with pytest.raises(EngineFailedError, match=told):
+                engine.prime(engine.init_state(), random(1, 2, 3), 2)
+    monkeypatch.setattr(engine.tiers[0], "prime", _raising(TypeError("a mistake")))
+    with pytest.raises(TypeError, match="a mistake"):
+        engine.prime(engine.init_state(), random(1, 2, 3), 2)
+
+
+def _raising(error: Exception) -> Callable[..., object]:
+    def fail(*given: object) -> object:
+        raise error
+
+    return fail

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ _DEVICE_FILES = Path("/dev")
 _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR of the CUDA driver API."""
 _MIB = 1 << 20
+_BUILT_WITHOUT = re.compile(r"^cuda\b.*= *None", re.MULTILINE)
 
 
 def why_not() -> str | None:
@@ -79,9 +81,9 @@ def unfit(major: int, minor: int, memory_mib: int) -> str | None:
 
 
 def _why_not_torch() -> str | None:
-    """Takes seconds: asked last, where a card was found."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return "torch was built without CUDA, or does not know this driver: install torch's CUDA build"
+    """By the file in which torch tells how it was built: its import takes seconds."""
+    found = find_spec("torch")
+    version = Path(found.origin or "").with_name("version.py") if found else None
+    if version and version.is_file() and _BUILT_WITHOUT.search(version.read_text(encoding="utf-8")):
+        return "torch was built without CUDA: install its CUDA build (https://pytorch.org/get-started/locally)"
     return None

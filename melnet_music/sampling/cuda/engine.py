@@ -78,7 +78,8 @@ class CudaEngine:
         """Let go of what is kept on the card beside the weights."""
         self._lanes = []
         if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+            with _failures_told():
+                torch.cuda.empty_cache()
 
     @torch.inference_mode()
     def init_state(self, batch: int = 1) -> SamplerState:
