@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 """Not an engine of its own: the one that is fastest here."""
+CARD_ENGINES = ("cuda", "cuda-bf16")
 
 
 def _reference(preset: Preset, threads: int | None) -> Engine:

@@ -17,6 +17,8 @@ import pytest
 import torch
 from test_cpu_engine import SHARPNESS, assert_same_bits, chunks_of, largest_difference, random, take
 from tiny_models import tiny_config, tiny_preset
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from melnet_music.model.cells import CELLS
 from melnet_music.model.conditioning import Conditioning
@@ -24,9 +26,13 @@ from melnet_music.model.config import CellName, ModelConfig
 from melnet_music.model.scan import scan
 from melnet_music.sampling import ENGINES
 from melnet_music.sampling.cpu.engine import CpuEngine
-from melnet_music.sampling.cuda import draw_kernel
+from melnet_music.sampling.cuda import draw_kernel, scan_kernel
+from melnet_music.sampling.cuda import tier as tier_at_work
+from melnet_music.sampling.cuda.cost import chunk_cost, read_anew_bytes
+from melnet_music.sampling.cuda.draw_kernel import FramesToDraw
 from melnet_music.sampling.cuda.engine import CudaEngine
 from melnet_music.sampling.cuda.scan_kernel import Direction, scan_lines
+from melnet_music.sampling.cuda.take import upload_state
 from melnet_music.sampling.engine import (
     Chunk,
     EngineFailedError,
@@ -173,6 +179,77 @@ def test_what_it_did_not_expect_is_what_the_reference_did_not(cell: CellName) ->
     np.testing.assert_equal(state_arrays(primed), before)
     with pytest.raises(ValueError, match="judged by 3 tiers, want 1 to 2"):
         ours.nats(primed, heard, 3)
+
+
+# ---- what it costs ----
+
+
+class Launches(TorchDispatchMode):
+    """Counts what torch computes; views and room for results are no launches."""
+
+    count = 0
+    _NONE = ("view", "t.", "expand", "unsqueeze", "squeeze", "slice", "select", "empty", "reshape")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(func).removeprefix("aten.").removeprefix("_unsafe_")
+        self.count += not name.startswith(self._NONE)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"layers": 2, "centralized_hidden": 6},
+        {"layers": 3, "centralized_hidden": 5, "bin_embedding": False, "splits": ("time",)},
+        {"layers": 1, "future_conditioning": False, "note_conditioning": False},
+    ],
+)
+def test_the_launches_of_a_frame_are_counted_from_the_shapes(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(hidden=5, **options)
+    engine, _ = both(config, 4, kernels=True)
+    counting = Launches()
+
+    def scanned(raw: Tensor, directions: tuple[Direction, ...], *given: Any) -> tuple[Tensor, Tensor]:
+        hidden = raw.shape[-1] // (2 * len(directions))
+        return raw[..., : hidden * len(directions)].clone(), raw[:, -1, :, :hidden].clone()
+
+    monkeypatch.setattr(scan_kernel, "scan_lines", _uncounted(counting, scanned))
+    monkeypatch.setattr(tier_at_work, "draw_frame", lambda *given, **named: None)
+    costs = chunk_cost(config, 4, 4, bfloat16=False)
+    for tier, cost, state in zip(engine.tiers, costs, engine.init_state(), strict=True):
+        counts = []
+        for frames in (2, 3):
+            shape = 1, frames, tier.network.bins
+            grid = torch.zeros(shape)
+            given = FramesToDraw(grid, grid, torch.zeros(frames, dtype=torch.int32), grid, torch.ones(3))
+            counting.count = 0
+            with torch.inference_mode(), counting:
+                tier.draw(torch.zeros(*shape, tier.network.channels), given, upload_state(state, 1, engine.device))
+            counts.append(counting.count)
+        assert counts[1] - counts[0] + 1 == cost.launches_a_frame  # the frame itself is drawn by one more
+
+
+def _uncounted(counting: Launches, work: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*given: Any) -> Any:
+        before = counting.count
+        result = work(*given)
+        counting.count = before + 1
+        return result
+
+    return run
+
+
+@cells
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_the_bytes_of_a_bin_are_those_of_the_packed_weights(cell: CellName, layers: int, bfloat16: bool) -> None:
+    config = tiny_config(cell=cell, hidden=5, layers=layers)
+    packed = both(config, 3, bfloat16=bfloat16)[0].tiers[0].packed
+    read = [part for part in packed.read_anew if part.numel() > packed.gates]  # the others are there for their place
+    expected = sum(part.numel() * part.element_size() for part in read)
+    assert read_anew_bytes(config, config.tiers[0], bfloat16=bfloat16) == expected
 
 
 # ---- many takes ----

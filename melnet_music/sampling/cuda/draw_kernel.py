@@ -16,7 +16,8 @@ from torch import Tensor
 from triton import language as tl
 
 from melnet_music.model.config import VALUE_LIMIT
-from melnet_music.sampling.cuda.packing import CELL_NUMBERS, PARTS_OF_THETA, PackedTier
+from melnet_music.sampling.cuda.packing import PackedTier
+from melnet_music.sampling.cuda.shapes import CELL_NUMBERS, PARTS_OF_THETA
 
 _TILE = 4096
 """Weights of a product that are on their way at once, `_STAGES` times over."""

@@ -19,13 +19,7 @@ from torch import Tensor, nn
 from melnet_music.model.cells import MinGRU, Recurrence
 from melnet_music.model.config import CellName
 from melnet_music.model.network import TierNetwork
-
-CELL_NUMBERS: dict[CellName, int] = {"mingru": 0, "gru": 1, "lstm": 2}
-"""As in `draw_kernel`, which takes Triton to import."""
-GATES: dict[CellName, int] = {"mingru": 2, "gru": 3, "lstm": 4}
-PARTS_OF_THETA = 4
-"""Parts of a mixture's row: pi logits, mu, sigma, and one that is empty, for sizes are powers of two."""
-_LEAST_ROOM = 4
+from melnet_music.sampling.cuda.shapes import GATES, PARTS_OF_THETA, component_room
 
 
 @dataclass(frozen=True)
@@ -79,7 +73,7 @@ class PackedTier:
     @property
     def read_anew(self) -> tuple[Tensor, ...]:
         """What a program reads for every bin."""
-        return self.carry, self.recur, self.project, self.head, self.below
+        return self.carry, self.recur, self.project, self.head, self.below, self.head_below
 
 
 def pack_tier(network: TierNetwork, device: torch.device, *, bfloat16: bool) -> PackedTier:
@@ -99,7 +93,7 @@ def pack_tier(network: TierNetwork, device: torch.device, *, bfloat16: bool) -> 
         sums = sums + _wide(_parameter(project, "bias"))
 
     components = network.config.components
-    room = max(_LEAST_ROOM, 1 << (components - 1).bit_length())
+    room = component_room(components)
     read, outlet_bias = torch.zeros(PARTS_OF_THETA, room, hidden).double(), torch.zeros(PARTS_OF_THETA, room).double()
     read[:3, :components] = _wide(network.outlet.weight).reshape(3, components, hidden)
     outlet_bias[:3, :components] = _wide(network.outlet.bias).reshape(3, components)
