@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from melnet_music.model.preset import Preset
 from melnet_music.sampling.cuda.available import why_not
-from melnet_music.sampling.engine import Chunk, Engine, EngineFailedError, Sharpness, take_noise
+from melnet_music.sampling.engine import Chunk, Engine, Sharpness, take_noise
 from melnet_music.sampling.failover import FailoverEngine
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def choose(preset: Preset, cpu: Callable[[], Engine], card: Callable[[], Engine]
     try:
         on_card = card()
         card_seconds = _chunk_seconds(on_card, preset)
-    except (EngineFailedError, ValueError) as error:
+    except ValueError as error:
         return _told(Choice(on_cpu, f"the card cannot be used: {error}"))
     cpu_seconds = _chunk_seconds(on_cpu, preset)
     why = (

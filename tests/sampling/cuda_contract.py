@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from melnet_music.model.cells import CELLS
 from melnet_music.model.conditioning import Conditioning
-from melnet_music.model.config import CellName, ModelConfig
+from melnet_music.model.config import CellName, ModelConfig, SamplingConfig
 from melnet_music.model.scan import scan
 from melnet_music.sampling import ENGINES
 from melnet_music.sampling.cpu.engine import CpuEngine
@@ -49,6 +49,7 @@ from melnet_music.sampling.reference import ReferenceEngine
 
 MOST_DIFFERENCE = 1e-6
 """Of a frame or a state from the reference's, both in float32; 3e-7 was the largest seen."""
+REMEDY = "see that nvidia-smi works, or take --engine cpu-bf16"
 FAILURE = "CUDA error: unspecified launch failure"
 MOST_BFLOAT16_DIFFERENCE = 0.05
 """Of a frame, with the weights of the frequency-delayed stack rounded; 0.004 was the largest seen."""
@@ -337,8 +338,31 @@ def test_where_a_card_fails_the_cpu_goes_on(monkeypatch: pytest.MonkeyPatch) -> 
     rest, expected_end = take(cpu, state, itertools.islice(chunks_of([2, 4, 2], 3), 1, None))
     np.testing.assert_array_equal(frames, np.concatenate([expected, rest], 1))
     assert_same_bits(end, expected_end)
-    assert told == [f"engine cuda failed (the card failed: {FAILURE}); cpu goes on"]
+    assert told == [f"engine cuda failed (the card failed: {FAILURE}; {REMEDY}); cpu goes on"]
     assert both_engines.name == "cpu"
+
+
+def test_what_cannot_be_captured_is_launched_kernel_by_kernel(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Uncapturable:
+        def __init__(self, tier: object) -> None:
+            pass
+
+        def draw(self, *given: object) -> object:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    monkeypatch.setattr("melnet_music.sampling.cuda.engine.CapturedTier", Uncapturable)
+    config = tiny_config(hidden=4, layers=1)
+    preset = tiny_preset(config, 1)
+    sampling = SamplingConfig(chunk_frames=1)
+    preset = replace(preset, config=preset.config.model_copy(update={"sampling": sampling}))
+    engine = CudaEngine(preset, capture=True)
+    assert not engine.captures
+    assert "no CUDA graphs" in caplog.text
+    assert "not permitted when stream is capturing" in caplog.text
+    frames, expected = (take(each, each.init_state(), chunks_of([1], 1))[0] for each in (engine, both(config, 1)[1]))
+    assert np.abs(frames - expected).max() <= MOST_DIFFERENCE
 
 
 def test_memory_that_is_out_is_a_failure_and_a_mistake_is_not(monkeypatch: pytest.MonkeyPatch) -> None:

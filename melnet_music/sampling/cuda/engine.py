@@ -6,6 +6,7 @@ bin; the stacks over what is known keep all their bits.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -33,7 +34,9 @@ from melnet_music.sampling.engine import (
 )
 from melnet_music.sampling.reference import ReferenceEngine
 
+_LOG = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 0.0005
+_REMEDY = "see that nvidia-smi works, or take --engine cpu-bf16"
 _AT_ONCE = 3
 """Chunks that are queued: while one tier is at the first of them, others are at the next. `level_hold.DELAY_CHUNKS`
 is more."""
@@ -55,6 +58,8 @@ class CudaEngine:
             kernels: also the recurrences over known grids by a kernel of Triton's; None: where there is a card.
         """
         self.name = "cuda-bf16" if bfloat16 else "cuda"
+        self.captures: bool
+        """Whether each tier's chunk is one CUDA graph."""
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         card = self.device.type == "cuda"
         self._config, self._mel_bins = preset.config.model, preset.mel_bins
@@ -66,12 +71,9 @@ class CudaEngine:
             self.tiers = [
                 Tier(self._model.tier(g), bfloat16=bfloat16, kernels=kernels) for g in range(len(self._model.grids))
             ]
-            captured = card if capture is None else capture
-            self._lanes = [
-                Lane(CapturedTier(tier).draw if captured else tier.draw, tier.network.channels, self.device)
-                for tier in self.tiers
-            ]
-        if card:
+            self.captures = card if capture is None else capture
+            self._lanes = self._new_lanes()
+        if card or self.captures:
             self._warm_up(preset.config.sampling.chunk_frames)
 
     def close(self) -> None:
@@ -161,11 +163,26 @@ class CudaEngine:
                 raise ValueError(f"noise of shape {shapes}, want {wanted}")
             yield chunk
 
+    def _new_lanes(self) -> list[Lane]:
+        return [
+            Lane(CapturedTier(tier).draw if self.captures else tier.draw, tier.network.channels, self.device)
+            for tier in self.tiers
+        ]
+
     def _warm_up(self, chunk_frames: int) -> None:
-        """Have the kernels compiled, and a chunk captured, before the first take."""
+        """Have the kernels compiled, and a chunk captured, before the first take; what cannot be is not captured."""
         state = self.init_state()
         state = self.prime(state, np.zeros((1, chunk_frames, self._mel_bins), np.float32), chunk_frames)
-        generate(self, state, Chunk(take_noise(0, 0, chunk_frames, self._mel_bins), Sharpness()))
+        chunk = Chunk(take_noise(0, 0, chunk_frames, self._mel_bins), Sharpness())
+        try:
+            generate(self, state, chunk)
+        except EngineFailedError as error:
+            if not self.captures:
+                raise
+            _LOG.warning("no CUDA graphs, every kernel is launched by itself, which is slower: %s", error)
+            self.captures = False
+            self._lanes = self._new_lanes()
+            generate(self, state, chunk)
 
 
 def _told(steps: Generator[None, None, ChunkInWork]) -> Generator[None, None, ChunkInWork]:
@@ -186,11 +203,11 @@ def _failures_told() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        raise EngineFailedError(f"the card failed: {_first_line(error)}") from error
+        raise EngineFailedError(f"the card failed: {_first_line(error)}; {_REMEDY}") from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "triton":
             raise
-        raise EngineFailedError(f"Triton failed: {_first_line(error)}") from error
+        raise EngineFailedError(f"Triton failed: {_first_line(error)}; {_REMEDY}") from error
 
 
 def _first_line(error: Exception) -> str:

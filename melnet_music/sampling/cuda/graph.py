@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from melnet_music.sampling.cuda.draw_kernel import FramesToDraw
-from melnet_music.sampling.cuda.tier import State, Tier
+from melnet_music.sampling.cuda.tier import State, Tier, tensors_of
 
 _MOST_GRAPHS = 4
 """Of one tier: as many (takes, frames) are in use at once, hardly more."""
@@ -48,17 +48,8 @@ class _Graph:
             self._own, self._after = tier.draw(self._channels, self._given, self._state)
 
     def replay(self, channels: Tensor, given: FramesToDraw, state: State) -> tuple[Tensor, State]:
-        pairs = [(self._channels, channels), *zip(self._given, given, strict=True), *_pairs(self._state, state)]
-        for kept, new in pairs:
+        read = (self._channels, *self._given, *tensors_of(self._state))
+        for kept, new in zip(read, (channels, *given, *tensors_of(state)), strict=True):
             kept.copy_(new)
         self._graph.replay()
         return self._own.clone(), self._after.map(lambda part: part.clone())
-
-
-def _pairs(kept: State, new: State) -> list[tuple[Tensor, Tensor]]:
-    pairs = [(kept.previous, new.previous)]
-    if kept.extractor is not None and new.extractor is not None:
-        pairs.append((kept.extractor, new.extractor))
-    pairs += zip(kept.time_delayed, new.time_delayed, strict=True)
-    pairs += zip(kept.centralized, new.centralized, strict=True)
-    return pairs

@@ -19,7 +19,7 @@ from melnet_music.model.conditioning import known_channels
 from melnet_music.model.config import ModelConfig
 from melnet_music.model.tiers import decompose, interleave
 from melnet_music.sampling.cuda.draw_kernel import FramesToDraw
-from melnet_music.sampling.cuda.tier import State
+from melnet_music.sampling.cuda.tier import State, tensors_of
 from melnet_music.sampling.engine import Chunk, Generated
 
 Draw = Callable[[Tensor, FramesToDraw, State], tuple[Tensor, State]]
@@ -83,14 +83,17 @@ class TakeInWork:
         ready = torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None
         given += [part for part in (known.future, known.future_mask, known.notes) if part is not None]
         coarse: Tensor | None = None
+        made: torch.cuda.Event | None = None
         kept: list[State] = []
         marks: list[torch.cuda.Event | None] = []
         for g, lane in enumerate(self._lanes):
-            uniform, normal = (grids[g].contiguous() for grids in noise)
-            lane.wait_for(ready, *given, uniform, normal, *(grid for _, grids in extra for grid in (grids or [])))
+            lane.wait_for(
+                ready, *given, *tensors_of(self._states[g]), *(grid for _, each in extra for grid in each or [])
+            )
             if coarse is not None:
-                lane.wait_for(marks[-1], coarse)
+                lane.wait_for(made, coarse)
             with lane.on_stream():
+                uniform, normal = (grids[g].contiguous() for grids in noise)
                 channels = _channels(coarse, extra, g, (*uniform.shape, lane.channels), device)
                 drawn_from = FramesToDraw(
                     uniform,
@@ -101,6 +104,7 @@ class TakeInWork:
                 )
                 own, self._states[g] = lane.draw(channels, drawn_from, self._states[g])
                 coarse = own if coarse is None else interleave(coarse, own, config.splits[g - 1], config.split_keeps)
+                made = lane.mark()
                 kept.append(self._states[g].map(_download))
                 if g == len(self._lanes) - 1:
                     coarse = _download(coarse)

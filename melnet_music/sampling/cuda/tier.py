@@ -16,6 +16,12 @@ from melnet_music.sampling.cuda.stacks import stacks_of
 State = TierState[Tensor]
 
 
+def tensors_of(state: State) -> list[Tensor]:
+    """All of a state's, always in the same order."""
+    extractor = [] if state.extractor is None else [state.extractor]
+    return [state.previous, *extractor, *state.time_delayed, *state.centralized]
+
+
 class Tier:
     """Holds weights, and nothing of a take. Chunk lengths count the tier's own frames."""
 
