@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from test_cpu_engine import Grid, assert_same_bits, chunks_of, random, take
 from tiny_models import tiny_config, tiny_preset
 
+from melnet_music.instrument.instrument import Instrument
+from melnet_music.model.preset import load_preset
 from melnet_music.sampling.cpu.engine import CpuEngine
 from melnet_music.sampling.engine import Chunk, Engine, EngineFailedError, Generated, SamplerState
 from melnet_music.sampling.failover import FailoverEngine
@@ -122,3 +125,17 @@ def test_what_is_wrong_with_a_chunk_is_no_failure(cpu: CpuEngine) -> None:
     assert engine.name == "failing"
     engine.close()
     assert first.closed == 1
+
+
+def test_an_instrument_tells_that_its_engine_failed(cpu: CpuEngine, narrow_piano: Path) -> None:
+    preset, told = load_preset(narrow_piano), list[str]()
+    second = CpuEngine(preset, 1)
+    engine = FailoverEngine(Failing(0), second)
+    instrument = Instrument(preset, engine)
+    instrument.on_engine_failure(told.append)
+    assert instrument.engine_name == "failing"
+    engine.prime(second.init_state(), random(1, 8, preset.mel_bins), 8)
+    assert told == ["engine failing failed (the card failed: it was lost); cpu goes on"]
+    assert instrument.engine_name == "cpu"
+    engine.close()
+    Instrument(preset, cpu).on_engine_failure(told.append)  # which never fails
