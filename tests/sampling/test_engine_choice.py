@@ -79,6 +79,7 @@ def test_without_triton_it_says_what_to_install(no_card: Path, monkeypatch: pyte
     [
         (None, "there is a CUDA card, and no driver for it"),
         (Driver(error=999), "the CUDA driver does not start (error 999)"),
+        (Driver(error=100), "the CUDA driver shows no card"),
         (Driver(cards=0), "the CUDA driver shows no card"),
         (Driver(capability=(6, 1)), "the CUDA card is too old: compute capability 6.1, want 7.0 or more"),
         (Driver(mib=2048), "the CUDA card is too small: 2048 MiB, want 3000 or more"),

@@ -17,6 +17,8 @@ LEAST_MEMORY_MIB = 3000
 _DEVICE_FILES = Path("/dev")
 _MAJOR, _MINOR = 75, 76
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR of the CUDA driver API."""
+_NO_DEVICE = 100
+"""CUDA_ERROR_NO_DEVICE: none is visible."""
 _MIB = 1 << 20
 _BUILT_WITHOUT = re.compile(r"^cuda\b.*= *None", re.MULTILINE)
 
@@ -47,10 +49,12 @@ def _why_not_the_card() -> str | None:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
         return "there is a CUDA card, and no driver for it (libcuda.so.1): install NVIDIA's driver"
-    if failed := driver.cuInit(0):
+    failed = driver.cuInit(0)
+    if failed not in (0, _NO_DEVICE):
         return f"the CUDA driver does not start (error {failed}): see that nvidia-smi works"
     count, card = ctypes.c_int(), ctypes.c_int()
-    driver.cuDeviceGetCount(ctypes.byref(count))
+    if not failed:
+        driver.cuDeviceGetCount(ctypes.byref(count))
     if count.value < 1 or driver.cuDeviceGet(ctypes.byref(card), 0):
         return "the CUDA driver shows no card: see that nvidia-smi works, and CUDA_VISIBLE_DEVICES"
     return unfit(*_capability(driver, card), _memory_mib(driver, card))
