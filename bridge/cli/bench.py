@@ -39,11 +39,27 @@ def run_bench(arguments: Namespace) -> int:
 
 def _run_speed(arguments: Namespace) -> int:
     # numba takes seconds to import: only once the arguments are known to be good
+    from melnet_music.bench.card_bound import bound_report, card_bound
     from melnet_music.bench.report import report
     from melnet_music.bench.speed import STAGES, measure_speed
-    from melnet_music.model.preset import load_preset
+    from melnet_music.model.config import read_preset_config
+    from melnet_music.model.preset import CONFIG_FILE, find_preset, load_preset
+    from melnet_music.sampling import AUTO, CARD_ENGINES, choose_engine
+    from melnet_music.sampling.cuda.available import why_not
 
+    engine = arguments.engine
+    if engine in CARD_ENGINES and (reason := why_not()):
+        folder = find_preset(arguments.preset)
+        bound = card_bound(folder.name, read_preset_config(folder / CONFIG_FILE), engine, reason)
+        sys.stdout.write(json.dumps(bound.as_json()) + "\n" if arguments.json else bound_report(bound))
+        return 0
     preset = load_preset(arguments.preset)
+    if engine == AUTO:
+        chosen, why = choose_engine(preset, arguments.threads)
+        engine = chosen.name
+        chosen.close()
+        if not arguments.json:
+            sys.stdout.write(f"auto chose {engine}: {why}\n")
     with tqdm(total=len(STAGES), disable=arguments.json, delay=0.5, bar_format="bench: |{bar:20}| {desc}") as bar:
 
         def begin(stage: str) -> None:
@@ -52,7 +68,7 @@ def _run_speed(arguments: Namespace) -> int:
 
         speed = measure_speed(
             preset,
-            arguments.engine,
+            engine,
             arguments.threads,
             repeats=arguments.repeats,
             cold=arguments.cold,

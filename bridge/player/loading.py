@@ -97,6 +97,7 @@ class PresetLoader:
             yield from _wait(load)
         instrument, speed = load.loading.result()
         load.loading = None
+        instrument.on_engine_failure(self._tell_engine_failure)
         state.planner.give_ear(instrument)
         if instrument.plans_notes:
             yield from _prepare_planner(state, load)
@@ -118,6 +119,11 @@ class PresetLoader:
         self._use_instrument(load.request, instrument, speed)
         values = (("preset", instrument.preset_name), ("real_time_factor", state.pace.rate))
         state.tell(Report(load.request.number, "started" if load.swap.promised else "done", values))
+
+    def _tell_engine_failure(self, message: str) -> None:
+        """To who asked for what is made now; the log says it in any case."""
+        if running := self._state.running:
+            self._state.tell(Warn(running.request.number, message))
 
     def _use_instrument(self, request: Load, instrument: Instrument, speed: TakeSpeed) -> None:
         """From here on what waits is made by it."""

@@ -29,6 +29,7 @@ from melnet_music.notes.ear.ear import Ear
 from melnet_music.notes.note_map import Note
 from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
 from melnet_music.sampling.engine import Engine
+from melnet_music.sampling.failover import FailoverEngine
 from melnet_music.sampling.surprise import Surprise, SurpriseMeter
 from melnet_music.sound.mel import LogMelStream
 from melnet_music.sound.vocoders.phase import FOURIERS, PhaseVocoder
@@ -162,6 +163,11 @@ class Instrument:
     def heard_notes(self) -> tuple[Note, ...]:
         """The notes of the last minute, by onset, then pitch; what sounds still ends now. None without an ear."""
         return self._prompt.heard_notes()
+
+    def on_engine_failure(self, tell: Callable[[str], object]) -> None:
+        """Have it told, on this thread, when the engine fails and another one goes on in its place."""
+        if isinstance(self.engine, FailoverEngine):
+            self.engine.on_failure = tell
 
     def measure_surprise(self, on: bool) -> None:
         """Have what is heard from now on judged, or not any more: see `surprises`."""

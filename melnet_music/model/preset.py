@@ -72,7 +72,9 @@ class Preset:
 
         from melnet_music.model.network import MelNet
 
-        with torch.device("meta"):  # no first weights are drawn only to be replaced
+        # first weights are drawn only to be replaced: on the meta device they were not, but torch imports its compiler
+        # for that, which takes ten times as long
+        with torch.random.fork_rng(devices=[]):
             model = MelNet(self.config.model, self.mel_bins)
         model.load_state_dict({name: torch.tensor(array) for name, array in self.weights.items()}, assign=True)
         return model.eval()

@@ -125,6 +125,13 @@ class Generated(NamedTuple):
     """The state after it."""
 
 
+class EngineFailedError(ValueError):
+    """What an engine computes on failed in the middle of it: a card, its memory or its driver. One line, with a remedy.
+
+    The states and frames that it gave before are good, and another engine can go on from them.
+    """
+
+
 class Engine(Protocol):
     """One way to sample a model. Belongs to one thread."""
 

@@ -9,4 +9,4 @@ from pathlib import Path
 
 # The parts that the tests are made of lie there, and know each other by these names.
 _SUPPORT = Path(__file__).parent.parent / "support"
-sys.path[:0] = [str(_SUPPORT), str(_SUPPORT / "jack")]
+sys.path[:0] = [str(_SUPPORT), str(_SUPPORT / "jack"), str(_SUPPORT / "tiny")]

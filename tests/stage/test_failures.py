@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from bad_input import RATE_HZ
 from live_daemon import Player, client, live_daemon, wait_ready, wait_until
-from scripted_instrument import SEED_DIES, SEED_NOT_FINITE, SEED_RAISES
+from scripted_instrument import SEED_DIES, SEED_ENGINE_FAILS, SEED_NOT_FINITE, SEED_RAISES
 
 
 @pytest.mark.parametrize("seed", [SEED_RAISES, SEED_NOT_FINITE])
@@ -17,6 +17,12 @@ def test_a_failing_engine_fails_its_job_only(player: Player, seed: int) -> None:
     player.send("generate", 1, "seconds", 1.0, "seed", seed)
     assert player.wait_for("fail", "generate", 1)[2] == "failed"
     assert player.run_job("generate", 1, "seconds", 0.125)["seconds"] == 0.125
+
+
+def test_who_asked_is_told_that_an_engine_failed_and_another_goes_on(player: Player) -> None:
+    assert player.run_job("generate", 1, "seconds", 0.5, "seed", SEED_ENGINE_FAILS)["seconds"] == 0.5
+    (warning,) = [message.values for message in player.heard if message.address == "/melnet/warning"]
+    assert warning == ["generate", 1, "engine first failed; second goes on"]
 
 
 def test_a_dead_player_is_replaced(player: Player) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,8 @@ SEED_RAISES = 1001
 SEED_NOT_FINITE = 1002
 SEED_DIES = 1003
 SEED_HANGS = 1004
+SEED_ENGINE_FAILS = 1005
+"""In the middle of the take, and another goes on."""
 
 
 def counted(first: int, count: int) -> NDArray[np.float32]:
@@ -126,6 +128,9 @@ class ScriptedInstrument:
     def listen_again(self) -> Iterator[None]:
         yield
 
+    def on_engine_failure(self, tell: Callable[[str], object]) -> None:
+        self._tell_failure = tell
+
     def measure_surprise(self, on: bool) -> None:
         self._surprises = [] if on else None
 
@@ -163,6 +168,8 @@ class ScriptedInstrument:
                 os._exit(1)
             while request.seed == SEED_HANGS and first:
                 pass
+            if request.seed == SEED_ENGINE_FAILS and first == block:
+                self._tell_failure("engine first failed; second goes on")
             samples = counted(first, min(block, total - first))
             if self._by_seed:
                 samples *= seed_gain(request.seed)

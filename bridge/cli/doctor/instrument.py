@@ -53,14 +53,15 @@ def check_engine(preset: str, engine: str, threads: int | None) -> Iterator[Chec
     from melnet_music.instrument.instrument import Instrument
 
     try:
-        speed = Instrument.load(preset, engine=engine, threads=threads).measure_speed()
+        instrument = Instrument.load(preset, engine=engine, threads=threads)
+        speed = instrument.measure_speed()
     except (ValueError, OSError) as error:
         yield Check("engine", "fail", str(error), "take the default: leave out --engine and --threads")
         return
     cores = os.cpu_count() or 1
     used = threads or min(cores, _MOST_THREADS)
     busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.75 * cores
-    yield speed_check(speed, engine, used, cores, busy=busy)
+    yield speed_check(speed, instrument.engine_name, used, cores, busy=busy)
     yield first_sound_check(speed)
 
 
