@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from bridge.cli.subcommand import DEFAULT_ENGINE, DEFAULT_PRESET, Subcommand
+from bridge.cli.subcommand import DEFAULT_PRESET, SAME_EVERYWHERE, Subcommand
 
 # as in `melnet_music.evaluation.evaluate`, whose import costs seconds; a test holds them equal
 PARTS = ("likelihood", "conditioning", "continuations", "long", "inpainting", "notes", "pictures")
@@ -48,7 +48,7 @@ def _add_evaluate_arguments(parser: ArgumentParser) -> None:
     for name, text in SIZES.items():
         kind = float if name.endswith("seconds") else int
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="N", help=text)
-    parser.add_argument("--engine", default=DEFAULT_ENGINE, help="sampling engine (%(default)s)")
+    parser.add_argument("--engine", default=SAME_EVERYWHERE, help="sampling engine (%(default)s)")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="worker processes (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="random seed of the takes (%(default)s)")
 
@@ -103,7 +103,7 @@ def _add_measure_plans_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a take (%(default)g)")
     parser.add_argument("--ear", type=Path, metavar="DIR", help="an ear from train-ear (the one that comes with it)")
     parser.add_argument("--score", type=Path, metavar="FILE", help="from train-score (the one that comes with it)")
-    parser.add_argument("--engine", default=DEFAULT_ENGINE, help="sampling engine (%(default)s)")
+    parser.add_argument("--engine", default=SAME_EVERYWHERE, help="sampling engine (%(default)s)")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="worker processes (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the works, and of the takes (%(default)s)")
 

@@ -255,7 +255,7 @@ def play(arguments: Namespace) -> int:
 
 
 def _play_over_osc(client: OscClient, daemon: threading.Thread, phrase: Path, arguments: Namespace) -> int:
-    _write(f"loading preset {arguments.preset}, {arguments.engine} engine")
+    _write(f"loading preset {arguments.preset}, engine {arguments.engine}")
     client.send(f"{NAMESPACE}/prime/file", [phrase.name])
     primed = _answer(client, daemon, "done")
     phrase_seconds = float(primed["seconds"])

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 DEFAULT_PRESET = "piano"
-DEFAULT_ENGINE = "cpu-bf16"
-"""As in `melnet_music.sampling`, whose import takes seconds; a test holds them equal."""
+DEFAULT_ENGINE = "auto"
+SAME_EVERYWHERE = "cpu-bf16"
+"""For what is compared from machine to machine. Both as in `melnet_music.sampling`, whose import takes seconds; a test
+holds them equal."""
 DEFAULT_OSC_PORT = 9100
 
 

@@ -8,19 +8,20 @@ from pathlib import Path
 import pytest
 from tiny_bench import COMMON, COMPILED_ONLY
 
+from bridge.cli import subcommand
 from bridge.cli.main import main
-from bridge.cli.subcommand import DEFAULT_ENGINE as ENGINE_OF_THE_COMMAND_LINE
 from melnet_music.model.config import read_preset_config
 from melnet_music.model.preset import CONFIG_FILE
-from melnet_music.sampling import DEFAULT_ENGINE
+from melnet_music.sampling import AUTO, CARD_ENGINES, DEFAULT_ENGINE
 
 
 def test_bench_prints_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (subcommand.DEFAULT_ENGINE, subcommand.SAME_EVERYWHERE) == (AUTO, DEFAULT_ENGINE)
     assert main(["bench", "--preset", str(folder), "--threads", "1", "--repeats", "1", "--json"]) == 0
     printed = capsys.readouterr()
     speed = json.loads(printed.out)
     assert speed.keys() - {"load_average"} == COMMON | COMPILED_ONLY
-    assert speed["engine"] == DEFAULT_ENGINE == ENGINE_OF_THE_COMMAND_LINE
+    assert speed["engine"] in (DEFAULT_ENGINE, *CARD_ENGINES)
     assert list(speed["real_time_factor"]) == ["1"]
     assert list(speed["microseconds_per_bin"]) == ["112", "2000"]  # whole chunks of 16 frames
     sound = read_preset_config(folder / CONFIG_FILE).sound

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tiny_models import tiny_config, tiny_preset
 
-from melnet_music.sampling import ENGINES
+from melnet_music.sampling import ENGINES, choice
 from melnet_music.sampling.choice import choose
 from melnet_music.sampling.cpu.engine import CpuEngine
 from melnet_music.sampling.cuda import available
@@ -169,8 +169,10 @@ def test_the_faster_is_chosen_by_measuring(
     card_wins: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     seconds = {"card": 0.01 if card_wins else 0.03, "cpu-bf16": 0.02}
-    measured = "melnet_music.sampling.choice._chunk_seconds"
-    monkeypatch.setattr(measured, lambda engine, preset: seconds[engine.name])
+    tried = choice._try
+    monkeypatch.setattr(
+        choice, "_try", lambda engine, preset: tried(engine, preset)._replace(chunk_seconds=seconds[engine.name])
+    )
     card = Card()
     with caplog.at_level(logging.INFO):
         engine, why = choose(PRESET, lambda: CpuEngine(PRESET, 1, bfloat16=True), lambda: card)
@@ -205,4 +207,20 @@ def test_both_are_measured_with_chunks_of_the_preset() -> None:
 def test_a_card_that_fails_at_once_is_not_chosen(wrong: Exception) -> None:
     engine, why = choose(PRESET, lambda: CpuEngine(PRESET, 1), lambda: Card(wrong))
     assert (engine.name, why) == ("cpu", f"the card cannot be used: {wrong}")
+    engine.close()
+
+
+@pytest.mark.usefixtures("a_card")
+@pytest.mark.parametrize(("wrong", "told"), [(1.0, "1.00"), (float("nan"), "nan")])
+def test_a_card_that_computes_wrongly_is_not_chosen(wrong: float, told: str) -> None:
+    class Wrong(Card):
+        def sampling(self, state: SamplerState, chunks: Iterable[Chunk]) -> Generator[Generated | None, None, None]:
+            for made in super().sampling(state, chunks):
+                yield None if made is None else made._replace(frames=made.frames + wrong)
+
+    card = Wrong()
+    engine, why = choose(PRESET, lambda: CpuEngine(PRESET, 1), lambda: card)
+    assert engine.name == "cpu"
+    assert card.closed
+    assert why == f"card makes other frames than cpu: half are {told} apart"
     engine.close()
