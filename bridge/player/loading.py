@@ -26,6 +26,7 @@ from bridge.player.steps import advance
 from bridge.processes.job import Job
 from bridge.processes.messages import (
     AT_SAMPLE,
+    EngineReplaced,
     HandedOver,
     ListPresets,
     Load,
@@ -97,7 +98,7 @@ class PresetLoader:
             yield from _wait(load)
         instrument, speed = load.loading.result()
         load.loading = None
-        instrument.on_engine_failure(self._tell_engine_failure)
+        instrument.on_engine_failure(partial(self._tell_engine_failure, instrument))
         state.planner.give_ear(instrument)
         if instrument.plans_notes:
             yield from _prepare_planner(state, load)
@@ -120,8 +121,10 @@ class PresetLoader:
         values = (("preset", instrument.preset_name), ("real_time_factor", state.pace.rate))
         state.tell(Report(load.request.number, "started" if load.swap.promised else "done", values))
 
-    def _tell_engine_failure(self, message: str) -> None:
-        """To who asked for what is made now; the log says it in any case."""
+    def _tell_engine_failure(self, instrument: Instrument, message: str) -> None:
+        """To the status, and to who asked for what is made now; the log says it in any case."""
+        if instrument is self._state.instrument:
+            self._state.tell(EngineReplaced(instrument.engine_name, message))
         if running := self._state.running:
             self._state.tell(Warn(running.request.number, message))
 
@@ -146,6 +149,7 @@ class PresetLoader:
             instrument.chunk_seconds,
             read_preset_map(instrument.preset_folder),
             instrument.plans_notes,
+            instrument.engine_why,
         )
         beat(state)  # whoever hears of it may count on the usual patience again, not on that of a load
         state.tell(loaded)

@@ -364,6 +364,16 @@ class Loaded:
     """The text of the preset's own; empty: it has none."""
     plans_notes: bool = False
     """Whether it has the notes of takes planned, where nobody says otherwise."""
+    engine_why: str = ""
+    """Why it is this engine, where it was chosen by measuring, or took over from one that failed."""
+
+
+@dataclass(frozen=True)
+class EngineReplaced:
+    """The engine failed, and another goes on in its place."""
+
+    engine: str
+    engine_why: str
 
 
 @dataclass(frozen=True)
@@ -418,6 +428,7 @@ PlayerEvent: TypeAlias = (
     | VariationMade
     | VariationLost
     | Loaded
+    | EngineReplaced
     | Heard
     | Surprised
     | Edited

@@ -57,6 +57,7 @@ STATUS = (
     Field("preset", "text", "the loaded preset"),
     Field("digest", "text", "fingerprint of its weights; empty while none is loaded"),
     Field("engine", "text", "the engine that computes the model; empty while none is loaded"),
+    Field("engine_why", "text", "why it is that one, where `--engine auto` chose it or another failed; else empty"),
     Field("real_time_factor", "float", "seconds of audio made in a second; 0 while none is loaded"),
     Field("plans", "bool", "whether the preset has notes planned where `plan` is `preset`"),
     Field("output", "text", "output device and sample rate, `starting`, or `none` and why"),

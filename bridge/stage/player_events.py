@@ -10,6 +10,7 @@ from bridge.osc.answers import MESSAGE_CHARACTERS, Answers, Asked
 from bridge.processes.messages import (
     AT_SAMPLE,
     Edited,
+    EngineReplaced,
     HandedOver,
     Heard,
     Loaded,
@@ -66,6 +67,8 @@ class PlayerEvents:
     def handle(self, event: PlayerEvent) -> None:
         """Take one event of the player's pipe."""
         match event:
+            case EngineReplaced():
+                self._engine_replaced(event)
             case Loaded():
                 self._loaded(event)
             case Heard():
@@ -97,6 +100,10 @@ class PlayerEvents:
                 self._refused(event)
             case Report():
                 self._reported(event)
+
+    def _engine_replaced(self, event: EngineReplaced) -> None:
+        if loaded := self._status.loaded:
+            self._status.loaded = replace(loaded, engine=event.engine, engine_why=event.engine_why)
 
     def _loaded(self, event: Loaded) -> None:
         self._lines.tell_bars(to_another=self._status.loaded is None)

@@ -27,7 +27,8 @@ from melnet_music.instrument.take_speed import TakeSpeed, measure_take_speed
 from melnet_music.model.preset import Preset, load_preset
 from melnet_music.notes.ear.ear import Ear
 from melnet_music.notes.note_map import Note
-from melnet_music.sampling import DEFAULT_ENGINE, ENGINES
+from melnet_music.sampling import AUTO, DEFAULT_ENGINE, ENGINES, choose_engine
+from melnet_music.sampling.choice import Choice
 from melnet_music.sampling.engine import Engine
 from melnet_music.sampling.failover import FailoverEngine
 from melnet_music.sampling.surprise import Surprise, SurpriseMeter
@@ -51,6 +52,8 @@ class Instrument:
         self.preset, self.engine, self.sound = preset, engine, preset.config.sound
         self.fourier = fourier
         """Of the vocoder; one of `FOURIERS`."""
+        self.engine_why = ""
+        """Why `load` chose this engine, if it was to choose."""
         self._sampler = FrameSampler(preset, engine, fourier)
         self._prompt = PromptState(self._sampler)
 
@@ -76,7 +79,9 @@ class Instrument:
             raise ValueError(f"no engine {engine!r}; there are: {', '.join(ENGINES)}")
         with _telling_why_it_takes_long():
             loaded = load_preset(preset)
-            instrument = cls(loaded, ENGINES[engine](loaded, threads), fourier=fourier)
+            chosen = choose_engine(loaded, threads) if engine == AUTO else Choice(ENGINES[engine](loaded, threads), "")
+            instrument = cls(loaded, chosen.engine, fourier=fourier)
+            instrument.engine_why = chosen.why
             instrument._compile()
         return instrument
 

@@ -38,6 +38,7 @@ def test_a_take_whose_card_fails_goes_on_without_a_gap(player: Player, narrow_pi
     assert (finished["sounded"], finished["gaps"], finished["missing_samples"]) == (True, 0, 0)
     warnings = [message.values for message in player.heard if message.address == "/melnet/warning"]
     assert warnings == [["generate", 1, "engine cpu failed (the card failed: it is not there any more); cpu goes on"]]
+    assert player.ask("status")["engine_why"] == warnings[0][2]
     whole = np.concatenate(
         list(instrument.generation(TakeRequest(seconds=SECONDS, seed=3, temperature=FATAL_TEMPERATURE)))
     )

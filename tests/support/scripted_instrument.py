@@ -74,6 +74,7 @@ class Surprise:
 
 class ScriptedInstrument:
     engine_name = "scripted"
+    engine_why = ""
     fourier = "numpy"
     crossfade_samples = 0
     plans_notes = False

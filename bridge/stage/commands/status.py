@@ -54,6 +54,7 @@ class StatusCommand:
             "preset": self._status.preset,
             "digest": loaded.digest if loaded else "",
             "engine": loaded.engine if loaded else "",
+            "engine_why": loaded.engine_why if loaded else "",
             "real_time_factor": loaded.real_time_factor if loaded else 0.0,
             "plans": loaded.plans_notes if loaded else False,
             "output": self._sound.output_text,
