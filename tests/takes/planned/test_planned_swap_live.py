@@ -56,7 +56,7 @@ def test_it_stays_planned_and_tells_its_notes(daemon: Daemon, narrow_piano: Path
         player.send("subscribe")
         player.wait_for("done", "subscribe")
         bar = int(str(player.ask("transport")["bar"])) + 3
-        player.send("generate", 1, "bars", 7, "seed", 5, "density", 2.0, "at_bar", bar, "late", "next")
+        player.send("generate", 1, "bars", 12, "seed", 5, "density", 2.0, "at_bar", bar, "late", "next")
         player.wait_for("started", "generate", 1, seconds=PATIENCE_SECONDS)
         player.send("load", str(narrow_piano), "quantise", "bar")
         handed = pairs(player.wait_for("handed", "generate", 1, seconds=PATIENCE_SECONDS))
