@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from melnet_music.notes.note_map import Note
+from melnet_music.notes.score.grid import STEPS_PER_QUARTER
 
 if TYPE_CHECKING:
     from melnet_music.notes.score.planned_notes import PlannedNotes
 
-_STEPS_A_BEAT = 12
 _UNDER_WAY_SECONDS = 0.05
 """A key that was struck at the end of a beat is known so much later at most."""
 
@@ -43,5 +43,5 @@ class KeysMeanwhile:
 
     def _beat_at(self, seconds: float) -> int:
         """The beat that a note belongs to which is struck then: a little before a beat is still the beat."""
-        steps = float(self._plan.grid.times.beats_at(seconds)) * _STEPS_A_BEAT
-        return math.floor((steps + 1.0) / _STEPS_A_BEAT)
+        steps = float(self._plan.grid.times.beats_at(seconds)) * STEPS_PER_QUARTER
+        return math.floor((steps + 1.0) / STEPS_PER_QUARTER)

@@ -35,7 +35,7 @@ _Complex = tuple[Any, Any]
 
 
 class Plan(NamedTuple):
-    """What a transform of one length needs. Places are those of `_Work`."""
+    """What a transform of one length needs: H = n_fft / 2 points, as a matrix of ``rows x columns``."""
 
     rows: int
     columns: int
