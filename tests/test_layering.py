@@ -23,6 +23,8 @@ ONLY_IMPORTER = {
     "aalink": {"bridge/clock/link.py"},
     "websockets": {"bridge/osc/oscquery/server.py"},
     "rtmidi": {"bridge/midi/ports.py"},
+    "librosa": {"melnet_music/kernel_cache.py"},
+    "numba.njit": {"melnet_music/kernel_cache.py"},
     "mido": {"melnet_music/composing/make_data.py", "melnet_music/notes/midi_file.py"},
     "multiprocessing.shared_memory": {
         "bridge/audio/shared_samples.py",
@@ -126,6 +128,7 @@ def test_only_its_own_thread_imports_the_websocket_server() -> None:
 
 
 LAYERS = [
+    "melnet_music.kernel_cache",
     "melnet_music.model",
     "melnet_music.sound",
     "melnet_music.notes",
@@ -148,7 +151,7 @@ LAYERS = [
     "bridge.stage",
     "bridge.cli",
 ]
-"""All packages; each imports from those before its own, and from itself."""
+"""All packages, and the module below them; each imports from those before its own, and from itself."""
 
 
 def package_of(module: str) -> str:

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 import numpy.typing as npt
 
 from melnet_music.evaluation.places import spread_places
 from melnet_music.evaluation.sounds import PROMPT_SECONDS, TakeSource
 from melnet_music.evaluation.workers import NamedProgress, Workers, make_take, naming
+from melnet_music.kernel_cache import import_librosa
 from melnet_music.training.data.features import Work
+
+librosa = import_librosa()
 
 Samples = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]

@@ -13,10 +13,11 @@ from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
+
+from melnet_music.kernel_cache import njit
 
 
 def scan(z: Tensor, candidate: Tensor, initial: Tensor, dim: int, reverse: bool = False) -> Tensor:
@@ -109,7 +110,7 @@ def _rows(tensor: Tensor, outer: int, length: int) -> np.ndarray[Any, Any]:
     return rows
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _forward(z: Any, candidate: Any, initial: Any, states: Any, reverse: bool) -> None:
     outer, length, width = z.shape
     for row in range(outer):
@@ -122,7 +123,7 @@ def _forward(z: Any, candidate: Any, initial: Any, states: Any, reverse: bool) -
             before = out
 
 
-@numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _backward(
     z: Any, candidate: Any, states: Any, gradient: Any, d_z: Any, d_candidate: Any, initial: Any, d_initial: Any,
     reverse: bool,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from melnet_music.kernel_cache import njit
 from melnet_music.model.config import SoundConfig
 from melnet_music.sound.mel_scale import mel_frequencies
 
@@ -150,7 +150,7 @@ def filter_supports(filters: Float32Array) -> NDArray[np.int64]:
     return np.stack([first, np.where(nonzero.any(axis=1), past, first)], axis=1).astype(np.int64)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _log_mel_rows(
     spectra: NDArray[np.complex64],
     filters: Float32Array,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-import librosa
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +18,10 @@ from melnet_music.evaluation.measures.pitches import (
     pitch_parts,
     sounding,
 )
+from melnet_music.kernel_cache import import_librosa
 from melnet_music.sound.resample import resample
+
+librosa = import_librosa()
 
 Samples = npt.NDArray[np.float32]
 Array = npt.NDArray[np.float64]

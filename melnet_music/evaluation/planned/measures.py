@@ -10,18 +10,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.evaluation.measures.note_pairs import ONSET_TOLERANCE_SECONDS, distinct_rows, note_pairs, note_rows
 from melnet_music.evaluation.score.note_measures import autocorrelation, measure_notes
+from melnet_music.kernel_cache import import_librosa
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.ear.layout import HIGHEST_PITCH, LOWEST_PITCH
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.grid import STEPS_PER_QUARTER, Bars
 from melnet_music.notes.score.quantise import measure_swing, quantise
 from melnet_music.sound.resample import resample
+
+librosa = import_librosa()
 
 Samples = NDArray[np.float32]
 

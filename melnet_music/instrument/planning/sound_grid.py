@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.instrument.planning.take_plan import NotPlannableError
+from melnet_music.kernel_cache import import_librosa
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.score.grid import STEPS_PER_QUARTER, Bars, Meter
 from melnet_music.notes.score.planned_notes import TakeGrid
@@ -37,8 +38,7 @@ def grid_of_sound(audio: Samples, rate_hz: int, meter: Meter, tempo_bpm: float |
     Raises:
         NotPlannableError: no beat was found.
     """
-    import librosa  # takes seconds
-
+    librosa = import_librosa()
     heard = resample(audio[-round(LISTENED_SECONDS * rate_hz) :], rate_hz, _RATE_HZ)
     strength = librosa.onset.onset_strength(y=heard, sr=_RATE_HZ, hop_length=_HOP, n_mels=_BANDS)
     bass = librosa.onset.onset_strength(y=heard, sr=_RATE_HZ, hop_length=_HOP, n_mels=_BASS_BANDS, fmax=_BASS_HZ)

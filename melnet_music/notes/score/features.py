@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from melnet_music.kernel_cache import njit
 from melnet_music.notes.score.tokens import HORIZON
 
 BACK_BARS: NDArray[np.int32] = np.array((1, 2, 4, 8, 16), np.int32)

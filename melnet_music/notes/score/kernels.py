@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from melnet_music.kernel_cache import njit
 
 Floats = NDArray[np.float32]
 _Function = TypeVar("_Function", bound=Callable[..., Any])

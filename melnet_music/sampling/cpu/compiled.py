@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from numba import njit, types
+from numba import types
 from numba.core.types import unliteral
 from numba.extending import intrinsic
 
+from melnet_music.kernel_cache import njit
 from melnet_music.model.config import VALUE_LIMIT
 from melnet_music.sampling.cpu.target import TARGET
 

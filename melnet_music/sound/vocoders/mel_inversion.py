@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from melnet_music.kernel_cache import njit
 from melnet_music.model.config import SoundConfig
 from melnet_music.sound.mel import filter_supports, mel_filterbank
 
@@ -48,7 +48,7 @@ def _inverse_filterbank(sound: SoundConfig) -> Float32Array:
     return np.ascontiguousarray(inverse.T, dtype=np.float32)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _invert(
     bands: Float32Array,
     filters: Float32Array,

@@ -19,10 +19,10 @@ import copy
 import math
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from melnet_music.kernel_cache import njit
 from melnet_music.model.config import SoundConfig
 from melnet_music.sound.crossfade import fade_in
 from melnet_music.sound.mel import analysis_window
@@ -288,7 +288,7 @@ def _from_zero(samples: Float32Array, begin: int) -> Float32Array:
     return samples[max(0, -begin) :]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _impose_magnitude(spectrum: Complex64Array, magnitude: Float32Array) -> None:
     for k in range(len(spectrum)):
         re, im = spectrum[k].real, spectrum[k].imag

@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from melnet_music.kernel_cache import njit
 
 Float32Array = NDArray[np.float32]
 
@@ -292,7 +293,7 @@ def _emit_impose(builder: Any, v: _Emitter, places: list[Any], turns: Any) -> No
 _impose = _emitted(9, _emit_impose)
 
 
-@numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _transform_columns(
     work: Float32Array, radices: NDArray[np.int64], twiddles: Float32Array, points: int, columns: int, re: int, im: int,
     to_re: int, to_im: int,
@@ -324,7 +325,7 @@ def _transform_columns(
     return swapped
 
 
-@numba.njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+@njit(nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _transform(
     work: Float32Array, rows: int, columns: int, row_radices: NDArray[np.int64], column_radices: NDArray[np.int64],
     row_twiddles: Float32Array, column_twiddles: Float32Array, turns: Float32Array, re: int, im: int, to_re: int,
@@ -347,7 +348,7 @@ def _transform(
     return across
 
 
-@numba.njit(nogil=True, error_model="numpy", cache=True)  # type: ignore[untyped-decorator]
+@njit(nogil=True, error_model="numpy", cache=True)  # type: ignore[untyped-decorator]
 def project_frame(
     plan: Plan, work: Float32Array, sound: Float32Array, window: Float32Array, magnitude: Float32Array,
     synthesis: Float32Array, overlap: Float32Array, wave: Float32Array,

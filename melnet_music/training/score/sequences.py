@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from melnet_music.kernel_cache import njit
 from melnet_music.notes.score.features import look_at_pitches, look_at_times, place_of
 from melnet_music.notes.score.tokens import (
     CHROMA_DECAY,
