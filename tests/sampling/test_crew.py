@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import gc
 import threading
+import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -98,6 +101,30 @@ def test_a_task_that_drops_its_own_owner_does_not_wait_for_itself() -> None:
     assert quiet == [False]
     assert crew.drop("mine")
     crew.close()
+
+
+def test_no_task_is_lost_when_the_interpreter_cleans_up_meanwhile(crew: Crew) -> None:
+    """A generator that nobody holds is closed wherever memory is asked for, and drops what it asked for."""
+    done: list[int] = []
+    thresholds = gc.get_threshold()
+
+    def clean_up(phase: str, info: dict[str, int]) -> None:
+        crew.drop("gone")
+
+    gc.callbacks.append(clean_up)
+    gc.set_threshold(1)
+    try:
+        for number in range(300):
+            crew.submit(None, number, partial(done.append, number))
+            crew.submit("gone", number, lambda: None)
+        gc.set_threshold(*thresholds)
+        deadline_s = time.monotonic() + 30.0
+        while len(done) < 300 and time.monotonic() < deadline_s:
+            crew.work(0.01)
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(clean_up)
+    assert sorted(done) == list(range(300))
 
 
 def test_a_task_may_submit_another(crew: Crew) -> None:

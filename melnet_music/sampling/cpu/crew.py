@@ -29,8 +29,8 @@ class Crew:
 
     def submit(self, owner: object, age: int, task: Task) -> None:
         """Have a task done; lower ages first. The task must not raise."""
+        self._start_helpers()
         with self._changed:
-            self._start_helpers()
             self._push(age, owner, task)
             self._changed.notify()
 
@@ -45,8 +45,8 @@ class Crew:
 
     def together(self, work: Callable[[int, int], None]) -> None:
         """Run ``work(part, parts)`` on this thread and on all that are idle now, and wait for all of them."""
+        self._start_helpers()
         with self._changed:
-            self._start_helpers()
             helpers = max(0, self._idle - len(self._tasks))
             missing = helpers
 
@@ -67,17 +67,21 @@ class Crew:
             self._changed.wait_for(lambda: not missing)
 
     def drop(self, owner: object) -> bool:
-        """Forget an owner's tasks, and wait for those that are being done by other threads.
+        """Forget an owner's tasks, and wait for those that are being done, unless this thread is at a task itself.
+
+        That is so where the interpreter happens to clean up there what was dropped unfinished. Two threads that
+        waited for each other's tasks would wait for ever.
 
         Returns:
-            whether none is being done any more. One is if it calls this itself: what it works for was dropped
-            unfinished, and the interpreter happens to clean up on this thread.
+            whether none is being done any more.
         """
         here = threading.get_ident()
         with self._changed:
-            self._tasks = [entry for entry in self._tasks if entry[2] is not owner]
+            # in place: the interpreter may clean up while this thread pushes a task
+            self._tasks[:] = [entry for entry in self._tasks if entry[2] is not owner]
             heapq.heapify(self._tasks)
-            self._changed.wait_for(lambda: all(thread == here for thread in self._running.get(owner, ())))
+            if not any(here in threads for threads in self._running.values()):
+                self._changed.wait_for(lambda: owner not in self._running)
             return owner not in self._running
 
     def dismiss(self) -> None:
@@ -96,12 +100,16 @@ class Crew:
         heapq.heappush(self._tasks, (age, next(self._serials), owner, task))
 
     def _start_helpers(self) -> None:
-        if self._helpers or self._closed:
-            return
-        for number in range(1, self.threads):
-            helper = threading.Thread(target=self._help, name=f"crew {number}", daemon=True)
-            self._helpers.append(helper)
-            self._idle += 1  # it will come, and the first thing it does is to look for a task
+        with self._changed:
+            if self._helpers or self._closed:
+                return
+            helpers = [
+                threading.Thread(target=self._help, name=f"crew {number}", daemon=True)
+                for number in range(1, self.threads)
+            ]
+            self._helpers = helpers
+            self._idle += len(helpers)  # they will come, and the first thing they do is to look for a task
+        for helper in helpers:  # without the lock: a thread that starts may have to clean up, and want it
             helper.start()
 
     def _help(self) -> None:
@@ -111,7 +119,8 @@ class Crew:
                 if self._closed:
                     return
                 taken = self._take()
-                assert taken
+                if taken is None:  # this thread cleaned up meanwhile, and waited
+                    continue
                 self._idle -= 1
             self._do(*taken)
             del taken  # and what the task holds, an engine perhaps, before the lock is taken again
