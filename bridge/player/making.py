@@ -137,9 +137,10 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take, drawn: D
     if job.kind == "continue":
         lead = round(job.lead_seconds * instrument.sample_rate_hz)
         take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
-    # a repainted part, and one that skips or follows, has no first sound before much of it is made
+    # a repainted part, and one that skips or follows, has no first sound before much of it is made; and before that of
+    # one that is drawn with others their notes are planned too
     is_variation = job.variation_of is not None  # made at leisure, which says nothing of the pace
-    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower or is_variation)
+    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower or is_variation or others)
     keys = KeysMeanwhile(plan) if plan and not is_variation and job.kind != "inpaint" and take.output_hz else None
     take.answers = keys is not None
     cut_short, bars = False, state.bars

@@ -124,8 +124,14 @@ class Chunk(NamedTuple):
         return len(self.noise.uniform)
 
     def sharpness_rows(self, tier: int) -> NDArray[np.float32]:
-        """Of a tier, counted from 0, for every take: ``[B, 3]`` temperature, bias, tilt."""
+        """Of a tier, counted from 0, for every take: ``[B, 3]`` temperature, bias, tilt.
+
+        Raises:
+            ValueError: ``others`` are neither none nor as many as there are takes after the first.
+        """
         own = [each.tier(tier) for each in (self.sharpness, *self.others)]
+        if self.others and len(own) != self.takes:
+            raise ValueError(f"noise for {self.takes} takes and sharpness for {len(own)}: want as many, or one for all")
         return np.array(own if self.others else own * self.takes, np.float32)
 
 
@@ -193,7 +199,7 @@ class Engine(Protocol):
         for another may draw fewer (`FailoverEngine`), and the others go on from the last state that has them.
 
         Raises:
-            ValueError: a chunk is not a multiple of a group, or there are more takes than `most_takes`.
+            ValueError: a chunk is not a multiple of a group, or an engine that draws one take is given more.
         """
 
     def close(self) -> None:
