@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,27 @@ from melnet_music.sampling.cpu.engine import CpuEngine
 from melnet_music.sampling.engine import Chunk, EngineFailedError, Forced, Generated, Noise, SamplerState
 from melnet_music.sampling.failover import FailoverEngine
 
-__all__ = ["CALLS", "FACTORY", "FATAL_TEMPERATURE", "GOOD_CHUNKS", "MOST_TAKES", "TakeRequest", "make_instrument"]
+__all__ = [
+    "CALLS",
+    "FACTORY",
+    "FATAL_TEMPERATURE",
+    "GOOD_CHUNKS",
+    "GO_ON",
+    "HALTED",
+    "HALTING_TEMPERATURE",
+    "MOST_TAKES",
+    "TakeRequest",
+    "make_instrument",
+]
 
 FACTORY = "batching_card:make_instrument"
 MOST_TAKES = 3
 GOOD_CHUNKS, FATAL_TEMPERATURE = 8, 0.75
 """So many chunks are made of takes of this temperature before the card fails."""
+HALTING_TEMPERATURE, CHUNKS_BEFORE_HALT = 0.875, 2
+"""So many chunks are made of takes of this temperature; then it waits for a file."""
+HALTED, GO_ON = ".halted", ".go_on"
+"""Suffixes of the file that says that it waits, and of the one that it waits for, instead of that of `CALLS`."""
 CALLS = "BATCHING_CARD_CALLS"
 """Names a file that gets a line for every call: how many takes, and how many chunks were made."""
 
@@ -42,6 +57,8 @@ class BatchingCard(CpuEngine):
                 assert chunk.takes == takes
                 if chunk.sharpness.temperature == FATAL_TEMPERATURE and made == GOOD_CHUNKS:
                     raise EngineFailedError("the card failed: it is not there any more")
+                if chunk.sharpness.temperature == HALTING_TEMPERATURE and made == CHUNKS_BEFORE_HALT:
+                    yield from _waiting(Path(os.environ[CALLS]))
                 rows: list[Generated] = []
                 for row in range(takes):
                     for step in super().sampling(takes_of(state, row, row + 1), [_of_one(chunk, row)]):
@@ -56,6 +73,12 @@ class BatchingCard(CpuEngine):
             if CALLS in os.environ:
                 with Path(os.environ[CALLS]).open("a", encoding="utf-8") as calls:
                     calls.write(f"{takes} {made}\n")
+
+
+def _waiting(calls: Path) -> Iterator[None]:
+    calls.with_suffix(HALTED).touch()
+    while not calls.with_suffix(GO_ON).exists():
+        yield None
 
 
 def _of_one(chunk: Chunk, row: int) -> Chunk:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from batching_card import CALLS, FACTORY, FATAL_TEMPERATURE, GOOD_CHUNKS
+from batching_card import CALLS, FACTORY, FATAL_TEMPERATURE, GO_ON, GOOD_CHUNKS, HALTED, HALTING_TEMPERATURE
 from jack_rig import jack_server
-from live_daemon import Player, client, live_daemon, pairs, wait_ready
+from live_daemon import Player, client, live_daemon, pairs, wait_ready, wait_until
 from numpy.typing import NDArray
 
 from bridge.cli.main import main
+from bridge.takes.take_files import read_take
 from melnet_music.model.preset import PHRASE_FILE
 
 Told = dict[str, object]
@@ -64,11 +65,22 @@ def described(told: Told) -> Told:
     return saved
 
 
+def rendered(told: Told, folder: Path, preset: Path) -> NDArray[np.float32]:
+    """A take as `render` makes it again."""
+    json_file, again = Path(str(told["file"])).with_suffix(".json"), folder / "again.wav"
+    assert main(["render", str(json_file), str(again), "--preset", str(preset)]) == 0
+    audio: NDArray[np.float32] = soundfile.read(again, dtype="float32")[0]
+    return audio
+
+
 def three_takes(player: Player, name: str, *values: str | float) -> list[Told]:
     """What is told of the first one's end, and of the others."""
     player.heard.clear()
     player.send(name, 1, *values, "seed", 5, "variations", 3)
+    return end_of_three(player, name)
 
+
+def end_of_three(player: Player, name: str) -> list[Told]:
     def told(address: str) -> list[Told]:
         return [pairs(m.values) for m in player.heard if (m.address, m.values[:2]) == (address, [name, 1])]
 
@@ -103,10 +115,7 @@ def test_one_call_draws_all_and_each_is_what_its_seed_alone_makes(
         assert described(alone)["notes"] == described(told)["notes"]
     assert bool(described(made[1])["notes"]) == ("plan" in values)
     assert not np.array_equal(sound_of(made[1]), sound_of(made[2]))
-    again = tmp_path / "again.wav"
-    json_file = Path(str(made[2]["file"])).with_suffix(".json")
-    assert main(["render", str(json_file), str(again), "--preset", str(narrow_piano)]) == 0
-    np.testing.assert_array_equal(soundfile.read(again, dtype="float32")[0], sound_of(made[2]))
+    np.testing.assert_array_equal(rendered(made[2], tmp_path, narrow_piano), sound_of(made[2]))
 
 
 def test_more_than_the_engine_draws_at_once_are_made_by_themselves(player: Player, calls: Path) -> None:
@@ -131,6 +140,26 @@ def test_one_of_them_is_played_on_the_bar_line_where_the_first_ends(player: Play
     assert pairs(player.wait_for("started", "take/play", 2))["bar"] == bar + 3
     played = pairs(player.wait_for("finished", "take/play", 2))
     assert (played["sounded"], played["gaps"], played["seed"]) == (True, 0, 6)
+
+
+def test_their_notes_follow_the_tempo_with_their_takes(
+    player: Player, calls: Path, tmp_path: Path, narrow_piano: Path
+) -> None:
+    player.send("set", "tempo", 120.0)
+    player.heard.clear()
+    values = ("seconds", 2.0, "temperature", HALTING_TEMPERATURE, *PLANNED)
+    player.send("continue", 1, *values, "seed", 5, "variations", 3)
+    wait_until(calls.with_suffix(HALTED).exists)
+    player.send("set", "tempo", 80.0)
+    for _ in range(2):  # the player has answered after it was told of the first of these, so it knows the bars
+        player.send("take/undo")
+        player.wait_for("fail", "take/undo")
+    calls.with_suffix(GO_ON).touch()
+    for told in end_of_three(player, "continue"):
+        planning = read_take(Path(str(told["file"])).with_suffix(".json")).job.planning
+        assert planning is not None
+        assert [round(tempo.bpm) for tempo in (planning.timeline.tempos[0], planning.timeline.tempos[-1])] == [120, 80]
+        np.testing.assert_array_equal(rendered(told, tmp_path, narrow_piano), sound_of(told))
 
 
 def test_when_the_card_fails_in_the_middle_no_take_is_lost(player: Player, calls: Path) -> None:
