@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 _MOST_PLANNED = 7
-"""To plan notes is the processor's work, about 15 ms for each before the first sound and 2 ms a chunk with `piano`."""
+"""To plan notes is the processor's work: 20 ms for each before the first sound, and 2 ms a chunk, on one core."""
 _MOST_SECONDS = 2400.0
 """Of sound whose frames are kept: with `piano`, 180 MB."""
+_MOST_SECONDS_AT_ONCE, _AFTER_SECONDS = 24.0, 4.0
+"""A part is repainted in one chunk with what is seen of what follows it; of all takes together, so much. Counted from
+the shapes, `piano` takes 0.16 GB of a card's memory for a second."""
 
 
 @dataclass
@@ -56,8 +59,11 @@ def drawn_with(
         return []  # whoever plays meanwhile is to be answered soon
     from melnet_music.sampling.batch import DrawnTake  # which the daemon's start need not wait for
 
-    most = min(instrument.most_takes, int(_MOST_SECONDS / (job.skip_seconds + job.seconds))) - 1
-    chosen = job.variations[: max(0, min(most, _MOST_PLANNED) if planned else most)]
+    seconds = max(1.0, job.skip_seconds + job.seconds)
+    most = min(instrument.most_takes, int(_MOST_SECONDS / seconds))
+    if job.kind == "inpaint":
+        most = min(most, int(_MOST_SECONDS_AT_ONCE / (seconds + _AFTER_SECONDS)))
+    chosen = job.variations[: max(0, min(most - 1, _MOST_PLANNED) if planned else most - 1)]
     plans: list[PlannedNotes | None] = []
     for each in chosen:
         try:
