@@ -11,7 +11,7 @@ from pathlib import Path
 from bridge.cli.subcommand import Subcommand
 from bridge.takes.notes_file import given_in_file, read_notes
 from bridge.takes.take_files import read_prompt, read_take
-from bridge.takes.take_request import blocks_of, request_of
+from bridge.takes.take_request import blocks_of, request_of, with_alternatives
 from melnet_music.sound.audio_file import AudioClip, write_audio
 
 
@@ -39,6 +39,7 @@ def _render(arguments: Namespace) -> int:
 
     from melnet_music.instrument.instrument import Instrument
     from melnet_music.instrument.take_request import TakeRequest
+    from melnet_music.sampling.batch import DrawnTake
 
     origin = saved.origin
     instrument = Instrument.load(
@@ -51,7 +52,10 @@ def _render(arguments: Namespace) -> int:
         )
     if prompt:
         instrument.remember(prompt)
-    audio = np.concatenate(list(blocks_of(instrument, request_of(job, TakeRequest), job)))
+    # beside as many others as it was drawn with: sums of another shape could round differently
+    others = ((job.seed, None, DrawnTake()) for _ in range(origin.drawn_together - 1))
+    request = with_alternatives(request_of(job, TakeRequest), others)
+    audio = np.concatenate(list(blocks_of(instrument, request, job)))
     write_audio(arguments.output, AudioClip(audio[:, None], origin.sample_rate_hz, subtype="FLOAT"))
     seconds = len(audio) / origin.sample_rate_hz
     if arguments.json:

@@ -17,6 +17,7 @@ from bridge.player.jobs import fit_to_heard, fit_to_line
 from bridge.player.listening import hear_input
 from bridge.player.priming import hear_phrase
 from bridge.player.state import CutShortError, PlayerState, Steps
+from bridge.player.variations.together import DrawnVariation, drawn_with
 from bridge.processes.job import Job, Planning
 from bridge.processes.messages import Moved, RequestError, UseBars, VariationLost, Warn
 from bridge.takes.keys_meanwhile import KeysMeanwhile
@@ -26,7 +27,7 @@ from bridge.takes.planning import as_the_preset_plans, followed, go_over, placed
 from bridge.takes.take import Take
 from bridge.takes.take_chain import Successor
 from bridge.takes.take_files import Origin, save_take
-from bridge.takes.take_request import blocks_of, given_notes, notes_of, prompt_of, request_of
+from bridge.takes.take_request import blocks_of, given_notes, notes_of, prompt_of, request_of, with_alternatives
 from bridge.tape.live_input import HELD_SECONDS
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.settings import FEWEST_NOTES
@@ -97,8 +98,12 @@ class NotesAhead:
         state.planner.read_ahead(instrument, planning, _known_notes(state, instrument, Job(0, "continue", 0, 0.0)))
 
 
-def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps:
-    """All of a take, block by block, and its files. `CutShortError` thrown into it ends the take there."""
+def make_blocks(state: PlayerState, instrument: Instrument, take: Take, drawn: DrawnVariation | None = None) -> Steps:
+    """All of a take, block by block, and its files. `CutShortError` thrown into it ends the take there.
+
+    Args:
+        drawn: what was drawn of it while the take was made that it is an alternative to.
+    """
     take.job = as_the_preset_plans(take.job, instrument)
     if take.job.planning and take.job.is_planned:
         take.held = True
@@ -115,12 +120,15 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
             known = _known_of_old(instrument, take)
         else:
             known = _known_notes(state, instrument, take.job)
-    plan = _plan(state, instrument, take, known)
+    plan = drawn.plan if drawn else _plan(state, instrument, take, known)
     job = take.job
     if take.output_hz and (plan or job.plays_plan):
         take.planned = NotesInSound(job, take.output_hz)
         take.planned.know(notes_of(job.notes or ()))
     request = request_of(job, state.request_type, follower or plan)
+    others = drawn_with(state.planner, instrument, job, planned=plan is not None, known=known)
+    if others:
+        request = with_alternatives(request, ((each.seed, each.plan, each.drawn) for each in others))
     prompt = prompt_of(instrument, request, job)
     if plan and known is not None:
         from melnet_music.notes.ear.heard_notes import note_rows
@@ -129,9 +137,10 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
     if job.kind == "continue":
         lead = round(job.lead_seconds * instrument.sample_rate_hz)
         take.prompt_audio = prompt["audio"][: len(prompt["audio"]) - lead]
-    # a repainted part, and one that skips or follows, has no first sound before much of it is made
+    # a repainted part, and one that skips or follows, has no first sound before much of it is made; and before that of
+    # one that is drawn with others their notes are planned too
     is_variation = job.variation_of is not None  # made at leisure, which says nothing of the pace
-    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower or is_variation)
+    tells_first_sound = not (job.kind == "inpaint" or job.skip_seconds or follower or is_variation or others)
     keys = KeysMeanwhile(plan) if plan and not is_variation and job.kind != "inpaint" and take.output_hz else None
     take.answers = keys is not None
     cut_short, bars = False, state.bars
@@ -153,7 +162,7 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
                 break
             if plan and not is_variation and state.bars is not bars:
                 bars = state.bars
-                _follow_bars(state, take, plan)
+                _follow_bars(state, take, plan, others)
             if keys:
                 _tell_keys(state, take, keys)
     if cut_short:
@@ -165,7 +174,8 @@ def make_blocks(state: PlayerState, instrument: Instrument, take: Take) -> Steps
         take.job = replace(take.job, notes=follower.given if follower else given_notes(plan.given if plan else ()))
     if not is_variation:
         state.pace = replace(state.pace, rate=take.estimate.rate)
-    _keep(state, instrument, take, prompt, cut_short=cut_short)
+    takes = drawn.takes if drawn else 1 + len(others)
+    _keep(state, instrument, take, prompt, others, takes, cut_short=cut_short)
 
 
 def _wait_for_planner(state: PlayerState) -> Steps:
@@ -272,8 +282,12 @@ def _tell_keys(state: PlayerState, take: Take, keys: KeysMeanwhile) -> None:
     keys.tell(now_s, played_in)
 
 
-def _follow_bars(state: PlayerState, take: Take, plan: PlannedNotes) -> None:
-    """Have a take's plan go over to the transport's bars as they are now; its job keeps those that it followed."""
+def _follow_bars(state: PlayerState, take: Take, plan: PlannedNotes, others: Sequence[DrawnVariation]) -> None:
+    """Have a take's plan go over to the transport's bars as they are now; its job keeps those that it followed.
+
+    Args:
+        others: are drawn with it, and go over with it.
+    """
     planning, bars = take.job.planning, state.bars
     if planning is None or planning.begins_at is None or bars is None or take.job.span:
         return
@@ -286,6 +300,10 @@ def _follow_bars(state: PlayerState, take: Take, plan: PlannedNotes) -> None:
             planning = replace(planning, begins_at=_on_line(take.job, take.line, planning.rate_hz))
     go_over(plan, planning, bars.timeline)
     take.job = replace(take.job, planning=followed(planning, plan.grid))
+    for each in others:
+        if each.plan:
+            go_over(each.plan, planning, bars.timeline)
+            each.planning = followed(planning, each.plan.grid)
 
 
 def _on_line(job: Job, line: Line, rate_hz: int) -> float:
@@ -316,8 +334,22 @@ def _input_end(state: PlayerState, instrument: Instrument) -> float | None:
     return begin / state.tape.rate_hz + state.live_input.heard_samples / instrument.sample_rate_hz
 
 
-def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt, *, cut_short: bool) -> None:
-    """Save a take; keep a whole one for another attempt, and put it on the tape if it repaints a part of it."""
+def _keep(
+    state: PlayerState,
+    instrument: Instrument,
+    take: Take,
+    prompt: Prompt,
+    others: Sequence[DrawnVariation],
+    takes: int,
+    *,
+    cut_short: bool,
+) -> None:
+    """Save a take; keep a whole one for another attempt, and put it on the tape if it repaints a part of it.
+
+    Args:
+        others: were drawn with it.
+        takes: how many were drawn together.
+    """
     job = take.job
     origin = Origin(
         instrument.preset_name,
@@ -325,6 +357,7 @@ def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt
         instrument.engine_name,
         instrument.sample_rate_hz,
         instrument.fourier,
+        takes,
     )
     try:
         folder = state.settings.takes_folder
@@ -337,7 +370,7 @@ def _keep(state: PlayerState, instrument: Instrument, take: Take, prompt: Prompt
     if cut_short or job.variation_of is not None:
         return
     kept = state.tape_commands.keep(job, origin, prompt, take.audio, take.file)
-    state.variations.put(job.variations, kept)
+    state.variations.put(job.variations, kept, others)
     take.job = replace(job, variations=())
     if job.span:
         _play_repainted(state, take)

@@ -43,6 +43,8 @@ class Origin:
     sample_rate_hz: int
     fourier: str = "numpy"
     """Of the vocoder; takes that do not tell are older than the choice."""
+    drawn_together: int = 1
+    """In how many takes at once the engine drew it: sums of other shapes round differently in their last bits."""
 
 
 @dataclass(frozen=True)

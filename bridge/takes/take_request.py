@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from melnet_music.instrument.instrument import Instrument
     from melnet_music.instrument.prompt_state import Prompt
     from melnet_music.instrument.take_request import LiveNotes, TakeRequest
+    from melnet_music.sampling.batch import DrawnTake
 
 ENTRY_FADE_SECONDS = 0.005
 """Of a continuation that begins on a line some time after what it continues."""
@@ -39,6 +41,18 @@ def request_of(job: Job, request_type: type[TakeRequest], live: LiveNotes | None
         rests=job.follow != "free",
         at_leisure=job.variation_of is not None,
     )
+
+
+def with_alternatives(request: TakeRequest, others: Iterable[tuple[int, LiveNotes | None, DrawnTake]]) -> TakeRequest:
+    """The request for a take, and for others that are drawn with it.
+
+    Args:
+        others: seed, plan of the notes (None: they are the take's), and what gets the frames.
+    """
+    from melnet_music.instrument.take_request import Alternative
+
+    made = (Alternative(seed, request.notes if plan is None else plan, drawn) for seed, plan, drawn in others)
+    return replace(request, alternatives=tuple(made))
 
 
 def notes_of(given: Iterable[GivenNote]) -> tuple[Note, ...]:

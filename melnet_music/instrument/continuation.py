@@ -42,7 +42,7 @@ def uncut_continuation(prompt: PromptState, sampler: FrameSampler, request: Take
         known,
         frames_until(stop, sound) - vocoder.next_frame,
         request,
-        note_maps(request, heard, first_known, sampler.preset.config),
+        lambda each: note_maps(each, heard, first_known, sampler.preset.config),
         usual_power=prompt.usual.power,
         loudest_power=prompt.loudest_power,
     )

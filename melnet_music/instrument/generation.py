@@ -28,7 +28,7 @@ def generation(sampler: FrameSampler, request: TakeRequest) -> Iterator[Samples]
         sampler.no_frames,
         frames_until(length, sound),
         request,
-        note_maps(request, 0, 0, sampler.preset.config),
+        lambda each: note_maps(each, 0, 0, sampler.preset.config),
         usual_power=usual_power(weights),
         loudest_power=loud_power(weights),
     )

@@ -12,7 +12,7 @@ from melnet_music.instrument.frame_sampler import FrameSampler
 from melnet_music.instrument.generated_sound import GeneratedSound, frames_until, vocoded
 from melnet_music.instrument.joins import CROSSFADE_SECONDS, faded_out, with_lead, with_tail
 from melnet_music.instrument.prompt_state import FUTURE_SECONDS, PromptState
-from melnet_music.instrument.take_notes import note_maps
+from melnet_music.instrument.take_notes import NoteMaps, note_maps
 from melnet_music.instrument.take_request import TakeRequest, check_request
 from melnet_music.sound.edges import LED_SECONDS, entering_frames, leaving_frames, led_to
 from melnet_music.sound.limiter import frame_powers, limited
@@ -85,18 +85,21 @@ def _frames_between_edges(
         known: its log-mel frames.
     """
     sound = sampler.sound
-    notes = note_maps(request, start, 0, sampler.preset.config)
+
+    def notes_of(each: TakeRequest) -> NoteMaps:
+        return note_maps(each, start, 0, sampler.preset.config)
+
     entering = entering_frames(heard, start, first, sound)
     leaving, follows = leaving_frames(heard, stop, first + count, sound)
     if len(entering) + len(leaving) >= count:  # a part so short that it has no frames of its own
-        yield from sampler.draw_between(known, first, count, request, notes)
+        yield from sampler.draw_between(known, first, count, request, notes_of)
         return
     drawn = count - len(entering) - len(leaving)
     part = np.zeros((drawn, sound.mel_bins), np.float32)
     around = np.concatenate([known[:first], entering, part, leaving, known[first + count :]])
     led = min(round(LED_SECONDS * sound.frames_per_second), drawn)
     yield entering
-    for block in sampler.draw_between(around, first + len(entering), drawn, request, notes):
+    for block in sampler.draw_between(around, first + len(entering), drawn, request, notes_of):
         # all of them come at once
         ends = len(block) and len(follows)
         yield np.concatenate([block[:-led], led_to(block[-led:], follows)]) if ends else block

@@ -28,6 +28,7 @@ from melnet_music.model.preset import Preset, load_preset
 from melnet_music.notes.ear.ear import Ear
 from melnet_music.notes.note_map import Note
 from melnet_music.sampling import AUTO, DEFAULT_ENGINE, ENGINES, choose_engine
+from melnet_music.sampling.batch import DrawnAhead, DrawnTake
 from melnet_music.sampling.choice import Choice
 from melnet_music.sampling.engine import Engine
 from melnet_music.sampling.failover import FailoverEngine
@@ -195,6 +196,17 @@ class Instrument:
         begins = -(-first_sample // hop) * hop
         self._prompt.clear(begins)
         return begins
+
+    @property
+    def most_takes(self) -> int:
+        """How many takes are drawn together, see `TakeRequest.alternatives`; 1: each by itself."""
+        return self.engine.most_takes
+
+    def going_on(self, drawn: DrawnTake) -> Instrument:
+        """The same preset, to make one take whose first chunks are drawn already."""
+        other = Instrument(self.preset, DrawnAhead(self.engine, drawn), fourier=self.fourier)
+        other._prompt.use_ear(self._prompt.ear)
+        return other
 
     def beside(self, audio: Samples) -> Instrument:
         """The same preset and engine, having heard only ``audio``, to inpaint in: it is not primed to continue.

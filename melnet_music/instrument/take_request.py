@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from melnet_music.model.preset import Preset
 from melnet_music.notes.note_map import Note
+from melnet_music.sampling.batch import DrawnTake
 
 LONGEST_TAKE_SECONDS = 600.0
 
@@ -29,6 +30,17 @@ class LiveNotes(Protocol):
             frames: number of frames in the chunk.
             frame_s: seconds from one frame to the next.
         """
+
+
+@dataclass(frozen=True, eq=False)
+class Alternative:
+    """Another take from the same place, whose frames are drawn beside those of the one that is asked for."""
+
+    seed: int
+    notes: tuple[Note, ...] | LiveNotes | None
+    """As `TakeRequest.notes`."""
+    drawn: DrawnTake
+    """Gets the frames."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,12 @@ class TakeRequest:
     """Whether it rests where none of these notes sounds; else it is unconditioned there."""
     at_leisure: bool = False
     """Whether it is made beside what is more urgent: in short steps, with nothing done between them. The same bits."""
+    alternatives: tuple[Alternative, ...] = ()
+    """Takes that are drawn with it in one call of the engine; of more than the engine draws, the first ones."""
+
+    def alternative(self, other: Alternative) -> TakeRequest:
+        """What one of them would be asked for alone."""
+        return replace(self, seed=other.seed, notes=other.notes, alternatives=())
 
 
 def check_request(request: TakeRequest, preset: Preset) -> None:

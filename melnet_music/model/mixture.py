@@ -26,9 +26,16 @@ class Mixture(NamedTuple):
         return torch.logsumexp(parts, -1) - 0.5 * math.log(2 * math.pi)
 
     def draw(
-        self, uniform: Tensor, normal: Tensor, temperature: float = 1.0, bias: float = 0.0, tilt: float = 0.0
+        self,
+        uniform: Tensor,
+        normal: Tensor,
+        temperature: float | Tensor = 1.0,
+        bias: float | Tensor = 0.0,
+        tilt: float | Tensor = 0.0,
     ) -> Tensor:
         """A value a bin from given noise: ``uniform`` picks the component, ``normal`` the place in it.
+
+        Temperature, bias and tilt are numbers, or ``[..., 1]`` where they differ.
 
         Args:
             uniform, normal: ``[...]``.
@@ -41,9 +48,9 @@ class Mixture(NamedTuple):
         weights = torch.softmax(self.log_pi * (1.0 + bias) + tilt * (self.mu + 0.5 * tilt * variance), -1)
         pick = (weights.cumsum(-1) <= uniform.unsqueeze(-1)).sum(-1, keepdim=True)
         pick = pick.clamp(max=self.mu.shape[-1] - 1)
-        mu = (self.mu + tilt * variance).gather(-1, pick).squeeze(-1)
-        sigma = torch.exp(self.log_sigma.gather(-1, pick).squeeze(-1) - bias) * temperature
-        return (mu + sigma * normal).clamp(-VALUE_LIMIT, VALUE_LIMIT)
+        mu = (self.mu + tilt * variance).gather(-1, pick)
+        sigma = torch.exp(self.log_sigma.gather(-1, pick) - bias) * temperature
+        return (mu + sigma * normal.unsqueeze(-1)).squeeze(-1).clamp(-VALUE_LIMIT, VALUE_LIMIT)
 
 
 def mixture(raw: Tensor, log_sigma_floor: float, sigma: Literal["softplus", "exp"]) -> Mixture:

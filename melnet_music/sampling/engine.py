@@ -106,14 +106,33 @@ class Chunk(NamedTuple):
     noise: Noise
     """As many frames as the chunk gets, a multiple of a group."""
     sharpness: Sharpness
+    """Of all takes; of the first, where ``others`` have their own."""
     known: Conditioning[NDArray[Any]] = NOTHING_KNOWN
     forced: Forced | None = None
+    others: tuple[Sharpness, ...] = ()
+    """Of each take after the first; none: they are as the first."""
 
     @property
     def frames(self) -> int:
         """T on the full grid."""
         frames: int = self.noise.uniform.shape[1]
         return frames
+
+    @property
+    def takes(self) -> int:
+        """B."""
+        return len(self.noise.uniform)
+
+    def sharpness_rows(self, tier: int) -> NDArray[np.float32]:
+        """Of a tier, counted from 0, for every take: ``[B, 3]`` temperature, bias, tilt.
+
+        Raises:
+            ValueError: ``others`` are neither none nor as many as there are takes after the first.
+        """
+        own = [each.tier(tier) for each in (self.sharpness, *self.others)]
+        if self.others and len(own) != self.takes:
+            raise ValueError(f"noise for {self.takes} takes and sharpness for {len(own)}: want as many, or one for all")
+        return np.array(own if self.others else own * self.takes, np.float32)
 
 
 class Generated(NamedTuple):
@@ -135,7 +154,13 @@ class EngineFailedError(ValueError):
 class Engine(Protocol):
     """One way to sample a model. Belongs to one thread."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As it is asked for, and as takes name it."""
+
+    @property
+    def most_takes(self) -> int:
+        """How many takes it draws in one call of `sampling`, as rows of state and noise; 1: one after the other."""
 
     def init_state(self, batch: int = 1) -> SamplerState:
         """The state before the first frame."""
@@ -169,8 +194,12 @@ class Engine(Protocol):
         Yields each when it is ready, and None in between, often enough to stop there or to see to other things. May
         take a few chunks more than it has returned: it works on several at once. To close it stops the work.
 
+        Rows are takes of their own: each is what it would be alone, but for the last bits where sums of another shape
+        round differently. What is yielded has a row for each, or for the first of them only: an engine that goes on
+        for another may draw fewer (`FailoverEngine`), and the others go on from the last state that has them.
+
         Raises:
-            ValueError: a chunk is not a multiple of a group.
+            ValueError: a chunk is not a multiple of a group, or an engine that draws one take is given more.
         """
 
     def close(self) -> None:

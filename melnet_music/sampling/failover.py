@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning
+from melnet_music.sampling.batch import first_takes, takes_of
 from melnet_music.sampling.engine import Chunk, Engine, EngineFailedError, Generated, SamplerState
 
 _LOG = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class FailoverEngine:
 
     States are values, and the same for both: a take goes on from its last whole chunk. What follows is what the second
     engine draws there with the same noise; with other weights' precision, the take is no longer either engine's alone.
+    Of takes that the first draws together, as many go on as the second can: of the others there are no more rows.
     """
 
     def __init__(self, first: Engine, second: Engine) -> None:
@@ -33,6 +35,11 @@ class FailoverEngine:
         """Of the engine that computes now."""
         self.on_failure: Callable[[str], object] = lambda message: None
         """Called once, on the engine's thread, with what failed and what goes on."""
+
+    @property
+    def most_takes(self) -> int:
+        """Of the engine that computes now."""
+        return self._now.most_takes
 
     def init_state(self, batch: int = 1) -> SamplerState:
         return self._do(lambda engine: engine.init_state(batch))
@@ -69,7 +76,9 @@ class FailoverEngine:
                 return
             except EngineFailedError as error:
                 self._fail(engine, error)
-        yield from self._second.sampling(state, itertools.chain(unmade, source))
+        most = self._second.most_takes
+        left = itertools.chain(unmade, source)
+        yield from self._second.sampling(takes_of(state, 0, most), (first_takes(chunk, most) for chunk in left))
 
     def close(self) -> None:
         if self._now is not self._second:

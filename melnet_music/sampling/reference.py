@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.model.network import MelNet, TierNetwork
 from melnet_music.model.tier_state import TierState
 from melnet_music.model.tiers import assemble, decompose
-from melnet_music.sampling.engine import Chunk, Forced, Generated, SamplerState, TierSharpness, check_judged
+from melnet_music.sampling.batch import MOST_TAKES
+from melnet_music.sampling.engine import Chunk, Forced, Generated, SamplerState, check_judged
 
 TierStates = tuple[TierState[Tensor], ...]
 
@@ -24,6 +25,7 @@ class ReferenceEngine:
     """Samples on whatever device the model is on. Cost a bin does not depend on the time already played."""
 
     name = "reference"
+    most_takes = MOST_TAKES
 
     def __init__(self, model: MelNet) -> None:
         self._model = model.eval()
@@ -88,6 +90,9 @@ class ReferenceEngine:
         after = []
         for g, tier in enumerate(state):
             network = model.tier(g)
+            sharpness: Sequence[float | Tensor] = chunk.sharpness.tier(g)
+            if chunk.others:
+                sharpness = self._tensor(chunk.sharpness_rows(g)).unsqueeze(-1).unbind(1)
             channels = model.channels(own, known, batch, frames)[-1]
             features, tier = network.features(channels, tier, None)
             drawn = []
@@ -98,7 +103,6 @@ class ReferenceEngine:
                 if taken is not None and taken[1][g][t]:
                     frame = taken[0][g][:, t]
                 else:
-                    sharpness = chunk.sharpness.tier(g)
                     frame = _draw_frame(network, past, here, uniform[g][:, t], normal[g][:, t], sharpness)
                 tier = replace(tier, previous=frame)
                 drawn.append(frame)
@@ -139,9 +143,13 @@ def _draw_frame(
     features: Tensor | None,
     uniform: Tensor,
     normal: Tensor,
-    sharpness: TierSharpness,
+    sharpness: Sequence[float | Tensor],
 ) -> Tensor:
-    """One frame, low bin to high. ``past [B, 1, F, H]`` a layer, noise ``[B, F]`` -> ``[B, F]``."""
+    """One frame, low bin to high. ``past [B, 1, F, H]`` a layer, noise ``[B, F]`` -> ``[B, F]``.
+
+    Args:
+        sharpness: what `Mixture.draw` takes besides noise: numbers, or ``[B, 1]`` each.
+    """
     stack = network.frequency_delayed
     context = stack.context(features)
     states = stack.start(uniform.shape[0])

@@ -224,7 +224,7 @@ def test_the_launches_of_a_frame_are_counted_from_the_shapes(
         for frames in (2, 3):
             shape = 1, frames, tier.network.bins
             grid = torch.zeros(shape)
-            given = FramesToDraw(grid, grid, torch.zeros(frames, dtype=torch.int32), grid, torch.ones(3))
+            given = FramesToDraw(grid, grid, torch.zeros(frames, dtype=torch.int32), grid, torch.ones(1, 3))
             counting.count = 0
             with torch.inference_mode(), counting:
                 tier.draw(torch.zeros(*shape, tier.network.channels), given, upload_state(state, 1, engine.device))
@@ -271,15 +271,17 @@ def test_three_takes_together_are_three_alone() -> None:
     engine, _ = both(tiny_config(hidden=4, layers=1, centralized_hidden=3, splits=("time",)), 2)
     past, noise = random(3, 4, 2), three_takes(2, 2)
     state = engine.prime(engine.init_state(3), past, 2)
-    together = generate(engine, state, Chunk(noise, SHARPNESS))
+    each = SHARPNESS, replace(SHARPNESS, temperature=0.7, bias=0.1), replace(SHARPNESS, tilt=0.5)
+    chunk = Chunk(noise, each[0], others=each[1:])
+    together = generate(engine, state, chunk)
     assert together.frames.shape == (3, 2, 2)
     for row in range(3):
         alone = engine.prime(engine.init_state(), past[row : row + 1], 2)
         assert largest_difference(rows(state, row), alone) <= MOST_DIFFERENCE
-        made = generate(engine, alone, Chunk(Noise(*(part[row : row + 1] for part in noise)), SHARPNESS))
+        made = generate(engine, alone, Chunk(Noise(*(part[row : row + 1] for part in noise)), each[row]))
         assert np.abs(made.frames - together.frames[row : row + 1]).max() <= MOST_DIFFERENCE
         assert largest_difference(rows(together.state, row), made.state) <= MOST_DIFFERENCE
-    from_one = generate(engine, rows(state, 1), Chunk(noise, SHARPNESS))  # three takes of one past
+    from_one = generate(engine, rows(state, 1), chunk)  # three takes of one past
     assert np.abs(from_one.frames[1] - together.frames[1]).max() <= MOST_DIFFERENCE
     assert largest_difference(rows(from_one.state, 1), rows(together.state, 1)) <= MOST_DIFFERENCE
     nats = [engine.nats(rows(state, row), past[row : row + 1], 2) for row in range(3)]

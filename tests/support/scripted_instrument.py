@@ -78,6 +78,7 @@ class ScriptedInstrument:
     fourier = "numpy"
     crossfade_samples = 0
     plans_notes = False
+    most_takes = 1
 
     def __init__(self, preset: str) -> None:
         script = dict(word.split("=") for word in preset.split())

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from bridge.player.making import make_blocks
 from bridge.player.state import PlayerState, Steps
 from bridge.player.steps import Failed, tried
+from bridge.player.variations.together import DrawnVariation
 from bridge.processes.job import Job
 from bridge.processes.messages import VariationLost, VariationMade
 from bridge.takes.take import CHAIN_SECONDS, Take
@@ -44,7 +46,7 @@ def _chains_soon(state: PlayerState) -> bool:
 def step_variation(state: PlayerState) -> None:
     """One step of the alternative that is being made, or of the next one; what becomes of it is told."""
     queue = state.variations
-    now = queue.in_work(lambda kept, job: _make(state, kept, job))
+    now = queue.in_work(lambda kept, job: _make(state, kept, job, queue.take_drawn(job.number)))
     outcome = tried(now.steps, now.job.number)
     if outcome is True:
         return
@@ -57,14 +59,21 @@ def step_variation(state: PlayerState) -> None:
             state.tell(VariationLost(number, outcome.code, outcome.message))
 
 
-def _make(state: PlayerState, kept: KeptTake, job: Job) -> Steps:
+def _make(state: PlayerState, kept: KeptTake, job: Job, drawn: DrawnVariation | None) -> Steps:
     """All of an alternative, and its files.
+
+    Args:
+        drawn: its frames, or the first of them; None: it is made from its prompt on.
 
     Raises:
         RequestError, ValueError: another preset plays now, or its files cannot be written.
     """
     assert job.again is not None
-    instrument, job = state.tape_commands.beside(state.loaded_instrument(), kept, job, job.again)
+    instrument = state.loaded_instrument()
+    if drawn:
+        instrument = instrument.going_on(drawn.drawn)
+        kept = replace(kept, job=replace(kept.job, planning=drawn.planning))
+    instrument, job = state.tape_commands.beside(instrument, kept, job, job.again)
     take = Take(
         job,
         accepted_at=time.monotonic(),
@@ -73,5 +82,5 @@ def _make(state: PlayerState, kept: KeptTake, job: Job) -> Steps:
         rate=state.pace.rate,
         block_seconds=instrument.chunk_seconds,
     )
-    yield from make_blocks(state, instrument, take)
+    yield from make_blocks(state, instrument, take, drawn)
     state.tell(VariationMade(job.number, take.generated_seconds, take.file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import dataclass, replace
 
+from bridge.player.variations.together import DrawnVariation
 from bridge.processes.job import Again, Job, Variation
 from bridge.tape.tape_commands import KeptTake
 
@@ -48,6 +49,8 @@ class VariationQueue:
         self._batches: list[_Batch] = []
         self._in_work: VariationInWork | None = None
         self._never: set[int] = set()
+        self._drawn: dict[int, DrawnVariation] = {}
+        """Of those that are not made, what was drawn with their takes, by number."""
 
     @property
     def is_empty(self) -> bool:
@@ -68,12 +71,18 @@ class VariationQueue:
                 found += [each.number for each in batch.unmade]
         return found
 
-    def put(self, variations: Collection[Variation], kept: KeptTake) -> None:
-        """A take is made: its alternatives may be, but for those that were cancelled meanwhile."""
+    def put(self, variations: Collection[Variation], kept: KeptTake, drawn: Collection[DrawnVariation] = ()) -> None:
+        """A take is made: its alternatives may be, but for those that were cancelled meanwhile.
+
+        Args:
+            drawn: those that were drawn with it, as far as it went.
+        """
         unmade = [each for each in variations if each.number not in self._never]
         self._never -= {each.number for each in variations}
         if unmade:
             self._batches.append(_Batch(replace(kept, edit=None), unmade))
+            numbers = {each.number for each in unmade}
+            self._drawn.update({each.number: each for each in drawn if each.number in numbers and each.drawn.frames})
 
     def in_work(self, make: Callable[[KeptTake, Job], Generator[None, None, None]]) -> VariationInWork:
         """What is being made, or else the next one, which is begun. There must be one.
@@ -95,6 +104,10 @@ class VariationQueue:
             )
             self._in_work = VariationInWork(job, batch.kept, make(batch.kept, job))
         return self._in_work
+
+    def take_drawn(self, number: int) -> DrawnVariation | None:
+        """What was drawn of one that is begun now; None: nothing."""
+        return self._drawn.pop(number, None)
 
     def end(self) -> None:
         """What was in work is made, or will not be."""
@@ -124,4 +137,6 @@ class VariationQueue:
             dropped += [each for each in batch.unmade if is_gone(each.number, batch.kept.job.number)]
             batch.unmade = [each for each in batch.unmade if not is_gone(each.number, batch.kept.job.number)]
         self._batches = [batch for batch in self._batches if batch.unmade]
+        for each in dropped:
+            self._drawn.pop(each.number, None)
         return dropped

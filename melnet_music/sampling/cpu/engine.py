@@ -37,6 +37,8 @@ _HURRIED_CHUNKS = 2
 class CpuEngine:
     """Belongs to one thread, which does its share of the work. Takes one row at a time: B is 1."""
 
+    most_takes = 1
+
     def __init__(self, preset: Preset, threads: int | None = None, *, bfloat16: bool = False) -> None:
         """``threads``: None for as many as there are processors, at most `MOST_THREADS`.
 

@@ -38,7 +38,7 @@ class FramesToDraw(NamedTuple):
     forced: Tensor
     """``[B, T, F]``: the values of known frames."""
     sharpness: Tensor
-    """``[3]``: temperature, bias, tilt."""
+    """``[B, 3]``: temperature, bias, tilt."""
 
 
 def scratch_floats(packed: PackedTier) -> int:
@@ -161,7 +161,8 @@ def _draw_frame(  # type: ignore[no-untyped-def]
         memory = state + 2 * LAYERS * HIDDEN
         residual = memory + LAYERS * HIDDEN
         width = GATES * HIDDEN
-        temperature, bias, tilt = tl.load(sharpness), tl.load(sharpness + 1), tl.load(sharpness + 2)
+        bold = sharpness + take * 3
+        temperature, bias, tilt = tl.load(bold), tl.load(bold + 1), tl.load(bold + 2)
         for first in range(0, LAYERS * HIDDEN, BLOCK_UNITS):
             at = first + tl.arange(0, BLOCK_UNITS)
             inside = at < LAYERS * HIDDEN

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from melnet_music.model.conditioning import NOTHING_KNOWN, Conditioning
 from melnet_music.model.preset import Preset
 from melnet_music.model.tiers import decompose
+from melnet_music.sampling.batch import MOST_TAKES
 from melnet_music.sampling.cuda.graph import CapturedTier
 from melnet_music.sampling.cuda.take import ChunkInWork, Lane, TakeInWork, upload_state
 from melnet_music.sampling.cuda.tier import Tier
@@ -43,10 +44,12 @@ is more."""
 
 
 class CudaEngine:
-    """Belongs to one thread. Takes any number of takes at once: B rows of states and noise.
+    """Belongs to one thread. Takes many takes at once: B rows of states and noise.
 
     A state of one take and noise for more are so many takes from that state.
     """
+
+    most_takes = MOST_TAKES
 
     def __init__(
         self, preset: Preset, *, bfloat16: bool = False, capture: bool | None = None, kernels: bool | None = None

@@ -100,7 +100,7 @@ class TakeInWork:
                     normal,
                     _upload(masks[g], device),
                     uniform if values is None else _upload(values[g], device).expand_as(uniform).contiguous(),
-                    _upload(np.array(chunk.sharpness.tier(g), np.float32), device),
+                    _upload(chunk.sharpness_rows(g), device),
                 )
                 own, self._states[g] = lane.draw(channels, drawn_from, self._states[g])
                 coarse = own if coarse is None else interleave(coarse, own, config.splits[g - 1], config.split_keeps)
