@@ -22,13 +22,13 @@ from bridge.osc.datagrams import Message
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.stage.daemon import Daemon
 
-BPM = 120.0
+BPM = 240.0
 NEAR_BEATS = 0.01
 PERIOD_SECONDS = PERIOD_SAMPLES / RATE_HZ
 PATIENCE_SECONDS = 120.0
 LONG_SECONDS = 30.0
 AHEAD_BARS = 3
-"""Of two seconds. A take is begun two seconds before it must be, which a busy machine may hold up a player for."""
+"""Of a second. A take is begun two seconds before it must be, which a busy machine may hold up a player for."""
 
 
 class Told(NamedTuple):
