@@ -43,7 +43,7 @@ notes = [48, 72]
 play = "follow"
 """
 HUNG_SECONDS = 5.0
-PARTS = 40
+PARTS = 20
 ALL_READ = "no take 98 in this session"
 
 

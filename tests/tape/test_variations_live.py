@@ -22,8 +22,8 @@ DEVICE = "system"
 PRESET, OTHER = "rtf=8 hz=48000 block=0.1 seeds=1", "rtf=8 hz=48000 block=0.1 seeds=1 digest=1111"
 BARS = 4
 """Of a take during which there is time to ask for another."""
-LONG_SECONDS = 4.0
-"""Of takes 31 of which are made in a quarter of a minute."""
+LONG_SECONDS = 3.0
+"""Of takes 31 of which are made in twelve seconds."""
 
 Told = dict[str, object]
 
