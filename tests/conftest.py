@@ -1,14 +1,18 @@
 import logging
+import os
 from collections.abc import Iterator
 from itertools import chain, zip_longest
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
+
+# Tiny models: a second thread costs more than it brings. Read when numpy is imported; as `melnet-music` has it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import torch
 from narrow_piano import write_narrow_piano
 
-# Tiny models: a second thread costs more than it brings.
 torch.set_num_threads(1)
 
 # An example takes as long as the machine is busy: none is wrong for it.

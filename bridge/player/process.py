@@ -26,7 +26,7 @@ _NICENESS = 5  # the audio device's callback must get the processor first
 
 
 def play(connection: Connection, settings: PlayerSettings) -> None:
-    """Main function of the player process: runs until it is told to stop, or the daemon is gone."""
+    """Main function of the player process: runs until it is told to stop, or the daemon is gone, and ends it."""
     if hasattr(os, "nice"):
         os.nice(_NICENESS)
     output, audio_input = OutputRing.attach(settings.output_ring), InputRing.attach(settings.input_ring)
@@ -58,3 +58,6 @@ def play(connection: Connection, settings: PlayerSettings) -> None:
         prompt_memory.close()
         tape_memory.close()
         loop_player.close()
+    # all that is left is memory, and to take numba's apart would take this process half a second more
+    logging.shutdown()
+    os._exit(0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from melnet_music.model.config import SoundConfig
 from melnet_music.sound.mel_scale import mel_frequencies
+
+if TYPE_CHECKING:
+    from melnet_music.model.config import SoundConfig  # brings pydantic along
 
 KNOWN_SILENCE = -0.25
 """Drawn where it is known that nothing sounds. A model sees 0 where notes are not known: a rest is not that."""

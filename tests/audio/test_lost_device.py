@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from jack_rig import RATE_HZ, Capture, jack_server, sound_of
-from live_daemon import Player, client, live_daemon, pairs, process_id, wait_ready, wait_until
+from live_daemon import Player, client, live_daemon, look_for_sound_often, pairs, process_id, wait_ready, wait_until
 from scripted_instrument import counted
 
 DEVICE = "system"
@@ -22,7 +22,8 @@ def beat_of(player: Player) -> float:
     return 4 * float(str(place["bar"])) + float(str(place["beat"]))
 
 
-def test_a_sound_server_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
+def test_a_sound_server_that_dies_takes_nothing_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_for_sound_often(monkeypatch)
     with (
         jack_server(synchronous=False) as doomed,
         live_daemon(tmp_path, preset="rtf=2 hz=48000", output=DEVICE) as daemon,
@@ -30,13 +31,13 @@ def test_a_sound_server_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
     ):
         wait_ready(player)
         began, beat = time.monotonic(), beat_of(player)
-        player.send("generate", 1, "seconds", 4.0)
+        player.send("generate", 1, "seconds", 3.0)
         player.wait_for("started", "generate", 1)
         doomed.kill()
         assert "gone" in str(player.wait_for("warning", "generate", 1)[2])
         finished = pairs(player.wait_for("finished", "generate", 1))
         take, _ = soundfile.read(str(finished["file"]), dtype="float32")
-        np.testing.assert_array_equal(take, counted(0, 4 * RATE_HZ))
+        np.testing.assert_array_equal(take, counted(0, 3 * RATE_HZ))
         assert str(player.ask("status")["output"]).startswith("none")
         assert Path(str(player.run_job("generate", 2, "seconds", 0.25)["file"])).exists()
         with jack_server():  # it comes back
@@ -59,17 +60,18 @@ def test_a_sound_server_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
 
 def test_a_hung_audio_process_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.stage.daemon._AUDIO_HUNG_SECONDS", 1.0)
+    look_for_sound_often(monkeypatch)
     with (
         jack_server(synchronous=False),
         live_daemon(tmp_path, preset="rtf=4 hz=48000", output=DEVICE) as daemon,
         client(daemon) as player,
     ):
         wait_ready(player)
-        player.send("generate", 1, "seconds", 4.0)
+        player.send("generate", 1, "seconds", 3.0)
         player.wait_for("started", "generate", 1)
         os.kill(process_id(daemon, "audio"), signal.SIGSTOP)
         assert "gone" in str(player.wait_for("warning", "generate", 1)[2])
         take, _ = soundfile.read(str(pairs(player.wait_for("finished", "generate", 1))["file"]), dtype="float32")
-        np.testing.assert_array_equal(take, counted(0, 4 * RATE_HZ))
+        np.testing.assert_array_equal(take, counted(0, 3 * RATE_HZ))
         wait_until(lambda: "48000 Hz" in str(player.ask("status")["output"]))
         assert player.run_job("generate", 2, "seconds", 0.5)["sounded"] == 1

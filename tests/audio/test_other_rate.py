@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from jack_rig import RATE_HZ, jack_server
-from live_daemon import client, live_daemon, pairs, wait_ready
+from live_daemon import client, live_daemon, look_for_sound_often, pairs, wait_ready
 
 DEVICE = "system"
 OTHER_HZ = 44100
 
 
-def test_tape_loop_and_edits_are_gone_and_that_is_said(tmp_path: Path) -> None:
+def test_tape_loop_and_edits_are_gone_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_for_sound_often(monkeypatch)
     with (
         jack_server(synchronous=False) as doomed,
         live_daemon(tmp_path, output=DEVICE) as daemon,

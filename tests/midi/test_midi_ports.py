@@ -17,7 +17,7 @@ from midi_rig import controller, midi_process
 from bridge.midi.ports import VIRTUAL, MidiEvent, MidiPorts, SendMidi
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def jack() -> Iterator[None]:
     with jack_server(synchronous=False):
         yield
@@ -74,6 +74,7 @@ def test_a_server_that_dies_is_survived() -> None:
 @pytest.mark.usefixtures("jack")
 def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.midi.ports_process._HUNG_SECONDS", 3.0)
+    monkeypatch.setattr("bridge.midi.ports_process._RESTART_SECONDS", 0.1)
     with midi_process(VIRTUAL) as midi:
         midi.wait_for(MidiPorts)
         assert midi.process.pid is not None

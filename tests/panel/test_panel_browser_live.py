@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from live_daemon import Player, client, live_daemon, pairs, wait_ready
 
 pytest.importorskip("selenium", reason="needs selenium: pip install -e '.[test]'")
 
-from browser import MISSING, browser, complaints, is_there
+from browser import MISSING, browser, complaints, is_there, take_shape
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -49,19 +50,34 @@ def player(daemon: Daemon) -> Iterator[Player]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    with browser(tmp_path_factory.mktemp("chromium") / "profile") as one:
+        yield one
+
+
 @pytest.fixture
-def page(daemon: Daemon, tmp_path: Path) -> Iterator[Chrome]:
-    with browser(tmp_path / "profile") as chrome:
-        chrome.get(page_of(daemon))
-        eventually(lambda: chrome.find_element(By.ID, "connection").text == "live")
-        eventually(lambda: len(chrome.find_elements(By.CSS_SELECTOR, ".property")) == len(PROPERTIES))
-        yield chrome
-        assert complaints(chrome) == []
+def page(daemon: Daemon, chrome: Chrome) -> Iterator[Chrome]:
+    """Loaded anew."""
+    chrome.get(page_of(daemon))
+    eventually(lambda: chrome.find_element(By.ID, "connection").text == "live")
+    eventually(lambda: len(chrome.find_elements(By.CSS_SELECTOR, ".property")) == len(PROPERTIES))
+    yield chrome
+    assert complaints(chrome) == []
 
 
 def page_of(daemon: Daemon) -> str:
     assert daemon.panel_address is not None
     return f"http://127.0.0.1:{daemon.panel_address[1]}/"
+
+
+@contextmanager
+def as_phone(chrome: Chrome) -> Iterator[Chrome]:
+    take_shape(chrome, (390, 844), phone=True)
+    try:
+        yield chrome
+    finally:
+        take_shape(chrome)
 
 
 def eventually(condition: Callable[[], object]) -> None:
@@ -230,8 +246,8 @@ def test_the_sound_is_drawn_warm_where_it_is_generated(page: Chrome, player: Pla
     assert pairs(player.wait_for("finished", "generate", 1))["sounded"]
 
 
-def test_a_phone_shows_all_in_one_column(daemon: Daemon, tmp_path: Path) -> None:
-    with browser(tmp_path / "profile", size=(390, 844), phone=True) as phone:
+def test_a_phone_shows_all_in_one_column(daemon: Daemon, chrome: Chrome) -> None:
+    with as_phone(chrome) as phone:
         phone.get(page_of(daemon))
         eventually(lambda: len(phone.find_elements(By.CSS_SELECTOR, ".property")) == len(PROPERTIES))
         assert phone.execute_script("return document.documentElement.scrollWidth") == 390
@@ -246,14 +262,14 @@ def test_a_phone_shows_all_in_one_column(daemon: Daemon, tmp_path: Path) -> None
         assert complaints(phone) == []
 
 
-def test_it_finds_a_daemon_that_starts_again(tmp_path: Path) -> None:
+def test_it_finds_a_daemon_that_starts_again(tmp_path: Path, chrome: Chrome) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with browser(tmp_path / "profile") as page:
-        for run in ("first", "second"):
-            with live_daemon(tmp_path / run, oscquery_port=port) as daemon, client(daemon) as player:
-                wait_ready(player)
-                if run == "first":
-                    page.get(page_of(daemon))
-                eventually(lambda: page.find_element(By.ID, "connection").text == "live")
-            eventually(lambda: page.find_element(By.ID, "connection").get_attribute("data-state") == "lost")
+    for run in ("first", "second"):
+        with live_daemon(tmp_path / run, oscquery_port=port) as daemon, client(daemon) as player:
+            wait_ready(player)
+            if run == "first":
+                chrome.get(page_of(daemon))
+            eventually(lambda: chrome.find_element(By.ID, "connection").text == "live")
+        eventually(lambda: chrome.find_element(By.ID, "connection").get_attribute("data-state") == "lost")
+    complaints(chrome)  # that there was nobody

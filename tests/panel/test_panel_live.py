@@ -24,6 +24,9 @@ from bridge.panel.sound_view import HEADER, KIND_COLUMNS
 from bridge.stage.daemon import Daemon
 
 DEVICE = "system"
+TEMPO = 240.0
+CLOSE_SECONDS = 0.2
+"""Who has not read what came does not hear that the other side closes, and would wait for it."""
 BROWSER_ACCEPTS = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 
@@ -37,6 +40,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         client(running) as player,
     ):
         wait_ready(player)
+        player.send("set", "tempo", TEMPO)
+        player.wait_for("done", "set")
         yield running
 
 
@@ -58,7 +63,7 @@ def get(daemon: Daemon, path: str, **headers: str) -> tuple[HTTPResponse, bytes]
 
 def panel(daemon: Daemon, **options: object) -> ClientConnection:
     url = f"ws://127.0.0.1:{oscquery_port(daemon)}/panel/socket"
-    return connect(url, open_timeout=DEADLINE_SECONDS, compression=None, **options)  # type: ignore[arg-type]
+    return connect(url, open_timeout=DEADLINE_SECONDS, close_timeout=CLOSE_SECONDS, compression=None, **options)  # type: ignore[arg-type]
 
 
 def receive(socket: ClientConnection) -> bytes:

@@ -32,7 +32,7 @@ def record_bars(player: Player, count: int, sound: Path | None = None) -> int:
     player.send("listen/start")
     player.wait_for("done", "listen/start")
     with generator(sound):
-        first = bar_of(player) + 2
+        first = bar_of(player) + 1
         wait_for_bar(player, first + count + 1)
     player.send("listen/stop")
     player.wait_for("done", "listen/stop")

@@ -33,7 +33,7 @@ def is_there() -> bool:
 
 @contextmanager
 def browser(profile: Path, *options: str, size: tuple[int, int] = (1280, 800), phone: bool = False) -> Iterator[Chrome]:
-    """A browser with an empty profile, whose page is that large; ``phone``: it is touched, and has small pixels."""
+    """A browser with an empty profile, in the shape of `take_shape`."""
     chosen = ChromeOptions()
     chosen.binary_location = str(CHROMIUM)
     for option in (*_QUIET, f"--user-data-dir={profile}", *options):
@@ -41,13 +41,18 @@ def browser(profile: Path, *options: str, size: tuple[int, int] = (1280, 800), p
     chosen.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = Chrome(options=chosen, service=Service(DRIVER))
     driver.set_page_load_timeout(PAGE_LOAD_SECONDS)
-    shape = {"width": size[0], "height": size[1], "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", shape)
-    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": phone})
     try:
+        take_shape(driver, size, phone=phone)
         yield driver
     finally:
         driver.quit()
+
+
+def take_shape(driver: Chrome, size: tuple[int, int] = (1280, 800), *, phone: bool = False) -> None:
+    """Have its page be that large; ``phone``: it is touched, and has small pixels."""
+    shape = {"width": size[0], "height": size[1], "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", shape)
+    driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": phone})
 
 
 def complaints(driver: Chrome) -> list[str]:

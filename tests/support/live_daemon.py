@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
+import pytest
+
 from bridge.cli.subcommand import DEFAULT_ENGINE
 from bridge.midi.ports import NO_MIDI, MidiSettings
 from bridge.osc.client import OscClient
@@ -165,6 +167,12 @@ def live_daemon(
         log.removeHandler(errors)
         assert not thread.is_alive()
         assert not errors.records, logging.Formatter().format(errors.records[0])
+
+
+def look_for_sound_often(patch: pytest.MonkeyPatch) -> None:
+    """Have the daemon that is made next try again soon to open a sound device that is lost."""
+    patch.setattr("bridge.stage.daemon._REOPEN_SOONEST_SECONDS", 0.25)
+    patch.setattr("bridge.stage.daemon._REOPEN_LATEST_SECONDS", 0.5)
 
 
 def process_id(daemon: Daemon, name: Literal["player", "audio"]) -> int:

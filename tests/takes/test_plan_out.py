@@ -22,13 +22,13 @@ from bridge.osc.datagrams import Message
 from bridge.player.settings import INSTRUMENT_FACTORY
 from bridge.stage.daemon import Daemon
 
-BPM = 120.0
+BPM = 240.0
 NEAR_BEATS = 0.01
 PERIOD_SECONDS = PERIOD_SAMPLES / RATE_HZ
 PATIENCE_SECONDS = 120.0
 LONG_SECONDS = 30.0
 AHEAD_BARS = 3
-"""Of two seconds. A take is begun two seconds before it must be, which a busy machine may hold up a player for."""
+"""Of a second. A take is begun two seconds before it must be, which a busy machine may hold up a player for."""
 
 
 class Told(NamedTuple):
@@ -195,6 +195,7 @@ def test_a_midi_process_that_stands_still_loses_notes_alone(
     assert daemon._midi.pid is not None
     with monkeypatch.context() as patch:
         patch.setattr("bridge.midi.ports_process._HUNG_SECONDS", 3.0)
+        patch.setattr("bridge.midi.ports_process._RESTART_SECONDS", 0.1)
         os.kill(daemon._midi.pid, signal.SIGSTOP)
         bar = int(str(player.ask("transport")["bar"])) + AHEAD_BARS
         player.send("generate", 7, "seconds", 2.0, "seed", 11, "at_bar", bar, "late", "next")

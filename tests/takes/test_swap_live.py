@@ -23,7 +23,9 @@ DEVICE = "system"
 TEMPO = 240.0
 BAR_SAMPLES = RATE_HZ
 OLD, NEW = "rtf=20 hz=48000 block=0.05", "rtf=20 hz=48000 block=0.1 digest=1111"
-TAKE_SECONDS = 8.0
+TAKE_SECONDS = 5.0
+LONG_SECONDS = 8.0
+"""Of takes during which bars are of two seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +47,9 @@ def player(daemon: Daemon) -> Iterator[Player]:
         end_all(player)
 
 
-def start(player: Player, *values: object) -> dict[str, object]:
+def start(player: Player, *values: object, seconds: float = TAKE_SECONDS) -> dict[str, object]:
     """A take on a bar line, which sounds."""
-    player.send("generate", 1, "seconds", TAKE_SECONDS, "quantise", "bar", *values)  # type: ignore[arg-type]
+    player.send("generate", 1, "seconds", seconds, "quantise", "bar", *values)  # type: ignore[arg-type]
     return pairs(player.wait_for("started", "generate", 1))
 
 
@@ -160,7 +162,7 @@ def test_a_line_that_is_past(player: Player) -> None:
 
 def test_cancelled_before_the_line_the_preset_is_loaded_all_the_same(player: Player) -> None:
     begun = bar_of(start(player))
-    player.send("load", NEW, "at_bar", begun + 6)
+    player.send("load", NEW, "at_bar", begun + 3)
     player.wait_for("done", "load")
     player.send("cancel", 1)
     assert player.wait_for("fail", "generate", 1)[2] == "cancelled"
@@ -180,7 +182,7 @@ def test_panic_silences_what_was_handed_over(player: Player) -> None:
 
 
 def test_a_change_of_tempo_moves_the_line(player: Player) -> None:
-    begun = bar_of(start(player))
+    begun = bar_of(start(player, seconds=LONG_SECONDS))
     player.send("load", NEW, "at_bar", begun + 3)
     player.wait_for("done", "load")
     player.send("set", "tempo", TEMPO / 2)
@@ -201,7 +203,7 @@ def test_while_nothing_sounds_it_waits_for_no_far_line(player: Player) -> None:
 
 def test_everybody_is_answered_when_the_player_dies_meanwhile(player: Player, daemon: Daemon) -> None:
     begun = bar_of(start(player))
-    player.send("load", NEW, "at_bar", begun + 6)
+    player.send("load", NEW, "at_bar", begun + 3)
     player.wait_for("done", "load")
     os.kill(process_id(daemon, "player"), signal.SIGKILL)
     for command, number in (("generate", 1), ("load", -1)):
@@ -217,13 +219,13 @@ def test_a_sound_server_that_dies_meanwhile_leaves_nobody_waiting(tmp_path: Path
         client(daemon) as player,
     ):
         wait_ready(player)
-        player.send("generate", 1, "seconds", TAKE_SECONDS)
+        player.send("generate", 1, "seconds", LONG_SECONDS)
         player.wait_for("started", "generate", 1)
         bar = int(str(player.ask("transport")["bar"])) + 3
         player.send("load", NEW, "at_bar", bar)
         player.wait_for("done", "load")
         doomed.kill()
         finished = pairs(player.wait_for("finished", "generate", 1, seconds=60.0))
-        assert (finished["seconds"], "follows" in finished) == (TAKE_SECONDS, False)
+        assert (finished["seconds"], "follows" in finished) == (LONG_SECONDS, False)
         player.wait_for("started", "load")
         assert player.ask("status")["preset"] == NEW

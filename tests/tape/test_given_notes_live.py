@@ -18,8 +18,8 @@ from melnet_music.notes.midi_file import read_midi_notes, read_midi_timing, writ
 from melnet_music.notes.note_map import Note
 
 DEVICE = "system"
-BAR_SECONDS = 2.0
-"""At 120 bpm."""
+TEMPO = 240.0
+BAR_SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,8 @@ def daemon(folder: Path, narrow_piano: Path) -> Iterator[Daemon]:
 def player(daemon: Daemon) -> Iterator[Player]:
     with client(daemon) as one:
         wait_ready(one)
+        one.send("set", "tempo", TEMPO)
+        one.wait_for("done", "set")
         yield one
 
 
@@ -79,7 +81,7 @@ def test_planned_and_edited_notes_are_on_the_tape(player: Player, folder: Path) 
 
     player.run_job("inpaint", 2, "from_bar", bar, "to_bar", bar, "seed", 3)
     assert tape_notes(player, folder, bar, "repainted") == []
-    edited = [Note(0.0, 0.5, 60, 90), Note(1.0, 1.5, 64, 80)]
+    edited = [Note(0.0, 0.25, 60, 90), Note(0.5, 0.75, 64, 80)]
     write_midi_notes(folder / "edited.mid", edited)
     rendered = player.run_job("take/render", 3, "notes", "edited.mid")
     assert rendered["seed"] == 3
@@ -97,7 +99,7 @@ def test_a_planned_repainting_fits_between_what_is_around_it(player: Player, fol
     player.send("prime/file", PHRASE_FILE, "seconds", 8.0)
     player.wait_for("done", "prime/file")
     player.send(
-        "continue", 4, "seconds", 1.0, "lead", 8.0, "quantise", "bar", "late", "next"
+        "continue", 4, "seconds", 1.0, "lead", 5.0, "quantise", "bar", "late", "next"
     )  # the phrase, on the tape
     bar = 2 + int(str(pairs(player.wait_for("started", "continue", 4))["bar"]))
     player.wait_for("finished", "continue", 4)

@@ -20,10 +20,10 @@ from bridge.takes.take_files import read_take
 
 DEVICE = "system"
 PRESET, OTHER = "rtf=8 hz=48000 block=0.1 seeds=1", "rtf=8 hz=48000 block=0.1 seeds=1 digest=1111"
-BARS = 6
+BARS = 4
 """Of a take during which there is time to ask for another."""
-LONG_SECONDS = 4.0
-"""Of takes 31 of which are made in a quarter of a minute."""
+LONG_SECONDS = 3.0
+"""Of takes 31 of which are made in twelve seconds."""
 
 Told = dict[str, object]
 

@@ -49,7 +49,7 @@ def test_a_take_goes_on_in_another_tempo(tmp_path: Path, narrow_piano: Path) -> 
     with live_daemon(tmp_path, preset=str(narrow_piano), factory=INSTRUMENT_FACTORY) as daemon, client(daemon) as one:
         wait_ready(one)
         one.run_job("generate", 9, "seconds", 0.5, "plan", "on", seconds=PATIENCE_SECONDS)  # readies the score model
-        one.send("generate", 1, "seconds", 45.0, "seed", 5, "plan", "on")
+        one.send("generate", 1, "seconds", 20.0, "seed", 5, "plan", "on", "density", 2.0)
         one.wait_until(is_being_made, "made part of it", PATIENCE_SECONDS)
         one.send("set", "tempo", 60.0)
         finished = pairs(one.wait_for("finished", "generate", 1, seconds=PATIENCE_SECONDS))
@@ -60,14 +60,13 @@ def test_a_take_goes_on_in_another_tempo(tmp_path: Path, narrow_piano: Path) -> 
     assert len(on_the_grid(described)) > 20
 
 
-@pytest.fixture
-def daemon(narrow_piano: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Daemon]:
-    shorten_ring(monkeypatch)
-    with (
-        jack_server(synchronous=False),
-        live_daemon(tmp_path, preset=str(narrow_piano), factory=SHORT, output="system") as running,
-    ):
-        yield running
+@pytest.fixture(scope="module")
+def daemon(narrow_piano: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    takes = tmp_path_factory.mktemp("takes")
+    with pytest.MonkeyPatch.context() as patch, jack_server(synchronous=False):
+        shorten_ring(patch)
+        with live_daemon(takes, preset=str(narrow_piano), factory=SHORT, output="system") as running:
+            yield running
 
 
 @pytest.fixture
@@ -78,8 +77,7 @@ def player(daemon: Daemon) -> Iterator[Player]:
 
 
 def test_bar_lines_of_a_take_that_sounds_fall_on_those_of_the_transport(daemon: Daemon, player: Player) -> None:
-    bar = int(str(player.ask("transport")["bar"])) + 3
-    player.send("generate", 1, "bars", 7, "seed", 5, "plan", "on", "density", 2.0, "at_bar", bar, "late", "next")
+    player.send("generate", 1, "bars", 7, "seed", 5, "plan", "on", "density", 2.0, "quantise", "bar")
     started = pairs(player.wait_for("started", "generate", 1, seconds=PATIENCE_SECONDS))
     line = int(str(started["bar"]))
     wait_until(lambda: int(str(player.ask("transport")["bar"])) > line)
@@ -102,7 +100,7 @@ def test_a_take_answers_the_keys_that_are_played_while_it_sounds(
     player: Player, narrow_piano: Path, tmp_path: Path
 ) -> None:
     def take(number: int, *keys: int) -> Path:
-        player.send("generate", number, "seconds", 10.0, "seed", 5, "plan", "on", "density", 2.0)
+        player.send("generate", number, "seconds", 7.0, "seed", 5, "plan", "on", "density", 2.0)
         player.wait_for("started", "generate", number, seconds=PATIENCE_SECONDS)
         for key in keys:
             player.send("note", key, 100)
