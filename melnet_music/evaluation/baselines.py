@@ -60,7 +60,8 @@ def baseline_nats(
         fitted_frames: ``[1, T, M]`` log-mel that the baselines are fitted to.
         clips: ``[1, T, M]`` log-mel each, held out.
     """
-    from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]  # takes seconds
+    # comes with librosa; takes seconds
+    from sklearn.mixture import GaussianMixture  # type: ignore[import-untyped]
 
     random = np.random.default_rng(seed)
     fitted, around_fitted = _bins(model, tier, fitted_frames)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import librosa
 import numpy as np
 import numpy.typing as npt
 
 from melnet_music.evaluation.places import spread_places
 from melnet_music.evaluation.sounds import PROMPT_SECONDS, TakeSource
 from melnet_music.evaluation.workers import NamedProgress, Workers, make_take, naming
-from melnet_music.sound.mel_scale import mel_filters
 from melnet_music.training.data.features import Work
 
 Samples = npt.NDArray[np.float32]
@@ -166,6 +166,6 @@ def _bands_db(audio: Samples, rate_hz: int) -> Array:
     power = np.abs(np.fft.rfft(frames * np.hanning(frame), n=padded, axis=1)) ** 2
     power *= (_FRAME_SECONDS * 22050 / frame) ** 2
     highest_hz = min(_HIGHEST_HZ, rate_hz / 2)
-    filters = mel_filters(rate_hz, padded, _BANDS, 30.0, highest_hz)
+    filters = librosa.filters.mel(sr=rate_hz, n_fft=padded, n_mels=_BANDS, fmin=30.0, fmax=highest_hz)
     bands: Array = 10 * np.log10(power @ filters.T.astype(np.float64) + 1e-6)
     return bands

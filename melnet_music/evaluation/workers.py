@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with librosa
 
 from melnet_music.instrument.instrument import Instrument
 from melnet_music.instrument.take_request import TakeRequest

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from melnet_music.model.config import SoundConfig
-from melnet_music.sound.mel_scale import mel_filters
+from melnet_music.sound.mel_scale import mel_frequencies
 
 Float32Array = NDArray[np.float32]
 
@@ -24,7 +24,13 @@ _FRAMES_PER_BLOCK = 256
 @lru_cache(maxsize=8)
 def mel_filterbank(sound: SoundConfig) -> Float32Array:
     """Triangular filters of unit area on the Slaney mel scale: float32[M, n_fft // 2 + 1], read-only."""
-    filters = mel_filters(sound.sample_rate_hz, sound.n_fft, sound.mel_bins, sound.fmin_hz, sound.fmax_hz)
+    corners = mel_frequencies(sound)
+    widths = np.diff(corners)
+    distances = corners[:, None] - np.fft.rfftfreq(sound.n_fft, 1 / sound.sample_rate_hz)
+    rising = -distances[:-2] / widths[:-1, None]
+    falling = distances[2:] / widths[1:, None]
+    filters: Float32Array = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
+    filters *= (2 / (corners[2:] - corners[:-2]))[:, None]
     filters.setflags(write=False)
     return filters
 

@@ -1,4 +1,4 @@
-"""Slaney's mel scale (Auditory Toolbox, 1998), linear in Hz below 1 kHz, logarithmic above, and filters on it.
+"""Slaney's mel scale (Auditory Toolbox, 1998): linear in Hz below 1 kHz, logarithmic above.
 
 The same numbers as librosa's, whose import costs more than a second.
 """
@@ -31,18 +31,6 @@ def evenly_in_mel(lowest_hz: float, highest_hz: float, count: int) -> NDArray[np
     above = _BREAK_HZ * np.exp(_LOG_STEP * (mels - _BREAK_MEL))
     frequencies: NDArray[np.float64] = np.where(mels >= _BREAK_MEL, above, _HZ_PER_MEL * mels)
     return frequencies
-
-
-def mel_filters(rate_hz: float, n_fft: int, bands: int, lowest_hz: float, highest_hz: float) -> NDArray[np.float32]:
-    """Triangular filters of unit area for spectra of ``n_fft`` samples: float32[bands, n_fft // 2 + 1]."""
-    corners = evenly_in_mel(lowest_hz, highest_hz, bands + 2)
-    widths = np.diff(corners)
-    distances = corners[:, None] - np.fft.rfftfreq(n_fft, 1 / rate_hz)
-    rising = -distances[:-2] / widths[:-1, None]
-    falling = distances[2:] / widths[1:, None]
-    filters: NDArray[np.float32] = np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
-    filters *= (2 / (corners[2:] - corners[:-2]))[:, None]
-    return filters
 
 
 def _mel(hz: float) -> float:

@@ -94,7 +94,7 @@ def _others(each: Samples) -> Samples:
 
 
 def _edges(own: Samples, repainted: list[Samples]) -> dict[str, object]:
-    from melnet_music.evaluation.gap_edges import MEASURES, ranks
+    from melnet_music.evaluation.gap_edges import MEASURES, ranks  # brings librosa along
 
     random = np.random.default_rng(1)
     natural = _measures(own, list(random.integers(RATE_HZ, LOOP_SAMPLES - RATE_HZ, _NATURAL_PLACES)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+import librosa
 import numpy as np
 import numpy.typing as npt
 
@@ -18,8 +19,6 @@ from melnet_music.evaluation.measures.pitches import (
     pitch_parts,
     sounding,
 )
-from melnet_music.sound.mel_scale import mel_filters
-from melnet_music.sound.onsets import SPECTRUM_SAMPLES, onset_frames, onset_strength, power_spectra
 from melnet_music.sound.resample import resample
 
 Samples = npt.NDArray[np.float32]
@@ -41,7 +40,7 @@ class Description:
     level_db: Array
     """Of every quarter of a second, dBFS (a sine of full scale: -3), at least -90."""
     onsets_s: Array
-    """Peaks of the spectral flux (`melnet_music.sound.onsets`)."""
+    """Peaks of the spectral flux (librosa's onset detector)."""
     notes: tuple[DetectedNote, ...]
     polyphony: Array
     """``[T]``: how many pitches sound."""
@@ -62,10 +61,11 @@ def describe(audio: Samples, rate_hz: int = RATE_HZ) -> Description:
     audio = resample(audio, rate_hz, RATE_HZ)
     parts = pitch_parts(audio)
     active = sounding(parts)
-    spectrum = power_spectra(audio, HOP_SAMPLES).astype(np.float64)
-    hz = np.fft.rfftfreq(SPECTRUM_SAMPLES, 1 / RATE_HZ)
+    spectrum = np.abs(librosa.stft(audio, n_fft=2048, hop_length=HOP_SAMPLES, pad_mode="constant")).T ** 2
+    spectrum = spectrum.astype(np.float64)
+    hz = np.fft.rfftfreq(2048, 1 / RATE_HZ)
     power = spectrum.sum(1)
-    filters = mel_filters(RATE_HZ, SPECTRUM_SAMPLES, BANDS, _BAND_LOW_HZ, _BAND_HIGH_HZ)
+    filters = librosa.filters.mel(sr=RATE_HZ, n_fft=2048, n_mels=BANDS, fmin=_BAND_LOW_HZ, fmax=_BAND_HIGH_HZ)
     bands = spectrum @ filters.T.astype(np.float64)
     classes = (np.arange(parts.shape[1]) + LOWEST_PITCH) % 12
     chroma = np.stack([(parts * active)[:, classes == c].sum(1) for c in range(12)], 1).astype(np.float64)
@@ -122,9 +122,11 @@ def onset_count(description: Description, start_s: float, stop_s: float) -> int:
 
 
 def _onsets(audio: Samples) -> Array:
-    strength = onset_strength(audio, RATE_HZ, _ONSET_HOP, _ONSET_BANDS)
-    frames_per_second = RATE_HZ / _ONSET_HOP
-    return onset_frames(strength, frames_per_second, _ONSET_DELTA) / frames_per_second
+    envelope = librosa.onset.onset_strength(y=audio, sr=RATE_HZ, hop_length=_ONSET_HOP, n_mels=_ONSET_BANDS)
+    found = librosa.onset.onset_detect(
+        onset_envelope=envelope, sr=RATE_HZ, hop_length=_ONSET_HOP, units="time", delta=_ONSET_DELTA
+    )
+    return np.asarray(found, np.float64)
 
 
 def _intervals(active: npt.NDArray[np.bool_]) -> Array:

@@ -1,7 +1,7 @@
 """What is measured of sounding music on known beats: how much of it, its beat, its key, and rhythms that come back.
 
 Notes are those that an ear hears, so that all sound is judged alike. The beat is measured without it: as the
-autocorrelation of the onset strength, read on the beat grid.
+autocorrelation of librosa's onset strength, read on the beat grid.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import librosa
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +21,6 @@ from melnet_music.notes.ear.layout import HIGHEST_PITCH, LOWEST_PITCH
 from melnet_music.notes.note_map import Note
 from melnet_music.notes.score.grid import STEPS_PER_QUARTER, Bars
 from melnet_music.notes.score.quantise import measure_swing, quantise
-from melnet_music.sound.onsets import onset_frames, onset_strength
 from melnet_music.sound.resample import resample
 
 Samples = NDArray[np.float32]
@@ -30,7 +30,7 @@ _RATE_HZ, _HOP, _BANDS = 22050, 256, 96
 
 @dataclass(frozen=True, eq=False)
 class OnsetStrength:
-    """Of some sound: its spectral flux, and the onsets that are peaks of it."""
+    """Of some sound: librosa's spectral flux, and the onsets that its detector finds."""
 
     strength: NDArray[np.float64]
     onsets_s: NDArray[np.float64]
@@ -39,9 +39,9 @@ class OnsetStrength:
     def of(cls, audio: Samples, rate_hz: int) -> OnsetStrength:
         """Of float32 ``[n]``."""
         audio = resample(audio, rate_hz, _RATE_HZ)
-        strength = onset_strength(audio, _RATE_HZ, _HOP, _BANDS)
-        onsets_s = onset_frames(strength, _RATE_HZ / _HOP) / (_RATE_HZ / _HOP)
-        return cls(np.asarray(strength, np.float64), onsets_s)
+        strength = librosa.onset.onset_strength(y=audio, sr=_RATE_HZ, hop_length=_HOP, n_mels=_BANDS)
+        onsets = librosa.onset.onset_detect(onset_envelope=strength, sr=_RATE_HZ, hop_length=_HOP, units="time")
+        return cls(np.asarray(strength, np.float64), np.asarray(onsets, np.float64))
 
     def on_grid(self, times: BeatTimes, start: int, end: int) -> NDArray[np.float64]:
         """The mean strength of every step from ``start`` to ``end``, ``[steps]``: from half a step before it on."""
@@ -70,7 +70,7 @@ class SpanMeasures:
     moments_per_second: float
     """At which notes begin: those of a chord begin at one."""
     onsets_per_second: float
-    """Peaks of the onset strength; the ear has no part in it."""
+    """As librosa's detector finds them; the ear has no part in it."""
     beat: float
     """Autocorrelation of the onset strength at a lag of one pulse: a quarter, or three eighths in compound meters."""
     bar: float

@@ -17,7 +17,7 @@ _ROWS = (
     ("notes a second over heard, median", "notes_per_second_ratio"),
     ("...within 25 %", "notes_per_second_within"),
     ("moments a second at which notes begin over heard, median", "moments_per_second_ratio"),
-    ("onsets a second over heard, median", "onsets_per_second_ratio"),
+    ("onsets a second over heard (librosa), median", "onsets_per_second_ratio"),
     ("beat over heard, median", "beat_ratio"),
     ("...at least 0.75", "beat_kept"),
     ("bar over heard, median", "bar_ratio"),

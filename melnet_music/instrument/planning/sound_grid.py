@@ -7,12 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from melnet_music.instrument.planning.beat_tracker import beat_frames
 from melnet_music.instrument.planning.take_plan import NotPlannableError
 from melnet_music.notes.beat_times import BeatTimes
 from melnet_music.notes.score.grid import STEPS_PER_QUARTER, Bars, Meter
 from melnet_music.notes.score.planned_notes import TakeGrid
-from melnet_music.sound.onsets import onset_strength
 from melnet_music.sound.resample import resample
 
 Samples = NDArray[np.float32]
@@ -31,7 +29,7 @@ _FEWEST_PULSES, _ANCHOR_PULSES = 4, 5
 def grid_of_sound(audio: Samples, rate_hz: int, meter: Meter, tempo_bpm: float | None = None) -> TakeGrid:
     """The grid around the end of mono sound ``[n]``, which goes on in the tempo that it had last.
 
-    Beats are those of `beat_tracker`; bars begin where most begins, in the bass and over all.
+    Beats are those of librosa's beat tracker (Ellis 2007); bars begin where most begins, in the bass and over all.
 
     Args:
         tempo_bpm: quarters a minute, that the tracker looks for and the take keeps; None: found from the sound.
@@ -39,19 +37,22 @@ def grid_of_sound(audio: Samples, rate_hz: int, meter: Meter, tempo_bpm: float |
     Raises:
         NotPlannableError: no beat was found.
     """
+    import librosa  # takes seconds
+
     heard = resample(audio[-round(LISTENED_SECONDS * rate_hz) :], rate_hz, _RATE_HZ)
-    strength = onset_strength(heard, _RATE_HZ, _HOP, _BANDS).astype(np.float64)
-    bass = onset_strength(heard, _RATE_HZ, _HOP, _BASS_BANDS, _BASS_HZ).astype(np.float64)
+    strength = librosa.onset.onset_strength(y=heard, sr=_RATE_HZ, hop_length=_HOP, n_mels=_BANDS)
+    bass = librosa.onset.onset_strength(y=heard, sr=_RATE_HZ, hop_length=_HOP, n_mels=_BASS_BANDS, fmax=_BASS_HZ)
     pulse_quarters = 1.5 if meter.is_compound else 1.0
     told_bpm = None if tempo_bpm is None else tempo_bpm / pulse_quarters
-    pulses_s = beat_frames(strength, _FRAMES_PER_SECOND, told_bpm) / _FRAMES_PER_SECOND
+    _, frames = librosa.beat.beat_track(onset_envelope=strength, sr=_RATE_HZ, hop_length=_HOP, trim=False, bpm=told_bpm)
+    pulses_s = np.asarray(frames, np.float64) / _FRAMES_PER_SECOND
     if len(pulses_s) < _FEWEST_PULSES:
         raise NotPlannableError("no beat was found in the sound: give its tempo")
     lasting_s = float(np.median(np.diff(pulses_s[-_TEMPO_PULSES:]))) if told_bpm is None else 60 / told_bpm
     pulses_s[-1] = max(_last_pulse(pulses_s, lasting_s), pulses_s[-2] + 0.5 * lasting_s)
     seconds = np.append(pulses_s, pulses_s[-1] + lasting_s) - len(heard) / _RATE_HZ
     times = BeatTimes(np.arange(len(seconds), dtype=np.float64) * pulse_quarters, seconds)
-    loud = _even(strength) + _even(bass)
+    loud = _even(np.asarray(strength, np.float64)) + _even(np.asarray(bass, np.float64))
     first_bar = _first_bar(loud, times, len(heard) / _RATE_HZ, meter, pulse_quarters)
     bar_quarters = meter.steps / STEPS_PER_QUARTER
     earliest = float(times.beats_at(-len(heard) / _RATE_HZ))
