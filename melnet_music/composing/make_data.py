@@ -121,8 +121,8 @@ def make_data(
     recipe = Recipe(kind, seed, instruments.digests(), SAMPLE_RATE_HZ, versions)
     _prepare_folder(out_dir)
     done = _made_before(out_dir, recipe)
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        numbers = _plan(pool, kind, seed, hours)
+    with _mapping_on(processes) as map_on:
+        numbers = _plan(map_on, kind, seed, hours)
         names = {work_name(kind, seed, number) for number in numbers}
         if not done.keys() <= names:
             raise ValueError(
@@ -133,7 +133,7 @@ def make_data(
             progress(len(done), len(numbers))
         with _journal(out_dir, recipe, done.values()) as note_down:
             jobs = ((out_dir, kind, seed, number, instruments) for number in missing)
-            for made in pool.map(_make_work, jobs):
+            for made in map_on(_make_work, jobs):
                 done[made.name] = made
                 note_down(made)
                 if progress is not None:
@@ -209,13 +209,23 @@ def _notes_path(out_dir: Path, work: MadeWork) -> Path:
     return out_dir / work.split / f"{work.name}.notes.csv"
 
 
-def _plan(pool: ProcessPoolExecutor, kind: str, seed: int, hours: float) -> range:
+@contextmanager
+def _mapping_on(processes: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """``map`` on so many processes; a single one is this one."""
+    if processes == 1:
+        yield map
+        return
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        yield pool.map
+
+
+def _plan(map_on: Callable[..., Iterator[Any]], kind: str, seed: int, hours: float) -> range:
     """The works' numbers, from 0 until their performances are long enough."""
     seconds = 0.0
     number = 0
     while True:
         batch = ((kind, seed, n) for n in range(number, number + _PLAN_BATCH_WORKS))
-        for work_seconds in pool.map(_performed_seconds, batch, chunksize=2):
+        for work_seconds in map_on(_performed_seconds, batch):
             seconds += work_seconds
             number += 1
             if seconds >= hours * 3600.0:

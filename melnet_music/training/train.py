@@ -107,6 +107,7 @@ def train(
         )
     # fills the cache once, and fails here rather than in a process
     load_material(data, config, torch.device("cpu"), processes)
+    processes = min(processes, len(jobs))
     _check_memory(config, queue[:processes], plan, chosen)
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:

@@ -47,7 +47,7 @@ works = st.builds(compose, seeds, st.integers(0, 10**6)) | st.builds(compose_mus
 keys = st.builds(Key, st.integers(0, 11), st.booleans())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(works)
 def test_scores_are_lawful(work: Work) -> None:
     sounding_until: defaultdict[tuple[int, int], float] = defaultdict(float)
@@ -60,7 +60,7 @@ def test_scores_are_lawful(work: Work) -> None:
     assert SHORTEST_SECONDS <= work.beats * 60 / work.tempo_bpm <= LONGEST_SECONDS
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(works)
 def test_chords_and_sections_fill_every_bar(work: Work) -> None:
     end_beat = 0.0
@@ -77,7 +77,7 @@ def test_chords_and_sections_fill_every_bar(work: Work) -> None:
     assert work.chords[-1].numeral in (work.key.tonic_numeral, enriched(work.key.tonic_numeral, work.key))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(works)
 def test_every_key_goes_down_before_it_comes_up_and_up_before_it_goes_down(work: Work) -> None:
     performance = perform(work)

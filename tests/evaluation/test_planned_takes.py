@@ -16,6 +16,7 @@ from bridge.cli.main import main
 from melnet_music.composing.collection import KINDS
 from melnet_music.composing.perform import perform, played_beats
 from melnet_music.composing.score.compose import compose
+from melnet_music.evaluation.planned import work_measures
 from melnet_music.evaluation.planned.figures import figures
 from melnet_music.evaluation.planned.measures import OnsetStrength, Performed, SpanMeasures, found_notes, measure_span
 from melnet_music.evaluation.planned.table import tables
@@ -122,7 +123,10 @@ def test_beats_of_a_work_are_where_its_notes_are_played() -> None:
     assert max(np.abs(played - beats[int(beat)]).min() for beat in written) < 0.06
 
 
-def test_a_measurement_runs_and_goes_on_from_its_takes(tmp_path: Path, narrow_piano: Path) -> None:
+def test_a_measurement_runs_and_goes_on_from_its_takes(
+    tmp_path: Path, narrow_piano: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work_measures, "WINDOW_SECONDS", 4.0)
     ear = tmp_path / "ear"
     ear.mkdir()
     sound = read_preset_config(narrow_piano / CONFIG_FILE).sound
@@ -132,7 +136,7 @@ def test_a_measurement_runs_and_goes_on_from_its_takes(tmp_path: Path, narrow_pi
     write_weights(ear / WEIGHTS_FILE, {name: torch.from_numpy(array) for name, array in weights.items()})
     out = tmp_path / "out"
     asked = ["measure-plans", str(narrow_piano), "--out", str(out), "--ear", str(ear), "--heard", "4"]
-    asked += ["--seconds", "15", "--works", "1", "--real", "1", "--pictures", "1", "--processes", "1"]
+    asked += ["--seconds", "8", "--works", "1", "--real", "1", "--pictures", "1", "--processes", "1"]
     assert main(asked) == 0
     first = json.loads((out / "planned.json").read_text())
     assert first["works_with_takes"] == 1

@@ -56,11 +56,13 @@ FORMATS = [(22050, 1, "PCM_16"), (44100, 2, "PCM_24"), (96000, 1, "FLOAT"), (220
 
 @pytest.mark.parametrize(("rate", "channels", "subtype"), FORMATS)
 def test_continue_keeps_the_input_and_joins_without_a_click(
-    tmp_path: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str
+    tmp_path: Path, narrow_piano: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str
 ) -> None:
     source = written(tmp_path / "in.wav", phrase, rate, channels, subtype)
     target = tmp_path / "out.wav"
-    assert main(["continue", str(source), str(target), "--seconds", "0.4", "--seed", "7", "--json", *UNPLANNED]) == 0
+    preset = "piano" if subtype == "PCM_16" else str(narrow_piano)
+    options = ["--preset", preset, "--seconds", "0.4", "--seed", "7", "--json", *UNPLANNED]
+    assert main(["continue", str(source), str(target), *options]) == 0
     before, after = samples(source), samples(target)
     assert soundfile.info(target).subtype == subtype
     assert after.shape == (len(before) + round(0.4 * rate), channels)
@@ -91,11 +93,12 @@ def test_the_same_seed_writes_the_same_bytes(
 
 @pytest.mark.parametrize(("rate", "channels", "subtype"), FORMATS[:2])
 def test_inpaint_touches_only_the_part_and_its_crossfades(
-    tmp_path: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str
+    tmp_path: Path, narrow_piano: Path, phrase: npt.NDArray[np.float32], rate: int, channels: int, subtype: str
 ) -> None:
     source = written(tmp_path / "in.wav", phrase, rate, channels, subtype)
     target = tmp_path / "out.wav"
-    options = ["--start", "1", "--stop", "1.5", "--seed", "7", "--json", *UNPLANNED]
+    preset = "piano" if subtype == "PCM_16" else str(narrow_piano)
+    options = ["--preset", preset, "--start", "1", "--stop", "1.5", "--seed", "7", "--json", *UNPLANNED]
     assert main(["inpaint", str(source), str(target), *options]) == 0
     before, after = samples(source), samples(target)
     start, stop, fade = rate, round(1.5 * rate), round(CROSSFADE_SECONDS * rate)

@@ -433,7 +433,8 @@ def test_paper_maestro_takes_a_training_step_and_samples() -> None:
     model = model.to_empty(device="cpu")
     drawn = torch.empty(9973).uniform_(-0.05, 0.05)  # again and again: to draw each weight takes ten seconds
     for weights in model.parameters():
-        weights.data.view(-1)[:] = drawn.repeat(-(-weights.numel() // len(drawn)))[: weights.numel()]
+        for part in weights.data.view(-1).split(len(drawn)):
+            part.copy_(drawn[: len(part)])
     model.mean.zero_()
     model.deviation.fill_(1.0)
     x = torch.randn(1, 2, 16)

@@ -35,7 +35,7 @@ def models(draw: st.DrawFn) -> ModelConfig:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(config=models())
 def test_the_shapes_are_those_of_the_model(config: ModelConfig) -> None:
     assert_shapes_are_those_of_the_model(config, 8)
