@@ -46,6 +46,8 @@ _HELD_UP_WITHIN = 4
 _FITS_WITHIN = 3.0
 """Ticks are lost or doubled only if by that the others lie within so many times the noise: else it is new noise."""
 _ANY_TEMPO, _SLIGHTLY_OTHER_TEMPO, _ANY_PHASE, _SAME_PHASE = 0.5, 0.01, 0.5, 0.1  # parts of a tick
+_COUNTS_WITHIN = 0.25
+"""Parts of a tick: if ticks are lost or doubled, the others come where they would have come without that."""
 _SIMPLER_BY = 2.0
 """An explanation with less freedom is believed if its squares are no more than so many times the other's."""
 _GAP_SECONDS = 0.3
@@ -244,6 +246,9 @@ class MidiClockFollower:
             counted = [
                 self._best(newest, missing=each, phase=_SAME_PHASE, period=_SLIGHTLY_OTHER_TEMPO) for each in missing
             ]
+            at, before = newest[-1].number + 1, newest[0].before
+            moved_most = _COUNTS_WITHIN * tick_seconds
+            counted = [each for each in counted if abs(each[1].seconds_at(at) - before.seconds_at(at)) <= moved_most]
             best = min(counted, key=lambda each: each[0], default=None)
             most = len(newest) * _FITS_WITHIN**2 * noise_squared
             if best and best[0] <= most and fits_as_well(best[0], min(squares, shifted[0], other_tempo[0])):

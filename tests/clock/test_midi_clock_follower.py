@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.clock.midi_clock_follower import CONTINUE, SONG_POSITION, START, STOP, TICK, TICKS_A_BEAT, MidiClockFollower
@@ -177,6 +177,7 @@ def test_a_jump_of_a_clock_whose_jitter_adds_up_is_followed_within_a_bar() -> No
 
 @settings(deadline=None, max_examples=20)
 @given(st.floats(60, 300), st.floats(0.005, 0.03), st.booleans(), seeds)
+@example(74.0, 1 / 128, False, 250)  # whose line, pulled along, once fitted two lost ticks
 def test_a_steady_clock_that_begins_to_jitter_is_not_taken_for_one_that_loses_ticks(
     bpm: float, jitter_seconds: float, on_jack: bool, seed: int
 ) -> None:
@@ -189,8 +190,8 @@ def test_a_steady_clock_that_begins_to_jitter_is_not_taken_for_one_that_loses_ti
         pass
     master.jitter_seconds = jitter_seconds
     said = list(master.beats(follower, jittering, steady))
-    # the worst that was seen: 6.4 times the jitter
-    assert max(abs(error) for error, _ in said) < 8 * jitter_seconds + 2 * period
+    # the worst that was seen in 750: twice the jitter
+    assert max(abs(error) for error, _ in said) < 3 * jitter_seconds + 2 * period
 
 
 @settings(deadline=None, max_examples=20)
