@@ -24,7 +24,7 @@ from melnet_music.sound.resample import resample
 
 HZ = 22050
 MEL_BINS = 32
-TAKE_SECONDS = 12.0
+TAKE_SECONDS = 20.0
 """So long, for a busy machine: while a take is made, the load that it waits for has little time."""
 BAR_SAMPLES = RATE_HZ
 QUIET = -5.0
