@@ -27,7 +27,7 @@ NEAR_BEATS = 0.01
 PERIOD_SECONDS = PERIOD_SAMPLES / RATE_HZ
 PATIENCE_SECONDS = 120.0
 LONG_SECONDS = 30.0
-AHEAD_BARS = 3
+AHEAD_BARS = 5
 """Of a second. A take is begun two seconds before it must be, which a busy machine may hold up a player for."""
 
 

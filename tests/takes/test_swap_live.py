@@ -162,7 +162,7 @@ def test_a_line_that_is_past(player: Player) -> None:
 
 def test_cancelled_before_the_line_the_preset_is_loaded_all_the_same(player: Player) -> None:
     begun = bar_of(start(player))
-    player.send("load", NEW, "at_bar", begun + 3)
+    player.send("load", NEW, "at_bar", begun + 4)
     player.wait_for("done", "load")
     player.send("cancel", 1)
     assert player.wait_for("fail", "generate", 1)[2] == "cancelled"
@@ -203,7 +203,7 @@ def test_while_nothing_sounds_it_waits_for_no_far_line(player: Player) -> None:
 
 def test_everybody_is_answered_when_the_player_dies_meanwhile(player: Player, daemon: Daemon) -> None:
     begun = bar_of(start(player))
-    player.send("load", NEW, "at_bar", begun + 3)
+    player.send("load", NEW, "at_bar", begun + 4)
     player.wait_for("done", "load")
     os.kill(process_id(daemon, "player"), signal.SIGKILL)
     for command, number in (("generate", 1), ("load", -1)):
