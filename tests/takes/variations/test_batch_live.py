@@ -22,6 +22,8 @@ from melnet_music.model.preset import PHRASE_FILE
 Told = dict[str, object]
 SECONDS = 2.0
 """Nearly twice as long as the card lasts."""
+BARS = 6
+"""Of a second: time enough to make another take of them meanwhile."""
 IDS = count(100)
 """Of jobs, each its own: what is told of another late is not taken for its."""
 PLANNED = ("plan", "on", "density", 2.0, "scale", "c major")
@@ -138,12 +140,12 @@ def test_one_of_them_is_played_on_the_bar_line_where_the_first_ends(player: Play
     player.send("set", "tempo", 240.0)
     player.heard.clear()
     job = "continue", next(IDS)
-    player.send(*job, "bars", 3, "seed", 5, "variations", 3, "quantise", "bar")
+    player.send(*job, "bars", BARS, "seed", 5, "variations", 3, "quantise", "bar")
     bar = int(str(pairs(player.wait_for("started", *job))["bar"]))
     player.wait_unless_heard(lambda m: m.address == "/melnet/variation" and m.values[:2] == [*job], "another")
     told = [pairs(m.values) for m in player.heard if m.address == "/melnet/variation" and m.values[:2] == [*job]]
-    player.send("take/play", 2, "take", int(str(told[0]["take"])), "at_bar", bar + 3)
-    assert pairs(player.wait_for("started", "take/play", 2))["bar"] == bar + 3
+    player.send("take/play", 2, "take", int(str(told[0]["take"])), "at_bar", bar + BARS)
+    assert pairs(player.wait_for("started", "take/play", 2))["bar"] == bar + BARS
     played = pairs(player.wait_for("finished", "take/play", 2))
     assert (played["sounded"], played["gaps"], played["seed"]) == (True, 0, 6)
 
