@@ -118,7 +118,6 @@ def test_a_midi_process_that_stands_still_holds_up_nobody_and_is_replaced(
 ) -> None:
     """As when JACK stalls: python-rtmidi waits for it with the interpreter's lock held, and no thread of it goes on."""
     monkeypatch.setattr("bridge.midi.ports_process._HUNG_SECONDS", HUNG_SECONDS)
-    monkeypatch.setattr("bridge.midi.ports_process._RESTART_SECONDS", 0.1)
     map_file = tmp_path / "midi.toml"
     map_file.write_text(MAP)
     settings = MidiSettings(("pad",), ("pad",), "jack")

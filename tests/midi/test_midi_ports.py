@@ -74,7 +74,6 @@ def test_a_server_that_dies_is_survived() -> None:
 @pytest.mark.usefixtures("jack")
 def test_a_process_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.midi.ports_process._HUNG_SECONDS", 3.0)
-    monkeypatch.setattr("bridge.midi.ports_process._RESTART_SECONDS", 0.1)
     with midi_process(VIRTUAL) as midi:
         midi.wait_for(MidiPorts)
         assert midi.process.pid is not None

@@ -195,7 +195,6 @@ def test_a_midi_process_that_stands_still_loses_notes_alone(
     assert daemon._midi.pid is not None
     with monkeypatch.context() as patch:
         patch.setattr("bridge.midi.ports_process._HUNG_SECONDS", 3.0)
-        patch.setattr("bridge.midi.ports_process._RESTART_SECONDS", 0.1)
         os.kill(daemon._midi.pid, signal.SIGSTOP)
         bar = int(str(player.ask("transport")["bar"])) + AHEAD_BARS
         player.send("generate", 7, "seconds", 2.0, "seed", 11, "at_bar", bar, "late", "next")
