@@ -147,10 +147,18 @@ def test_a_midi_process_that_stands_still_holds_up_nobody_and_is_replaced(
         )
         plugged(player, "pad:out")
         assert daemon._midi.pid != hung
-        player.send("set/level", 0.5)
-        pad.send(0xB0, 7, 64)
-        pad.send(0xB0, 7, 0)
-        player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 60.0)
+        assert any(fades(player, pad) for _ in range(20))
+
+
+def fades(player: Player, pad: Controller) -> bool:
+    """Whether the daemon follows a fader: JACK on a busy machine may lose what it sends."""
+    player.send("set/level", 0.5)
+    pad.send(0xB0, 7, 64)
+    pad.send(0xB0, 7, 0)
+    with suppress(AssertionError):
+        player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 3.0)
+        return True
+    return False
 
 
 def all_read(player: Player, pad: Controller) -> bool:
@@ -180,7 +188,4 @@ def test_nonsense_from_a_port_ends_nothing(tmp_path: Path) -> None:
         plugged(player, "none")
         with controller("pad") as pad:
             plugged(player, "pad:out")
-            player.send("set/level", 0.5)
-            pad.send(0xB0, 7, 64)
-            pad.send(0xB0, 7, 0)
-            player.wait_until(lambda message: message.values == ["property", "level", 0.0], "level 0", 60.0)
+            assert any(fades(player, pad) for _ in range(20))
