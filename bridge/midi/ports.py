@@ -308,11 +308,15 @@ class _Ports:
                         port = self._make(use, name, there[name])
                     except ValueError as error:
                         problems.append(str(error))
-                    else:
-                        if use == "notes":  # a process that died may have left some sounding
-                            _send_to(port, name, _all_notes_off(0))
-                        with self._sending_lock:
-                            opened[name] = port
+                        continue
+                    # ports are opened by their numbers, which others have once one is gone: then at the next scan
+                    if self._port_list.ports(direction).get(name) != there[name]:
+                        _close(port)
+                        continue
+                    if use == "notes":  # a process that died may have left some sounding
+                        _send_to(port, name, _all_notes_off(0))
+                    with self._sending_lock:
+                        opened[name] = port
         inputs, outputs, clocks, notes = (tuple(opened) for opened in self._open.values())
         return MidiPorts(inputs, outputs, "; ".join(problems), clocks, notes)
 

@@ -9,12 +9,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from select import select
 
 import pytest
 from jack_rig import jack_server
-from midi_rig import controller, midi_process
+from midi_rig import DEADLINE_SECONDS, controller, midi_process
 
-from bridge.midi.ports import VIRTUAL, MidiEvent, MidiPorts, SendMidi
+from bridge.midi.ports import (
+    VIRTUAL,
+    Direction,
+    MidiEvent,
+    MidiPorts,
+    MidiSettings,
+    SendMidi,
+    _EventQueue,
+    _PortList,
+    _Ports,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +68,31 @@ def test_own_ports_are_not_listened_to_and_outputs_are_silenced() -> None:
             midi.process.send(SendMidi(b"\xb0\x07\x40"))
             assert faders.next_shown() == b"\xb0\x07\x40"
         assert [faders.next_shown() for _ in range(16)] == [bytes([0xB0 + channel, 123, 0]) for channel in range(16)]
+
+
+@pytest.mark.usefixtures("jack")
+def test_a_port_whose_number_changes_while_it_is_opened_is_not_taken_for_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As when the ports of a process that died vanish: python-rtmidi opens by numbers, and tells no failure."""
+    listed = _PortList.ports
+
+    def listed_before(ports: _PortList, direction: Direction) -> dict[str, int]:
+        monkeypatch.setattr(_PortList, "ports", listed)
+        first, second = (name for name in listed(ports, direction) if name in ("gone:out", "pad:out"))
+        numbers = listed(ports, direction)
+        return numbers | {first: numbers[second], second: numbers[first]}
+
+    with controller("gone"), controller("pad") as pad:
+        queue = _EventQueue()
+        ports = _Ports(MidiSettings(("pad",), (), "jack"), queue)
+        monkeypatch.setattr(_PortList, "ports", listed_before)
+        assert ports.scan().inputs == ()
+        assert ports.scan().inputs == ("pad:out",)
+        pad.send(0x90, 60, 100)
+        assert select([queue.wake], [], [], DEADLINE_SECONDS)[0]
+        assert [(event.port, event.data) for event in queue.take_all()] == [("pad:out", b"\x90\x3c\x64")]
+        ports.close()
 
 
 def test_a_server_that_dies_is_survived() -> None:
