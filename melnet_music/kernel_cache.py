@@ -19,12 +19,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from numba import config, njit
-from numba.core import event
+from numba.core.event import Listener, register
 from platformdirs import user_cache_path
 
 __all__ = ["import_librosa", "njit"]
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _LONGEST_WAIT_SECONDS = 120.0
 """After this the process that holds the lock is taken for stuck."""
@@ -33,7 +33,7 @@ _SHORT_SECONDS = 0.02
 """Loading takes less, compiling more."""
 
 
-class OneProcessCompiles(event.Listener):  # type: ignore[misc]
+class OneProcessCompiles(Listener):  # type: ignore[misc]
     """Holds a file's lock while numba holds the lock of its compiler, whichever thread does.
 
     Args:
@@ -53,7 +53,7 @@ class OneProcessCompiles(event.Listener):  # type: ignore[misc]
         try:
             self._lock.acquire(poll_interval=_POLL_SECONDS)
         except (OSError, Timeout) as error:
-            logger.warning("compiling without waiting for other processes: %s", error)
+            _LOG.warning("compiling without waiting for other processes: %s", error)
         self._started_s = time.monotonic()
 
     def on_end(self, event: Any) -> None:
@@ -76,9 +76,9 @@ def import_librosa() -> ModuleType:
 def _share_the_cache() -> None:
     folder = Path(config.CACHE_DIR or user_cache_path("melnet-music"))
     try:
-        event.register("numba:compiler_lock", OneProcessCompiles(folder / "compiling.lock"))
+        register("numba:compiler_lock", OneProcessCompiles(folder / "compiling.lock"))
     except OSError as error:
-        logger.warning("processes that compile at the same time can disturb each other: %s", error)
+        _LOG.warning("processes that compile at the same time can disturb each other: %s", error)
 
 
 _share_the_cache()

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_cpu_engine import SHARPNESS, assert_same_bits, chunks_of, largest_difference, random, take
+from sampled_takes import largest_difference, random, take
+from test_cpu_engine import SHARPNESS, assert_same_bits, chunks_of
 from tiny_models import tiny_config, tiny_preset
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode

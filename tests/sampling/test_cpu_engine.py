@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from sampled_takes import Grid, largest_difference, random, take
 from tiny_models import tiny_config, tiny_preset
 
 from melnet_music.model.cells import CELLS
@@ -37,7 +37,6 @@ from melnet_music.sampling.reference import ReferenceEngine
 from melnet_music.sound.audio_file import read_audio
 from melnet_music.sound.mel import log_mel
 
-Grid = NDArray[Any]
 SHARPNESS = Sharpness(temperature=0.9, bias=0.2, upper_temperature=0.8, upper_bias=0.1, tilt=0.3)
 MOST_DIFFERENCE = 1e-5
 """Of a frame or a state from the reference's, both in float32, which is itself as far from float64."""
@@ -50,10 +49,6 @@ def both(config: ModelConfig, mel_bins: int, **options: Any) -> tuple[CpuEngine,
     return CpuEngine(preset, **options), ReferenceEngine(preset.model())
 
 
-def random(*shape: int, seed: int = 0) -> Grid:
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
-
-
 def chunks_of(lengths: list[int], mel_bins: int, *, seed: int = 3, known: Conditioning[Grid] = NOTHING_KNOWN,
               forced: Forced | None = None) -> Iterator[Chunk]:  # fmt: skip
     at = 0
@@ -62,17 +57,6 @@ def chunks_of(lengths: list[int], mel_bins: int, *, seed: int = 3, known: Condit
         mine = Forced(forced.values[:, span], forced.mask[span]) if forced else None
         yield Chunk(take_noise(seed, at, length, mel_bins), SHARPNESS, known.frames(at, at + length), mine)
         at += length
-
-
-def take(engine: Engine, state: SamplerState, chunks: Iterator[Chunk]) -> tuple[Grid, SamplerState]:
-    made = [each for each in engine.sampling(state, chunks) if each is not None]
-    return np.concatenate([each.frames for each in made], 1), made[-1].state
-
-
-def largest_difference(first: SamplerState, second: SamplerState) -> float:
-    ours, theirs = state_arrays(first), state_arrays(second)
-    assert ours.keys() == theirs.keys()
-    return max(float(np.abs(ours[name] - theirs[name]).max()) for name in ours)
 
 
 def assert_same_bits(first: SamplerState, second: SamplerState) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_cpu_engine import Grid, assert_same_bits, chunks_of, random, take
+from sampled_takes import Grid, random, take
+from test_cpu_engine import assert_same_bits, chunks_of
 from tiny_models import tiny_config, tiny_preset
 
 from melnet_music.instrument.instrument import Instrument

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from sampled_takes import Grid, largest_difference, random, take
 from tiny_models import tiny_config, tiny_preset
 
 from melnet_music.model.conditioning import Conditioning
@@ -29,13 +29,10 @@ from melnet_music.sampling.engine import (
     Generated,
     SamplerState,
     Sharpness,
-    state_arrays,
     take_noise,
 )
 from melnet_music.sampling.failover import FailoverEngine
 from melnet_music.sampling.reference import ReferenceEngine
-
-Grid = NDArray[np.float32]
 
 MEL_BINS, LENGTHS = 4, (2, 2, 4, 2)
 PRESET = tiny_preset(tiny_config(hidden=5, layers=1, centralized_hidden=3, splits=("time",)), MEL_BINS)
@@ -54,21 +51,6 @@ def cpu() -> Iterator[CpuEngine]:
     engine = CpuEngine(PRESET, 1)
     yield engine
     engine.close()
-
-
-def random(*shape: int, seed: int = 2) -> Grid:
-    return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
-
-
-def take(engine: Engine, state: SamplerState, chunks: Iterator[Chunk]) -> tuple[Grid, SamplerState]:
-    made = [each for each in engine.sampling(state, chunks) if each is not None]
-    return np.concatenate([each.frames for each in made], 1), made[-1].state
-
-
-def largest_difference(first: SamplerState, second: SamplerState) -> float:
-    ours, theirs = state_arrays(first), state_arrays(second)
-    assert ours.keys() == theirs.keys()
-    return max(float(np.abs(ours[name] - theirs[name]).max()) for name in ours)
 
 
 def chunks_of(row: int) -> Iterator[Chunk]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from asked_takes import ASKED, PLANNED, Told, sound_of
 from batching_card import CALLS, FACTORY, FATAL_TEMPERATURE, GO_ON, GOOD_CHUNKS, HALTED, HALTING_TEMPERATURE
 from jack_rig import jack_server
 from live_daemon import Player, client, live_daemon, pairs, wait_ready, wait_until
@@ -19,19 +20,12 @@ from bridge.cli.main import main
 from bridge.takes.take_files import read_take
 from melnet_music.model.preset import PHRASE_FILE
 
-Told = dict[str, object]
 SECONDS = 2.0
 """Nearly twice as long as the card lasts."""
-BARS = 6
+BARS = 12
 """Of a second: time enough to make another take of them meanwhile."""
 IDS = count(100)
 """Of jobs, each its own: what is told of another late is not taken for its."""
-PLANNED = ("plan", "on", "density", 2.0, "scale", "c major")
-ASKED: dict[str, tuple[str | float, ...]] = {
-    "continue": ("continue", "seconds", 0.4, "lead", 0.2),
-    "continue planned": ("continue", "seconds", 0.4, *PLANNED),
-    "inpaint": ("inpaint", "start", 1.0, "stop", 1.2, "lead", 0.2, "tail", 0.2),
-}
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +52,6 @@ def player(tmp_path_factory: pytest.TempPathFactory, narrow_piano: Path, calls: 
         one.send("prime/file", PHRASE_FILE, "seconds", 3.0)
         one.wait_for("done", "prime/file")
         yield one
-
-
-def sound_of(told: Told) -> NDArray[np.float32]:
-    audio: NDArray[np.float32] = soundfile.read(str(told["file"]), dtype="float32")[0]
-    return audio
 
 
 def described(told: Told) -> Told:

@@ -8,21 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from asked_takes import ASKED, Told, sound_of
 from hearing_piano import HEARING
 from live_daemon import Player, client, live_daemon, pairs, wait_ready
-from numpy.typing import NDArray
 
 from bridge.cli.main import main
 from bridge.stage.daemon import Daemon
 from melnet_music.model.preset import PHRASE_FILE
-
-Told = dict[str, object]
-PLANNED = ("plan", "on", "density", 2.0, "scale", "c major")
-ASKED: dict[str, tuple[str | float, ...]] = {
-    "continue": ("continue", "seconds", 0.4, "lead", 0.2),
-    "continue planned": ("continue", "seconds", 0.4, *PLANNED),
-    "inpaint": ("inpaint", "start", 1.0, "stop", 1.2, "lead", 0.2, "tail", 0.2),
-}
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +34,6 @@ def player(daemon: Daemon) -> Iterator[Player]:
             one.wait_for("done", name)
         one.heard.clear()
         yield one
-
-
-def sound_of(told: Told) -> NDArray[np.float32]:
-    audio: NDArray[np.float32] = soundfile.read(str(told["file"]), dtype="float32")[0]
-    return audio
 
 
 def variations(player: Player, count: int, *job: object) -> list[Told]:
